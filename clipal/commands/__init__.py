@@ -1,0 +1,1 @@
+"""The subcommands of the clipal program, one small file each."""

@@ -1,0 +1,1 @@
+"""What the operator wrote: the YAML files, as frozen values."""

@@ -1,0 +1,189 @@
+"""The configuration as frozen values.
+
+A `Configuration` is built whole by `clipal.config.loader` and swapped whole on reload; nothing in it ever changes.
+Every duration is a float of seconds. Keys never show in a repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from attrs import field, frozen
+
+
+class Carrier(Enum):
+    """Where a key travels in a request, as written in a provider's `auth`."""
+
+    AUTO = "auto"
+    X_API_KEY = "x-api-key"
+    BEARER = "bearer"
+    X_GOOG_API_KEY = "x-goog-api-key"
+    QUERY = "query"
+    NONE = "none"
+
+
+class LogLevel(Enum):
+    """The least level that is logged, as written in `log_level`."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class FirstEvent(Enum):
+    """What the gate does with a stream whose first event is an error, as written in `first_event`."""
+
+    ON = "on"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+class Affinity(Enum):
+    """What stays with the provider that answered last: each agent session, or the whole client."""
+
+    SESSION = "session"
+    CLIENT = "client"
+
+
+class FailBack(Enum):
+    """Who returns to a provider of higher priority that is healthy again."""
+
+    NEVER = "never"
+    NEW_SESSIONS = "new_sessions"
+    ALWAYS = "always"
+
+
+class Mode(Enum):
+    """Whether a client fails over, or uses its `pinned_provider` only."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+@frozen
+class BaseURL:
+    """A provider's `base_url`, checked and taken apart; nothing in it is decoded.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: a DNS name in its IDNA form, or an IP address without brackets.
+        port: always set, from the scheme where the URL names none.
+        path: the raw path without a trailing slash: empty, or it begins with one.
+        query: the raw query without its question mark, possibly empty.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: bytes = b""
+    query: bytes = b""
+
+
+@frozen
+class Provider:
+    """One configured upstream.
+
+    Attributes:
+        api_keys: the keys in the order in which they are tried, without duplicates; empty only with `auth: none`.
+        priority: the lower, the sooner it is asked.
+    """
+
+    name: str
+    base_url: BaseURL
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    priority: int = 1
+    enabled: bool = True
+    auth: Carrier = Carrier.AUTO
+    websocket: bool = False
+
+
+@frozen
+class ClientConfig:
+    """One client's file.
+
+    Attributes:
+        path: the file that it came from, or would come from: it need not exist.
+        providers: all of them in file order, the disabled ones too.
+        pinned_provider: a name among `providers`; set if and only if `mode` is manual.
+    """
+
+    path: Path
+    providers: tuple[Provider, ...] = ()
+    mode: Mode = Mode.AUTO
+    pinned_provider: str | None = None
+
+
+@frozen
+class CircuitBreaker:
+    """When consecutive failures rest a provider: after how many (0 never), and for how many seconds."""
+
+    failure_threshold: int = 4
+    open_timeout: float = 60.0
+
+
+@frozen
+class Notifications:
+    """Desktop notifications: whether, from which level, and whether a switch of provider is one."""
+
+    enabled: bool = False
+    min_level: LogLevel = LogLevel.ERROR
+    provider_switch: bool = True
+
+
+@frozen
+class Settings:
+    """`config.yaml`, with the command line's overrides. Durations in seconds; 0 switches a timeout off.
+
+    Attributes:
+        reactivate_after: how long an auth or billing failure rests a provider; 0 for not at all.
+        connect_timeout: for a connection to a provider, TLS included.
+        response_header_timeout: until the first byte of an answer's body; None for the client's own default.
+        nonstreaming_timeout: the same for a request that does not ask for a stream.
+        upstream_idle_timeout: between two pieces of an answer's body.
+        first_event_timeout: how long the gate waits for the first event that decides.
+        failback_after: how long a better provider must have been healthy before anyone goes back to it.
+        log_dir: absolute.
+        allowed_hosts: further names that a request's Host may have, lower case, without a port.
+        allowed_origins: further values that a request's Origin may have, lower case.
+    """
+
+    log_dir: Path
+    listen_addr: str = "127.0.0.1"
+    port: int = 3333
+    log_level: LogLevel = LogLevel.INFO
+    log_retention_days: int = 7
+    log_stdout: bool = True
+    reactivate_after: float = 3600.0
+    connect_timeout: float = 10.0
+    response_header_timeout: float | None = None
+    nonstreaming_timeout: float = 600.0
+    upstream_idle_timeout: float = 300.0
+    first_event: FirstEvent = FirstEvent.ON
+    first_event_timeout: float = 10.0
+    max_request_body_bytes: int = 32 * 1024 * 1024
+    ignore_count_tokens_failover: bool = False
+    affinity: Affinity = Affinity.SESSION
+    failback: FailBack = FailBack.NEW_SESSIONS
+    failback_after: float = 300.0
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    notifications: Notifications = Notifications()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+
+
+@frozen
+class Configuration:
+    """All four files.
+
+    Attributes:
+        clients: one for each known client, by its prefix (`claudecode`).
+        warnings: what the operator should know, one sentence each (a file that others can read).
+    """
+
+    directory: Path
+    settings: Settings
+    clients: Mapping[str, ClientConfig]
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Who answers: selection, health, outcomes and the attempt loop."""
