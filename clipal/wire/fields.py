@@ -1,0 +1,112 @@
+"""Raw header fields: which of them may cross the proxy, and how a head is written.
+
+Fields stay the (name, value) pairs of bytes that the parser found. A head is made in one pass over them, and all the
+permitted differences between the fields that came and those that go stand in this module:
+
+- hop-by-hop fields stay behind (RFC 9110, 7.6.1), and a body's framing is what the next hop uses;
+- of a request, the client's credentials stay behind, the provider's key goes up in their place, Host is the provider's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import field, frozen
+
+from clipal.wire.message import Fields, RequestHead, ResponseHead
+
+CREDENTIALS: Final = frozenset([b"authorization", b"x-api-key", b"x-goog-api-key"])
+"""Where a client's key may travel; the first of them in a request is where the provider's key goes."""
+
+_HOP_BY_HOP: Final = frozenset([b"connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"])
+_NOT_UPWARDS: Final = _HOP_BY_HOP | {b"trailer", b"expect", b"cookie", b"chatgpt-account-id"}
+_FRAMING: Final = frozenset([b"content-length", b"host"])
+"""What Connection cannot take away, for the message would be read otherwise without it."""
+_NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
+    b"content-length",
+    b"host",
+    b"trailer",
+    b"content-encoding",
+    b"content-type",
+}
+"""What a trailer section must not say, for it would change how the message is read (RFC 9110, 6.5.1)."""
+
+
+@frozen
+class Credential:
+    """A provider's key, ready to be written.
+
+    Attributes:
+        key: the lower-case name of the field; empty for a key that travels in the query, and for none at all.
+        name: the same in its usual case.
+    """
+
+    key: bytes = b""
+    name: bytes = b""
+    value: bytes = field(default=b"", repr=False)
+
+
+def _named_by_connection(head: RequestHead | ResponseHead) -> frozenset[bytes]:
+    """The lower-case names that the Connection fields list (RFC 9110, 7.6.1)."""
+    if b"connection" not in head.table:
+        return frozenset()
+    listed = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"connection"]
+    return (
+        frozenset(token.strip(b" \t").lower() for value in listed for token in value.split(b",")) - _FRAMING
+    )
+
+
+def request_fields(head: RequestHead, host: bytes, credential: Credential, length: int) -> Fields:
+    """The fields of a request to a provider: the client's own, in their order, with the permitted differences.
+
+    Parameters:
+        host: the provider's, as Host names it.
+        length: of the body in bytes; it is written where the client announced a body.
+    """
+    fields: Fields = [] if b"host" in head.table else [(b"Host", host)]
+    dropped = _NOT_UPWARDS | _named_by_connection(head) if b"connection" in head.table else _NOT_UPWARDS
+    pending = credential.key
+    for key, pair in zip(head.keys, head.fields, strict=True):
+        if key == b"host":
+            fields.append((pair[0], host))
+        elif key in CREDENTIALS:
+            if pending:
+                fields.append((pair[0] if key == pending else credential.name, credential.value))
+                pending = b""
+        elif key == b"content-length":
+            fields.append((pair[0], b"%d" % length))
+        elif key == b"transfer-encoding":
+            fields.append((b"Content-Length", b"%d" % length))
+        elif key not in dropped and key[:6] != b"proxy-":
+            fields.append(pair)
+    if pending:
+        fields.append((credential.name, credential.value))
+    return fields
+
+
+def response_head(head: ResponseHead, *, chunked: bool, connection: bytes | None) -> bytes:
+    """An answer's head as a client gets it: the provider's own, with the permitted differences.
+
+    Parameters:
+        chunked: whether the body goes to the client in chunks.
+        connection: what Connection says to the client, or None for nothing.
+    """
+    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
+    dropped = _HOP_BY_HOP | _named_by_connection(head) if b"connection" in head.table else _HOP_BY_HOP
+    for key, (name, value) in zip(head.keys, head.fields, strict=True):
+        if key not in dropped and key[:6] != b"proxy-" and (chunked or key != b"trailer"):
+            lines.append(b"%b: %b\r\n" % (name, value))
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    if connection is not None:
+        lines.append(b"Connection: %b\r\n" % connection)
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def last_chunk(trailers: Fields) -> bytes:
+    """What ends a chunked body (RFC 9112, 7.1), with the trailers that may follow it."""
+    if not trailers:
+        return b"0\r\n\r\n"
+    lines = [b"%b: %b\r\n" % pair for pair in trailers if pair[0].lower() not in _NOT_IN_TRAILERS]
+    return b"0\r\n%b\r\n" % b"".join(lines)

@@ -1,0 +1,378 @@
+"""HTTP/1.1 messages out of bytes, for both sides, sans-IO.
+
+llhttp (through httptools) does the parsing and most of the refusing: a repeated or malformed Content-Length, one beside
+Transfer-Encoding, bad chunk sizes, bare CR and LF, control characters, folded lines, blanks before the colon. This module
+adds what llhttp leaves to its caller, and the limits, so that each rule about the form of a message stands once and
+holds for both sides.
+
+A parser is fed what a socket brought and returns what that completed, in order: a head, the body bytes of this feed in
+one piece, `END`; or a `BadMessage` as the last item, after which it is done for good. Nothing is called back, so nothing
+that a caller does can run inside llhttp.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import httptools
+
+from clipal.wire.message import END, BadMessage, Fields, RequestHead, RequestItem, ResponseHead, ResponseItem
+
+HEAD_LIMIT: Final = 16 * 1024
+"""Bytes of a request's header section, without its first line."""
+FIELDS_LIMIT: Final = 500
+"""Fields of a request's head."""
+TARGET_LIMIT: Final = 8 * 1024
+"""Bytes of a request's target."""
+ANSWER_HEAD_LIMIT: Final = 1024 * 1024
+"""Bytes of an answer's header section, together with all interim answers before it."""
+_READ: Final = 64 * 1024
+"""What one read of a socket brings at most: by so much a limit that counts whole reads may be passed."""
+_QUIET_LIMIT: Final = 16 * 1024
+"""Bytes that a body may bring without any content: chunk extensions, trailers."""
+
+_SOME_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_SINGLE = frozenset([b"host", b"transfer-encoding"])
+
+
+class _Refuse(Exception):
+    """Carries a BadMessage out of one of llhttp's callbacks."""
+
+    def __init__(self, problem: str, status: int = 400) -> None:
+        self.bad = BadMessage(status, problem)
+
+
+class _Parser:
+    """What requests and answers have in common: fields, pieces of a body, limits. Subclasses make the heads."""
+
+    def __init__(self, head_limit: int, fields_limit: int) -> None:
+        self._head_limit = head_limit
+        self._fields_limit = fields_limit
+        self._pieces: list[bytes] = []
+        self._failed = False
+        self._open = False
+        self._now = b""
+        self._new_message()
+
+    def _new_message(self) -> None:
+        self._in_head = True
+        self._size = self._held = self._quiet = 0
+        self._fields: Fields = []
+        self._keys: list[bytes] = []
+        self._table: dict[bytes, bytes] = {}
+        self.trailers: Fields = []
+        self._seen = self._now
+
+    # llhttp's callbacks
+
+    def on_message_begin(self) -> None:
+        self._new_message()
+        self._open = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        value = value.rstrip(b" \t")
+        self._size += len(name) + len(value) + 4
+        if self._size > self._head_limit:
+            raise _Refuse("header section too large", 431)
+        if not self._in_head:
+            self.trailers.append((name, value))
+            return
+        key = name.lower()
+        if key in _SINGLE and key in self._table:
+            raise _Refuse("a field that may come only once came twice")
+        self._fields.append((name, value))
+        self._keys.append(key)
+        self._table[key] = value
+        if len(self._keys) > self._fields_limit:
+            raise _Refuse("too many header fields", 431)
+
+    def on_body(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    # Rules about heads
+
+    def _check_start_line(self, line: bytes) -> None:
+        """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between."""
+        if line not in self._seen:
+            raise _Refuse("malformed start line")
+        self._seen = b""
+        self._in_head = False
+
+    def _is_chunked(self, version: str) -> bool:
+        """Whether chunks frame the body; any other coding, and one in HTTP/1.0, is refused (RFC 9112, 6.1)."""
+        coding = self._table.get(b"transfer-encoding")
+        if coding is None:
+            return False
+        if coding.lower() != b"chunked" or version != "1.1":
+            raise _Refuse("unsupported Transfer-Encoding")
+        return True
+
+    # Feeding
+
+    def _feed_llhttp(
+        self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes
+    ) -> None:
+        self._now = data
+        if self._open and self._in_head and len(self._seen) < 2 * _READ:
+            self._seen += data
+        try:
+            parser.feed_data(data)
+        finally:
+            self._now = b""
+
+    def _take_body(self) -> bytes | None:
+        """The body bytes of this feed in one piece, so that they can go out in one write."""
+        pieces = self._pieces
+        if not pieces:
+            return None
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return body
+
+    def _bound(self, data: bytes, progress: bool) -> None:
+        """Bounds what is held below without a callback: a field, a chunk extension or a trailer that never ends."""
+        if progress:
+            self._quiet = 0
+        elif self._in_head:
+            self._held += len(data)
+            if self._held > self._head_limit + TARGET_LIMIT + _READ:
+                raise _Refuse("header section too large", 431)
+        else:
+            self._quiet += len(data)
+            if self._quiet > _QUIET_LIMIT:
+                raise _Refuse("chunk extension or trailer too large")
+
+
+class RequestParser(_Parser):
+    """The requests of one client connection, one after another."""
+
+    def __init__(self) -> None:
+        super().__init__(HEAD_LIMIT, FIELDS_LIMIT)
+        self._items: list[RequestItem] = []
+        self._target = b""
+        self._parser = httptools.HttpRequestParser(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request has begun since the last one ended."""
+        return not self._open
+
+    @property
+    def in_head(self) -> bool:
+        """Whether a request has begun whose head is not complete."""
+        return self._open and self._in_head
+
+    def feed(self, data: bytes) -> list[RequestItem]:
+        """What `data` completes, in order; nothing after a `BadMessage`."""
+        if self._failed:
+            return []
+        items = self._items = []
+        try:
+            self._feed(data)
+        except _Refuse as refuse:
+            self._failed = True
+            self._flush()
+            items.append(refuse.bad)
+        return items
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._feed_llhttp(self._parser, data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError as error:
+            raise self._refusal(error) from None
+        self._flush()
+        self._bound(data, progress=bool(self._items))
+
+    def _refusal(self, error: httptools.HttpParserError) -> _Refuse:
+        if isinstance(error.__context__, _Refuse):
+            return error.__context__
+        if "method" in str(error) and _SOME_METHOD.match(self._seen):
+            return _Refuse("unknown method", 501)
+        return _Refuse("malformed HTTP")
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Goes on in HTTP/1.1 behind a head that asked to leave it, as RFC 9110, 7.8 allows.
+
+        llhttp takes such a message for complete and would read its body as the next one. So another parser is told
+        of the body's framing, and goes on with the rest.
+        """
+        assert self._items[-1] is END
+        head = self._items[-2]
+        assert isinstance(head, RequestHead)
+        del self._items[-1]
+        framing = (
+            b"Transfer-Encoding: chunked"
+            if head.chunked
+            else b"Content-Length: %d" % (head.content_length or 0)
+        )
+        again = len(self._items)
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed_llhttp(self._parser, b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+        del self._items[again]
+        if rest:
+            self._feed(rest)
+
+    def _flush(self) -> None:
+        body = self._take_body()
+        if body is not None:
+            self._items.append(body)
+
+    # llhttp's callbacks
+
+    def on_url(self, piece: bytes) -> None:
+        self._target += piece
+        if len(self._target) > TARGET_LIMIT:
+            raise _Refuse("request target too long", 414)
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        version, method, target = parser.get_http_version(), parser.get_method(), self._target
+        self._target = b""
+        if version not in ("1.1", "1.0"):
+            raise _Refuse("unsupported HTTP version")
+        self._check_start_line(b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii")))
+        if b"#" in target:
+            raise _Refuse("a fragment in the request target")
+        head = RequestHead(
+            version=version,
+            fields=self._fields,
+            keys=self._keys,
+            table=self._table,
+            keep_alive=parser.should_keep_alive(),
+            chunked=self._is_chunked(version),
+            method=method,
+            target=target,
+            upgrade=parser.should_upgrade(),
+        )
+        self._items.append(head)
+
+    def on_message_complete(self) -> None:
+        self._flush()
+        self._items.append(END)
+        self._open = False
+
+
+class ResponseParser(_Parser):
+    """The answers on one connection to a provider, each to a request that was announced with `expect`."""
+
+    def __init__(self) -> None:
+        super().__init__(ANSWER_HEAD_LIMIT, ANSWER_HEAD_LIMIT)
+        self._items: list[ResponseItem] = []
+        self._parser = httptools.HttpResponseParser(self)
+        self._head: ResponseHead | None = None
+        self._complete = True
+        self._spent = 0
+        self.expect(b"GET")
+
+    def expect(self, method: bytes) -> None:
+        """Begins with the answer to a request of this method: one to HEAD has no body, whatever it says."""
+        self._to_head = method == b"HEAD"
+        self._complete = False
+        self._head = None
+        self._reason = b""
+        self._spent = 0
+        self.reusable = False
+        """Whether the connection can carry another request; True only behind an END."""
+
+    def feed(self, data: bytes) -> list[ResponseItem]:
+        """What `data` completes, in order; nothing after a `BadMessage`. Bytes behind the END are dropped."""
+        if self._failed or self._complete:
+            self.reusable = False
+            return []
+        items = self._items = []
+        try:
+            self._feed(data)
+        except _Refuse as refuse:
+            self._failed = True
+            self._flush()
+            items.append(refuse.bad)
+        return items
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._feed_llhttp(self._parser, data)
+        except httptools.HttpParserError as error:
+            if self._complete:
+                self.reusable = False
+            elif isinstance(error.__context__, _Refuse):
+                raise error.__context__ from None
+            else:
+                raise _Refuse("malformed HTTP") from None
+        if self._complete:
+            return
+        self._flush()
+        self._bound(data, progress=bool(self._items))
+
+    def eof(self) -> ResponseItem:
+        """What the orderly end of the connection means: the END of a body without a length, else something broken."""
+        if self._failed or self._complete or self._head is None or not self._head.until_close:
+            return BadMessage(502, "connection closed in the middle of the answer")
+        self._complete = True
+        return END
+
+    def _flush(self) -> None:
+        body = self._take_body()
+        if body is not None:
+            self._items.append(body)
+
+    def _end(self) -> None:
+        self._flush()
+        self._items.append(END)
+        self._complete = True
+        assert self._head is not None
+        self.reusable = self._head.keep_alive and not self._head.until_close
+
+    # llhttp's callbacks
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise _Refuse("bytes behind the end of the answer")
+        super().on_message_begin()
+        self._reason = b""
+        self._size = self._spent  # interim answers count: together they are as long as one head may be
+
+    def on_status(self, piece: bytes) -> None:
+        self._reason += piece
+
+    def on_headers_complete(self) -> None:
+        parser, reason = self._parser, self._reason
+        version, status = parser.get_http_version(), parser.get_status_code()
+        self._spent = self._size + 32
+        if version not in ("1.1", "1.0") or not 100 <= status <= 599 or status == 101:
+            raise _Refuse("dubious status line")
+        self._check_start_line(b"HTTP/%b %d" % (version.encode("ascii"), status))
+        if _CONTROL.search(reason):
+            raise _Refuse("control character in the reason phrase")
+        chunked = self._is_chunked(version)
+        if status < 200:
+            return
+        has_body = not self._to_head and status not in (204, 304)
+        head = self._head = ResponseHead(
+            version=version,
+            fields=self._fields,
+            keys=self._keys,
+            table=self._table,
+            keep_alive=parser.should_keep_alive(),
+            chunked=chunked,
+            status=status,
+            reason=reason,
+            until_close=has_body and not chunked and b"content-length" not in self._table,
+            has_body=has_body,
+        )
+        self._items.append(head)
+        if self._to_head:
+            self._parser = httptools.HttpResponseParser(
+                self
+            )  # this one would wait for a body that never comes
+            self._end()
+
+    def on_message_complete(self) -> None:
+        self._open = False
+        self._in_head = True  # where this was an interim answer; the final one is still to come
+        if self._head is not None and not self._complete:
+            self._end()
