@@ -1,0 +1,187 @@
+"""The IAgent below treq's client: one provider's connections, kept open between requests.
+
+It speaks HTTP/1.1 through `clipal.upstream.connection`, keeps fields and targets as the raw bytes that they are, and
+retries in one case only: a request that met a pooled connection which had gone while it was idle is sent once more, on
+a fresh one (RFC 9112, 9.3.1), for the provider never saw it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
+
+from clipal.upstream.connection import Connection, TLSConnection
+from clipal.upstream.errors import (
+    ConnectFailed,
+    ConnectTimeout,
+    NameNotFound,
+    Refused,
+    StaleConnection,
+    UpstreamError,
+)
+from clipal.upstream.response import Response
+from clipal.upstream.target import Target
+from clipal.upstream.tls import client_options
+
+RawFields = Sequence[tuple[bytes, bytes]]
+
+
+@frozen
+class _Message:
+    """One request as it goes out, kept for the one retry."""
+
+    method: bytes
+    head: bytes
+    body: IBodyProducer | None
+
+
+@implementer(IAgent)
+class Agent:
+    """Sends requests to one provider.
+
+    Parameters:
+        connect_timeout: seconds for a connection, its TLS handshake included; 0 for no limit.
+        idle_timeout: seconds that an unused connection is kept. Providers close theirs after 60 s and more.
+        max_idle: how many unused connections are kept. A client's burst of requests opens a dozen at once.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        target: Target,
+        *,
+        connect_timeout: float,
+        idle_timeout: float = 90.0,
+        max_idle: int = 32,
+        endpoint: IStreamClientEndpoint | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._target = target
+        self._connect_timeout = connect_timeout
+        self._idle_timeout = idle_timeout
+        self._max_idle = max_idle
+        self._endpoint = endpoint or _endpoint(reactor, target)
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._closed = False
+
+    def request(  # type: ignore[override]  # a Deferred is invariant: IAgent promises no more than an IResponse
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | RawFields | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[Response]:
+        """Sends one request to the provider.
+
+        Parameters:
+            uri: absolute, and below the target's origin.
+            headers: raw fields go out as they are; they must hold Host and a body's framing.
+
+        Returns:
+            a Deferred of the `Response` at its head. It fails with an UpstreamError; cancelling it closes the connection.
+        """
+        lines = [b"%b %b HTTP/1.1\r\n" % (method, uri[len(self._target.origin) :])]
+        lines += [b"%b: %b\r\n" % pair for pair in _raw(headers)]
+        lines.append(b"\r\n")
+        message = _Message(method, b"".join(lines), bodyProducer)
+        if not self._idle:
+            return Deferred.fromCoroutine(self._send_fresh(message))
+        answer = self._idle.pop().send(message.method, message.head, message.body)
+        answer.addErrback(self._retry_stale, message)
+        return answer
+
+    def _retry_stale(self, failure: Failure, message: _Message) -> Deferred[Response]:
+        failure.trap(StaleConnection)
+        return Deferred.fromCoroutine(self._send_fresh(message))
+
+    async def _send_fresh(self, message: _Message) -> Response:
+        connection = await self._connect()
+        return await connection.send(message.method, message.head, message.body)
+
+    async def _connect(self) -> Connection:
+        connecting = Deferred.fromCoroutine(self._establish())
+        if self._connect_timeout:
+            connecting.addTimeout(self._connect_timeout, self._reactor, _timed_out)
+        return await connecting
+
+    async def _establish(self) -> Connection:
+        kind = TLSConnection if self._target.tls else Connection
+        factory = Factory.forProtocol(lambda: kind(self._free, self._lost))
+        factory.noisy = False
+        try:
+            connection = await self._endpoint.connect(factory)
+        except (UpstreamError, CancelledError):
+            raise
+        except DNSLookupError:
+            raise NameNotFound("host name not found") from None
+        except ConnectionRefusedError:
+            raise Refused("connection refused") from None
+        except TimeoutError:
+            raise ConnectTimeout("connection timed out") from None
+        except Exception:
+            raise ConnectFailed("connection failed") from None
+        assert isinstance(connection, Connection)
+        self._open.add(connection)
+        if isinstance(connection, TLSConnection):
+            await connection.ready
+        return connection
+
+    # The pool
+
+    def _free(self, connection: Connection) -> None:
+        if self._closed or len(self._idle) >= self._max_idle:
+            connection.stopProducing()
+            return
+        connection.idle_since = self._reactor.seconds()
+        self._idle.append(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close_idle(self) -> None:
+        """Closes the connections that have been unused for too long; called every few seconds."""
+        oldest = self._reactor.seconds() - self._idle_timeout
+        for connection in [each for each in self._idle if each.idle_since < oldest]:
+            connection.stopProducing()
+
+    def close(self) -> None:
+        """Takes no connection back any more; those in use end with their requests."""
+        self._closed = True
+        for connection in list(self._idle):
+            connection.stopProducing()
+
+
+def _timed_out(value: object, timeout: float) -> None:
+    raise ConnectTimeout("connection timed out")
+
+
+def _raw(headers: Headers | RawFields | None) -> RawFields:
+    if isinstance(headers, Headers):
+        return [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
+    return headers or ()
+
+
+def _endpoint(reactor: object, target: Target) -> IStreamClientEndpoint:
+    """Names are looked up, addresses are not; made once, for making one costs more than a request."""
+    endpoint: IStreamClientEndpoint
+    if isIPAddress(target.host):
+        endpoint = TCP4ClientEndpoint(reactor, target.host, target.port)
+    elif isIPv6Address(target.host):
+        endpoint = TCP6ClientEndpoint(reactor, target.host, target.port)
+    else:
+        endpoint = HostnameEndpoint(reactor, target.host, target.port)
+    return wrapClientTLS(client_options(target.host), endpoint) if target.tls else endpoint

@@ -1,0 +1,31 @@
+"""One client's request, as it is sent to any number of providers."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from clipal.config.model import Carrier
+from clipal.upstream.body import BytesBody
+from clipal.wire.message import RequestHead
+
+
+@frozen
+class Call:
+    """A request whose body is complete.
+
+    Attributes:
+        path: raw, behind the client's prefix: empty, or it begins with a slash.
+        query: raw, without its question mark; None where there was none.
+        carrier: where the client's own key travelled, or the dialect's usual place.
+    """
+
+    head: RequestHead
+    path: bytes
+    query: bytes | None
+    body: BytesBody
+    carrier: Carrier
+
+    @property
+    def method(self) -> bytes:
+        """As it came."""
+        return self.head.method

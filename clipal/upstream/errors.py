@@ -1,0 +1,55 @@
+"""What can go wrong between clipal and a provider, one class for each phase.
+
+UpstreamError
+├── ConnectFailed        no connection
+│   ├── NameNotFound     the host has no address
+│   ├── Refused          nobody listens there
+│   ├── ConnectTimeout   neither an answer nor a refusal in time, the TLS handshake included
+│   └── TLSFailed        the handshake failed, or the certificate is not the host's
+├── ConnectionBroken     lost before the answer's head was complete
+│   └── StaleConnection  lost before any byte of an answer, on a connection that had been used before
+├── BrokenAnswer         what came is not HTTP that may be relayed
+└── AnswerCut            the body ended before its time
+"""
+
+from __future__ import annotations
+
+
+class UpstreamError(Exception):
+    """Its text is in our own words and names no key, path or address."""
+
+
+class ConnectFailed(UpstreamError):
+    """No connection to the provider."""
+
+
+class NameNotFound(ConnectFailed):
+    """The provider's host name has no address."""
+
+
+class Refused(ConnectFailed):
+    """Nobody listens at the provider's address."""
+
+
+class ConnectTimeout(ConnectFailed):
+    """The connection, its TLS handshake included, took longer than `connect_timeout`."""
+
+
+class TLSFailed(ConnectFailed):
+    """The TLS handshake failed."""
+
+
+class ConnectionBroken(UpstreamError):
+    """The connection was lost before the head of an answer had come."""
+
+
+class StaleConnection(ConnectionBroken):
+    """A connection out of the pool was lost before any byte of an answer: it had gone while it was idle."""
+
+
+class BrokenAnswer(UpstreamError):
+    """What the provider sent is no HTTP that may be relayed (RFC 9112, 2.2 and 6.3)."""
+
+
+class AnswerCut(UpstreamError):
+    """The body of an answer ended before its time."""

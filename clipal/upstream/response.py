@@ -1,0 +1,86 @@
+"""A provider's answer, as twisted.web's IResponse: a head that is here and a body that is still to come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.interfaces import IProtocol, ITransport
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
+from zope.interface import implementer
+
+from clipal.wire.message import Fields, ResponseHead
+
+if TYPE_CHECKING:
+    from clipal.upstream.connection import Connection
+
+
+@implementer(IResponse)
+class Response:
+    """What `clipal.upstream.agent.Agent` answers with.
+
+    Beside IResponse it has the raw `head`, and `trailers` once the body is complete. Its body goes to `protocol`, which
+    may be replaced by another one between two pieces; a protocol's transport is the `Connection`: an IPushProducer whose
+    `stopProducing` closes at once.
+    """
+
+    previousResponse: IResponse | None = None
+    request: IClientRequest | None = None
+
+    def __init__(self, head: ResponseHead, connection: Connection) -> None:
+        self.head = head
+        self.version = (b"HTTP", 1, int(head.version[-1]))
+        self.code = head.status
+        self.phrase = head.reason
+        length = head.content_length if head.has_body else 0
+        self.length = UNKNOWN_LENGTH if length is None else length
+        self.trailers: Fields = []
+        self.connection = connection
+        self.protocol: IProtocol | None = None
+        self._waiting: list[bytes] = []
+        self._reason: Failure | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """The fields as twisted.web has them; the raw ones are in `head`."""
+        headers = Headers()
+        for name, value in self.head.fields:
+            headers.addRawHeader(name, value)
+        return headers
+
+    def setPreviousResponse(self, response: IResponse) -> None:
+        """Redirects are never followed, so nobody sets one; IResponse asks for it."""
+        self.previousResponse = response
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """Gives the body to `protocol`: what has come, then what comes, then a `connectionLost` that says how it ended.
+
+        That is a Failure of `twisted.web.client.ResponseDone` for a whole body, of an UpstreamError for a broken one.
+        """
+        self.protocol = protocol
+        protocol.makeConnection(cast("ITransport", self.connection))
+        if self._waiting:
+            body = b"".join(self._waiting)
+            self._waiting.clear()
+            protocol.dataReceived(body)
+        if self._reason is not None:
+            protocol.connectionLost(self._reason)
+        else:
+            self.connection.resumeProducing()
+
+    def body_received(self, data: bytes) -> None:
+        """The connection brought a piece of the body."""
+        if self.protocol is not None:
+            self.protocol.dataReceived(data)
+            return
+        self._waiting.append(data)
+        self.connection.pauseProducing()
+
+    def body_ended(self, reason: Failure) -> None:
+        """The body is complete, or will never be."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        if self.protocol is not None:
+            self.protocol.connectionLost(reason)
