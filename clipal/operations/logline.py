@@ -1,0 +1,126 @@
+"""From an event of twisted.logger to one line of text.
+
+Pure: an event goes in, text comes out. Whatever an event holds (paths, header fields, what a provider
+sent), it cannot break out of its line or take over a terminal; one that cannot be formatted says so.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from enum import IntEnum
+
+from twisted.logger import LogEvent
+from twisted.logger import LogLevel as EventLevel
+
+
+class Severity(IntEnum):
+    """The levels that clipal knows, the least first, under the names of `clipal.config.model.LogLevel`."""
+
+    DEBUG = 0
+    INFO = 1
+    WARN = 2
+    ERROR = 3
+
+
+_SEVERITIES = {
+    EventLevel.debug: Severity.DEBUG,
+    EventLevel.info: Severity.INFO,
+    EventLevel.warn: Severity.WARN,
+    EventLevel.error: Severity.ERROR,
+    EventLevel.critical: Severity.ERROR,
+}
+
+_CHATTER = ("twisted.", "log_legacy")
+"""Namespaces of Twisted's own: its modules, and `twisted.python.log.msg`, which clipal itself never calls."""
+
+# C0, DEL and C1 controls, line and paragraph separators, bidirectional controls (they reorder a line on a
+# terminal), and lone surrogates, which UTF-8 cannot encode.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def severity(event: LogEvent) -> Severity:
+    """How much `event` matters: its level, but what Twisted tells about itself at info is for debugging only.
+
+    `Site starting on 3333` or `Timing out client` is nothing that an operator needs; a warning is.
+    """
+    found = _SEVERITIES.get(event.get("log_level"), Severity.INFO)
+    if found is Severity.INFO and namespace(event).startswith(_CHATTER):
+        return Severity.DEBUG
+    return found
+
+
+def namespace(event: LogEvent) -> str:
+    """Who logged `event`, `-` where it does not say."""
+    return str(event.get("log_namespace", "-"))
+
+
+def text(event: LogEvent) -> str:
+    """What `event` says, then its traceback if it has one; several lines, or none at all."""
+    parts = [_message(event), _traceback(event)]
+    return "\n".join(part for part in parts if part)
+
+
+def one_line(text: str) -> str:
+    r"""`text` with every unprintable character escaped as in Python: `\n`, `\x1b`, `\u2028`."""
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _message(event: LogEvent) -> str:
+    """The event's format, filled in.
+
+    `twisted.logger.formatEvent` is not used: of an event that it cannot format it shows every field,
+    also what nobody meant to be read.
+    """
+    template = event.get("log_format")
+    if template is None:
+        return ""
+    try:
+        return str.format_map(template, event)
+    except Exception as error:
+        return f"event that cannot be formatted ({type(error).__name__}): {template!r}"
+
+
+def _traceback(event: LogEvent) -> str:
+    """The traceback of the event's failure: files, lines and code, never a variable's value."""
+    failure = event.get("log_failure")
+    if failure is None:
+        return ""
+    try:
+        return str(failure.getTraceback(detail="default")).rstrip("\n")
+    except Exception as error:
+        return f"traceback that cannot be formatted ({type(error).__name__})"
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+class LocalTime:
+    """Tells local time, working it out only when the second is another one than last time."""
+
+    def __init__(self) -> None:
+        self._second: int | None = None
+        self._clock = ""
+        self._offset = ""
+        self._day = date.min
+
+    def at(self, when: float) -> tuple[str, date]:
+        """The moment `when` and its local day.
+
+        Parameters:
+            when: seconds since the epoch.
+
+        Returns:
+            such as `2026-11-23T14:05:06.123+0100`, and the day of it.
+
+        Raises:
+            TypeError, ValueError, OverflowError, OSError: when `when` is no moment that a calendar has.
+        """
+        # By way of whole microseconds: as a float, .123 may be a bit less than 123 ms.
+        second, microsecond = divmod(round(when * 1_000_000), 1_000_000)
+        if second != self._second:
+            local = datetime.fromtimestamp(second).astimezone()
+            self._clock, self._offset = local.strftime("%Y-%m-%dT%H:%M:%S"), local.strftime("%z")
+            self._second, self._day = second, local.date()
+        return f"{self._clock}.{microsecond // 1000:03}{self._offset}", self._day

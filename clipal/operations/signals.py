@@ -1,0 +1,67 @@
+"""What the signals of an operator do: SIGTERM and SIGINT end the service with status 0, SIGHUP loads the files anew.
+
+Twisted's own handlers would do for the first two, but `twistd` then kills itself with the same signal, and a supervisor
+sees a failure. A second SIGTERM or SIGINT, an impatient operator's, ends the waiting for open requests.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from twisted.internet.base import ReactorBase
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+
+class Signals:
+    """The handlers of one process.
+
+    Parameters:
+        reload: called in the reactor on SIGHUP.
+
+    Attributes:
+        again: fires when the operator asks for the end a second time.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: ReactorBase, reload: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._reload = reload
+        self._ending = False
+        self._before: dict[int, object] = {}
+        self.again: Deferred[None] = Deferred()
+
+    def install(self) -> None:
+        """Takes the signals over once the reactor runs, for it installs its own handlers when it begins."""
+        self._reactor.callWhenRunning(self._install)
+
+    def uninstall(self) -> None:
+        """Gives them back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave us
+        self._before.clear()
+
+    def _install(self) -> None:
+        for name, action in (("SIGINT", self._end), ("SIGTERM", self._end), ("SIGHUP", self._reload)):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None:
+                self._before[number] = signal.signal(number, self._in_reactor(name, action))
+
+    def _in_reactor(self, name: str, action: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+        """A handler may run between any two instructions, so all that it does is to wake the reactor."""
+
+        def received() -> None:
+            self._log.info("Received {name}", name=name)
+            action()
+
+        return lambda number, frame: self._reactor.callFromThread(received)
+
+    def _end(self) -> None:
+        if not self._ending:
+            self._ending = True
+            self._reactor.stop()
+        elif not self.again.called:
+            self.again.callback(None)
