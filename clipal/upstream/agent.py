@@ -90,7 +90,8 @@ class Agent:
             headers: raw fields go out as they are; they must hold Host and a body's framing.
 
         Returns:
-            a Deferred of the `Response` at its head. It fails with an UpstreamError; cancelling it closes the connection.
+            a Deferred of the `Response` at its head. It fails with an UpstreamError; cancelling it closes the
+            connection.
         """
         lines = [b"%b %b HTTP/1.1\r\n" % (method, uri[len(self._target.origin) :])]
         lines += [b"%b: %b\r\n" % pair for pair in _raw(headers)]

@@ -1,8 +1,8 @@
 """What `clipal.routing` calls: one provider, ready to be asked.
 
 `TransparentClient` is treq's HTTPClient without what treq does for people and a proxy must not do: no cookies, no
-redirects, no decoding, no Accept-Encoding, no parsing of URLs. `Upstream` holds one for a provider, with all that can be
-prepared once: target, connections, keys in each carrier.
+redirects, no decoding, no Accept-Encoding, no parsing of URLs. `Upstream` holds one for a provider, with all that can
+be prepared once: target, connections, keys in each carrier.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ class Upstream:
         body = call.body
         fields = request_fields(call.head, self._target.host_field, keys.credential(carrier), body.length)
         url = self._target.origin + self._target.request_target(path, query)
-        return self._client.request(
-            call.method, url, headers=fields, data=body if body.length else None
-        ).addCallback(answered)
+        return self._client.request(call.method, url, headers=fields, data=body if body.length else None).addCallback(
+            answered
+        )
 
     def close_idle(self) -> None:
         """Closes connections that have been unused for long."""

@@ -53,8 +53,7 @@ class KeyCarriers:
         """For `key` of a provider with this `auth`; an empty key stands for `auth: none`."""
         raw = key.encode("ascii")
         credentials = {
-            carrier: Credential(field, name, scheme + raw)
-            for carrier, (field, name, scheme) in _FIELDS.items()
+            carrier: Credential(field, name, scheme + raw) for carrier, (field, name, scheme) in _FIELDS.items()
         }
         kind = next((carrier for prefix, carrier in _KINDS if key.startswith(prefix)), None)
         fixed = auth if auth is Carrier.NONE else kind or (None if auth is Carrier.AUTO else auth)

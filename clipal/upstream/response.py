@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Response:
     """What `clipal.upstream.agent.Agent` answers with.
 
-    Beside IResponse it has the raw `head`, and `trailers` once the body is complete. Its body goes to `protocol`, which
-    may be replaced by another one between two pieces; a protocol's transport is the `Connection`: an IPushProducer whose
-    `stopProducing` closes at once.
+    Beside IResponse it has the raw `head`, and `trailers` once the body is complete. Its body goes to `protocol`,
+    which may be replaced by another one between two pieces; a protocol's transport is the `Connection`: an
+    IPushProducer whose `stopProducing` closes at once.
     """
 
     previousResponse: IResponse | None = None

@@ -33,9 +33,7 @@ class Target:
         if url.port != (443 if tls else 80):
             host = f"{host}:{url.port}"
         field = host.encode("ascii")
-        return cls(
-            tls, url.host, url.port, field, url.scheme.encode("ascii") + b"://" + field, url.path, url.query
-        )
+        return cls(tls, url.host, url.port, field, url.scheme.encode("ascii") + b"://" + field, url.path, url.query)
 
     def request_target(self, path: bytes, query: bytes | None) -> bytes:
         """What goes into the request line.

@@ -1,0 +1,115 @@
+"""Claude Code: the Anthropic Messages API.
+
+Error words and stream events are those of Anthropic's API reference ("Errors", "Streaming Messages"); what
+Claude Code does with them was measured (2.1.330).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clipal.config.model import Carrier
+from clipal.dialects.dialect import (
+    CONTENT,
+    END,
+    PREAMBLE,
+    UNKNOWN,
+    Dialect,
+    EventMeaning,
+    Fields,
+    Refused,
+    compact_json,
+    session_name,
+)
+from clipal.dialects.failure import event_name, failure, parse_object
+
+_WORDS: Final = {
+    Refused.FORBIDDEN: "permission_error",
+    Refused.NOT_FOUND: "not_found_error",
+    Refused.TIMEOUT: "timeout_error",
+    Refused.TOO_LARGE: "request_too_large",
+    Refused.HEAD_TOO_LARGE: "request_too_large",
+    Refused.RATE_LIMITED: "rate_limit_error",
+    Refused.INTERNAL: "api_error",
+    Refused.NOT_IMPLEMENTED: "api_error",
+    Refused.UNAVAILABLE: "api_error",
+}
+
+_STATUSES: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+_MEANINGS: Final = {
+    b"message_start": PREAMBLE,
+    b"ping": PREAMBLE,
+    b"content_block_stop": PREAMBLE,  # of a block that got no delta
+    b"content_block_delta": CONTENT,
+    # The model has said why it stopped: an empty answer may be meant, and must not go from provider to
+    # provider.
+    b"message_delta": CONTENT,
+    b"message_stop": END,
+}
+
+_START_LENGTH: Final = 4096
+_BLOCK: Final = re.compile(
+    rb'"content_block"\s*:\s*\{\s*"type"\s*:\s*"(?:text|thinking|tool_use|server_tool_use|mcp_tool_use)"'
+)
+_FILLED: Final = re.compile(
+    rb'"(?:text|thinking|signature)"\s*:\s*"[^"]|"input"\s*:\s*\{\s*[^}\s]|"citations"\s*:\s*\[\s*[^\]\s]'
+)
+
+
+class Anthropic(Dialect):
+    """What Claude Code speaks."""
+
+    prefix = "claudecode"
+    config_file = "claude-code.yaml"
+    title = "Claude Code"
+    carrier = Carrier.X_API_KEY
+
+    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+        """See Dialect.
+
+        That nobody could answer is an `api_error`, for which Claude Code shows our message; never the word
+        of a 529, `overloaded_error`: of those it takes three, and then says no more than that they are
+        repeated.
+        """
+        error = {"type": _WORDS.get(refused, "invalid_request_error"), "message": message}
+        return compact_json({"type": "error", "error": error, "request_id": request_id})
+
+    def counts_tokens(self, path: bytes) -> bool:
+        """See Dialect."""
+        return path == b"/v1/messages/count_tokens"
+
+    def session(self, fields: Fields) -> bytes | None:
+        """See Dialect. Claude Code names the session in each of its requests."""
+        return session_name(fields, b"x-claude-code-session-id")
+
+    def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
+        """See Dialect."""
+        name = event_name(event, data)
+        if name == b"error":
+            return failure(parse_object(data), _STATUSES)
+        if name == b"content_block_start":
+            return PREAMBLE if _is_empty_block(data) else CONTENT
+        return _MEANINGS.get(name, UNKNOWN)
+
+
+def _is_empty_block(data: bytes) -> bool:
+    """Whether a block begins with nothing in it yet. A block of a kind that is not known counts as filled."""
+    if len(data) > _START_LENGTH or _BLOCK.search(data) is None:
+        return False
+    return _FILLED.search(data) is None
+
+
+ANTHROPIC: Final = Anthropic()

@@ -1,0 +1,191 @@
+"""What clipal must know about one client's API, and nothing more.
+
+A dialect is a stateless value. Whatever differs between Claude Code, Codex CLI and Gemini CLI is asked of
+it; no other module compares a client's name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from attrs import field, frozen
+
+from clipal.config.model import Carrier
+
+Fields = Sequence[tuple[bytes, bytes]]
+"""Header fields as they stand on the wire: names with their own case, in order, duplicates too."""
+
+_STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
+_SESSION_LENGTH: Final = 256
+
+
+class EventKind(Enum):
+    """What one server-sent event of an answer tells the gate."""
+
+    PREAMBLE = "preamble"
+    """Says nothing yet: the answer may still turn out to be an error."""
+    CONTENT = "content"
+    """The answer has begun: nothing can fail over any more."""
+    ERROR = "error"
+    """The provider gave up: stands for a status code."""
+    END = "end"
+    """The answer is over without any content."""
+    UNKNOWN = "unknown"
+    """Not understood: the gate opens, for it may never do harm."""
+
+
+@frozen
+class EventMeaning:
+    """One event, understood.
+
+    Attributes:
+        status: for an ERROR, the HTTP status that the event stands for (429, 529, 500 …); else 0.
+        body: for an ERROR, the JSON that an answer of that status would have had, for
+            `clipal.routing.outcome`; never in the repr, for a provider may repeat a key or a prompt in it.
+    """
+
+    kind: EventKind
+    status: int = 0
+    body: bytes = field(default=b"", repr=False)
+
+
+PREAMBLE = EventMeaning(EventKind.PREAMBLE)
+CONTENT = EventMeaning(EventKind.CONTENT)
+END = EventMeaning(EventKind.END)
+UNKNOWN = EventMeaning(EventKind.UNKNOWN)
+
+
+class Refused(Enum):
+    """Why clipal itself answers in a provider's place; each API has its own word for it."""
+
+    BAD_REQUEST = 400
+    FORBIDDEN = 403
+    NOT_FOUND = 404
+    METHOD_NOT_ALLOWED = 405
+    TIMEOUT = 408
+    TOO_LARGE = 413
+    URI_TOO_LONG = 414
+    MISDIRECTED = 421
+    UPGRADE_REQUIRED = 426
+    RATE_LIMITED = 429
+    HEAD_TOO_LARGE = 431
+    INTERNAL = 500
+    NOT_IMPLEMENTED = 501
+    UNAVAILABLE = 503
+
+
+@frozen
+class Unavailable:
+    """How a client is told that nobody could answer.
+
+    Attributes:
+        refused: the status, 429 or 503.
+        retry_after: whole seconds for a Retry-After field, or None for no such field.
+    """
+
+    refused: Refused
+    retry_after: int | None
+
+
+class Dialect(ABC):
+    """One client's API.
+
+    Attributes:
+        prefix: the first path segment, which is also the client's name in logs: `claudecode`.
+        config_file: the name of its file in the configuration directory: `claude-code.yaml`.
+        title: its name for people: `Claude Code`.
+        carrier: where a key travels when neither the provider nor the client's own request says so.
+        key_in_query: whether a client may send its key as `?key=` in the query.
+        header_timeout: seconds until the first byte of a streaming answer's body, when no setting says so.
+    """
+
+    prefix: str
+    config_file: str
+    title: str
+    carrier: Carrier
+    key_in_query: bool = False
+    header_timeout: float = 120.0
+
+    @abstractmethod
+    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+        """An error of clipal's own as JSON in this API's shape; the client shows `message` to its user."""
+
+    def unavailable(self, *, rate_limited: bool, wait: float | None) -> Unavailable:
+        """How to say that every provider failed.
+
+        Parameters:
+            rate_limited: whether all of them did because of a rate limit.
+            wait: seconds until the first of them can be asked again, None where nobody knows.
+        """
+        refused = Refused.RATE_LIMITED if rate_limited else Refused.UNAVAILABLE
+        return Unavailable(refused, whole_seconds(wait))
+
+    @abstractmethod
+    def counts_tokens(self, path: bytes) -> bool:
+        """Whether `path` (raw, behind the prefix, no query) only counts tokens."""
+
+    def asks_for_stream(self, path: bytes, query: bytes, fields: Fields, body: bytes) -> bool:
+        """Whether the request asks for a stream: by its path, Accept or a plain search, never by a parse.
+
+        Accept alone does not say it: Claude Code asks for a stream with `Accept: application/json`. An
+        encoded body cannot be searched (Codex sends zstd, but a truthful Accept too). A `"stream": true`
+        deep in a body is taken for the real one; then the request merely has the shorter of two timeouts.
+        """
+        if any(b"text/event-stream" in value.lower() for name, value in fields if name.lower() == b"accept"):
+            return True
+        encoding = field_value(fields, b"content-encoding") or b"identity"
+        return encoding.lower() == b"identity" and _STREAM.search(body) is not None
+
+    def upstream_path(self, path: bytes, base_path: bytes) -> bytes:
+        """The path to append to a provider's base path; only Codex's `/v1` ever differs from `path`."""
+        return path
+
+    def session(self, fields: Fields) -> bytes | None:
+        """What names the agent session that a request belongs to, or None."""
+        return None
+
+    def previous_answer(self, body: bytes) -> bytes | None:
+        """What names an earlier answer that the request builds on, which only its provider knows, or None."""
+        return None
+
+    def made_answer(self, beginning: bytes) -> bytes | None:
+        """What names an answer, for `previous_answer` of a later request: found in its body's beginning."""
+        return None
+
+    @abstractmethod
+    def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
+        """What one server-sent event means.
+
+        Parameters:
+            event: the `event:` field, empty where there was none.
+            data: the `data:` lines, joined with LF.
+            path: the request's raw path behind the prefix, which tells one API's formats apart.
+
+        Never raises, whatever the bytes are.
+        """
+
+
+def field_value(fields: Fields, name: bytes) -> bytes | None:
+    """The value of the first field called `name` (lower case); None where there is none."""
+    return next((value for key, value in fields if key.lower() == name), None)
+
+
+def session_name(fields: Fields, *names: bytes) -> bytes | None:
+    """The first value among `names` that can name a session: of 1 to 256 bytes, for it will be remembered."""
+    values = (field_value(fields, name) for name in names)
+    return next((value for value in values if value and len(value) <= _SESSION_LENGTH), None)
+
+
+def whole_seconds(wait: float | None) -> int | None:
+    """`wait` rounded up to what Retry-After can say (RFC 9110, 10.2.3): at least 1 s; None stays None."""
+    return None if wait is None else max(1, -int(-wait // 1))
+
+
+def compact_json(value: object) -> bytes:
+    """`value` as JSON without spaces, in ASCII."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,102 @@
+"""Gemini CLI: Google's Gemini API.
+
+Errors are google.rpc.Status objects (google/rpc/code.proto maps each code to HTTP); what Gemini CLI does
+with an answer was measured (0.61.0). It reads a wait from the words "Please retry in 37s" of a message, not
+from Retry-After.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clipal.config.model import Carrier
+from clipal.dialects.dialect import (
+    CONTENT,
+    PREAMBLE,
+    UNKNOWN,
+    Dialect,
+    EventMeaning,
+    Fields,
+    Refused,
+    compact_json,
+)
+from clipal.dialects.failure import failure, parse_object
+
+_WORDS: Final = {
+    Refused.FORBIDDEN: "PERMISSION_DENIED",
+    Refused.NOT_FOUND: "NOT_FOUND",
+    Refused.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",
+    Refused.TIMEOUT: "DEADLINE_EXCEEDED",
+    Refused.UPGRADE_REQUIRED: "FAILED_PRECONDITION",
+    Refused.RATE_LIMITED: "RESOURCE_EXHAUSTED",
+    Refused.INTERNAL: "INTERNAL",
+    Refused.NOT_IMPLEMENTED: "UNIMPLEMENTED",
+    Refused.UNAVAILABLE: "UNAVAILABLE",
+}
+
+_STATUSES: Final = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INTERNAL": 500,
+    "DATA_LOSS": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+_CANDIDATES: Final = re.compile(rb'\s{0,16}\{\s{0,16}"candidates"')
+_SAYS_NOTHING: Final = frozenset(("usageMetadata", "modelVersion", "responseId", "createTime", "modelStatus"))
+
+
+class Gemini(Dialect):
+    """What Gemini CLI speaks."""
+
+    prefix = "gemini"
+    config_file = "gemini.yaml"
+    title = "Gemini CLI"
+    carrier = Carrier.X_GOOG_API_KEY
+    key_in_query = True
+    header_timeout = 40.0
+    """Gemini CLI itself gives up at 60 s, so that another provider must have been asked before."""
+
+    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+        """See Dialect."""
+        status = _WORDS.get(refused, "INVALID_ARGUMENT")
+        return compact_json({"error": {"code": refused.value, "message": message, "status": status}})
+
+    def counts_tokens(self, path: bytes) -> bool:
+        """See Dialect."""
+        return path.endswith(b":countTokens")
+
+    def asks_for_stream(self, path: bytes, query: bytes, fields: Fields, body: bytes) -> bool:
+        """See Dialect. The method behind the last colon says it; without one, it is as elsewhere."""
+        _, colon, method = path.rpartition(b"/")[2].rpartition(b":")
+        if colon:
+            return method == b"streamGenerateContent"
+        return super().asks_for_stream(path, query, fields, body)
+
+    def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
+        """See Dialect. A blocked prompt is an answer like any other."""
+        if _CANDIDATES.match(data):
+            return CONTENT
+        document = parse_object(data)
+        if document is None:
+            return UNKNOWN
+        if document.get("error"):
+            return failure(document, _STATUSES)
+        if document.get("candidates") or document.get("promptFeedback"):
+            return CONTENT
+        return PREAMBLE if document and document.keys() <= _SAYS_NOTHING else UNKNOWN
+
+
+GEMINI: Final = Gemini()

@@ -1,0 +1,213 @@
+"""Codex CLI: the OpenAI Responses API, and Chat Completions, which SDKs send the same way.
+
+Error words and stream events are those of OpenAI's API reference ("Responses", "Streaming events", "Chat
+Completions"); what Codex does with an answer was measured (0.169.0).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from clipal.config.model import Carrier
+from clipal.dialects.dialect import (
+    CONTENT,
+    END,
+    PREAMBLE,
+    UNKNOWN,
+    Dialect,
+    EventMeaning,
+    Fields,
+    Refused,
+    Unavailable,
+    compact_json,
+    session_name,
+    whole_seconds,
+)
+from clipal.dialects.failure import event_name, failure, parse_object
+
+_LONGEST_WAIT: Final = 60
+"""Seconds of Retry-After that Codex is told at most: it obeys any value, silently, for each of 30 tries."""
+
+_STATUSES: Final = {
+    "invalid_request_error": 400,
+    "invalid_prompt": 400,
+    "context_length_exceeded": 400,
+    "previous_response_not_found": 400,
+    "content_filter": 400,
+    "cyber_policy": 400,
+    "bio_policy": 400,
+    "invalid_image": 400,
+    "invalid_image_format": 400,
+    "invalid_base64_image": 400,
+    "invalid_image_url": 400,
+    "invalid_image_mode": 400,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "image_file_too_large": 400,
+    "image_file_not_found": 400,
+    "image_parse_error": 400,
+    "image_content_policy_violation": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
+    "invalid_api_key": 401,
+    "account_deactivated": 401,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    # With a quota, the status alone says little: the body keeps the code for whoever classifies it.
+    "insufficient_quota": 429,
+    "billing_hard_limit_reached": 429,
+    "organization_quota_exceeded": 429,
+    "usage_limit_reached": 429,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "server_error": 500,
+    "api_error": 500,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
+    "service_unavailable_error": 503,
+    "overloaded_error": 529,
+}
+
+_PREAMBLE: Final = frozenset(
+    (
+        b"response.created",
+        b"response.queued",
+        b"response.in_progress",
+        b"response.output_item.added",
+        b"response.content_part.added",
+        b"response.reasoning_summary_part.added",
+        b"response.reasoning_part.added",
+        b"response.metadata",
+        b"codex.response.metadata",
+        b"codex.rate_limits",
+        b"keepalive",  # undocumented; openai-node issue 1964
+    )
+)
+
+_RESOURCE: Final = re.compile(rb"/(?:responses|chat/completions|completions|models|embeddings)(?:/|\Z)")
+_VERSION: Final = re.compile(rb"/v[0-9]+(?:(?:alpha|beta)[0-9]*)?\Z")
+_BEGINNING: Final = 64 * 1024
+_ID: Final = rb'"[ \t\r\n]*:[ \t\r\n]*"(resp_[A-Za-z0-9_-]{1,128})"'
+_PREVIOUS: Final = re.compile(rb'"previous_response_id' + _ID)
+_MADE: Final = re.compile(rb'"id' + _ID)
+
+
+class OpenAI(Dialect):
+    """What Codex CLI speaks."""
+
+    prefix = "codex"
+    config_file = "codex.yaml"
+    title = "Codex CLI"
+    carrier = Carrier.BEARER
+
+    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+        """See Dialect. Codex shows `message`, and the request id from its header field.
+
+        No code is one that Codex has its own words for: `server_is_overloaded`, `slow_down`, a quota's.
+        """
+        error = {"message": message, "type": _type(refused), "param": None, "code": _code(refused)}
+        return compact_json({"error": error})
+
+    def unavailable(self, *, rate_limited: bool, wait: float | None) -> Unavailable:
+        """See Dialect. Chosen by what Codex does with each answer.
+
+        | wait | answer | Codex |
+        |---|---|---|
+        | at most 60 s | 503, Retry-After | waits just that before each of 30 tries (of a 429: 6) |
+        | unknown, or none | 503 | tries 30 times in 25 s: nobody is known to rest, so one may succeed |
+        | longer, all of it rate limits | 429 | gives up at once: no try within 25 s could succeed |
+        | longer, otherwise | 503 | tries 30 times in 25 s, then prints our message |
+        """
+        seconds = whole_seconds(wait)
+        if seconds is not None and seconds <= _LONGEST_WAIT:
+            return Unavailable(Refused.UNAVAILABLE, seconds)
+        limited = rate_limited and seconds is not None
+        return Unavailable(Refused.RATE_LIMITED if limited else Refused.UNAVAILABLE, None)
+
+    def counts_tokens(self, path: bytes) -> bool:
+        """See Dialect."""
+        return path in (b"/responses/input_tokens", b"/v1/responses/input_tokens")
+
+    def upstream_path(self, path: bytes, base_path: bytes) -> bytes:
+        """See Dialect. Codex may be set up with or without `/v1`, and so may a provider; all four work."""
+        if _VERSION.search(base_path):
+            return path[len(b"/v1") :] if path.startswith(b"/v1/") else path
+        return b"/v1" + path if _RESOURCE.match(path) else path
+
+    def session(self, fields: Fields) -> bytes | None:
+        """See Dialect. Never `x-client-request-id`, which is no session's name."""
+        return session_name(fields, b"session-id", b"thread-id")
+
+    def previous_answer(self, body: bytes) -> bytes | None:
+        """See Dialect."""
+        found = _PREVIOUS.search(body)
+        return None if found is None else found[1]
+
+    def made_answer(self, beginning: bytes) -> bytes | None:
+        """See Dialect. The id stands at the beginning of the first event, and of a whole answer too."""
+        found = _MADE.search(beginning, 0, _BEGINNING)
+        return None if found is None else found[1]
+
+    def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
+        """See Dialect. `…/completions` has chunks of data only, everything else the events of Responses."""
+        if data == b"[DONE]":
+            return END
+        if path.endswith(b"/completions"):
+            return _meaning_of_chunk(event, data)
+        name = event_name(event, data)
+        if name in _PREAMBLE:
+            return PREAMBLE
+        if name in (b"error", b"response.failed"):
+            return failure(_error_document(parse_object(data)), _STATUSES)
+        if name.endswith((b".delta", b".done")) or name in (b"response.completed", b"response.incomplete"):
+            return CONTENT
+        return UNKNOWN
+
+
+def _type(refused: Refused) -> str:
+    if refused is Refused.RATE_LIMITED:
+        return "rate_limit_error"
+    return "invalid_request_error" if refused.value < 500 else "server_error"
+
+
+def _code(refused: Refused) -> str:
+    return "rate_limit_exceeded" if refused is Refused.RATE_LIMITED else refused.name.lower()
+
+
+def _error_document(document: dict[str, Any] | None) -> Mapping[str, Any] | None:
+    """Where the error is: in the `response` that failed, under `error`, or it is the event itself."""
+    if document is not None and isinstance(document.get("response"), dict):
+        response = document["response"]
+        return {"error": response.get("error") or {}}
+    return document
+
+
+def _meaning_of_chunk(event: bytes, data: bytes) -> EventMeaning:
+    document = parse_object(data)
+    if document is None:
+        return UNKNOWN
+    if document.get("error") or event == b"error":
+        return failure(document, _STATUSES)
+    choices = document.get("choices")
+    if not isinstance(choices, list):
+        return UNKNOWN
+    return CONTENT if any(map(_speaks, choices)) else PREAMBLE
+
+
+def _speaks(choice: object) -> bool:
+    """Whether a choice says more than whose turn it is: text, a tool call, reasoning, or why it ended."""
+    if not isinstance(choice, dict):
+        return True
+    delta = choice.get("delta")
+    if isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role"):
+        return True
+    return bool(choice.get("finish_reason") or choice.get("text") or choice.get("message"))
+
+
+OPENAI: Final = OpenAI()
