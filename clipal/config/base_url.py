@@ -1,0 +1,66 @@
+"""A provider's `base_url`, from text."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+import idna
+
+from clipal.config.model import BaseURL
+
+_PORTS: Final = {"http": 80, "https": 443}
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?P<fragment>#.*)?",
+    re.DOTALL,
+)
+_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
+
+
+def parse_base_url(text: str) -> BaseURL:
+    """Takes `text` apart; path and query stay as they are, but for slashes at the path's end.
+
+    Raises:
+        ValueError: it is none; the message does not repeat it, for it may hold a key.
+    """
+    if not text.isascii() and not text.split("/", 3)[-1].isascii():
+        raise ValueError("a URL with characters that must be percent-encoded")
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError("a URL with white space or control characters")
+    match = _URL.fullmatch(text)
+    if match is None or match["scheme"].lower() not in _PORTS:
+        raise ValueError("not a URL; write it as in https://api.example.com or http://127.0.0.1:8080/path")
+    if "@" in match["authority"]:
+        raise ValueError("a URL with a user name or password; put the key into api_key")
+    if match["fragment"] is not None:
+        raise ValueError("a URL with a fragment (#)")
+    authority = _AUTHORITY.fullmatch(match["authority"])
+    if authority is None:
+        raise ValueError("a URL whose host or port is malformed")
+    scheme = match["scheme"].lower()
+    port = int(authority["port"]) if authority["port"] else _PORTS[scheme]
+    if not 1 <= port <= 65535:
+        raise ValueError("a URL whose port is not between 1 and 65535")
+    path, query = match["path"].rstrip("/"), match["query"] or ""
+    return BaseURL(scheme, _host(authority["host"]), port, path.encode("ascii"), query.encode("ascii"))
+
+
+def _host(text: str) -> str:
+    if text.startswith("["):
+        try:
+            return str(IPv6Address(text[1:-1]))
+        except ValueError:
+            raise ValueError("a URL whose IPv6 address is malformed") from None
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        pass
+    if not text:
+        raise ValueError("a URL without a host")
+    if re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        return text.lower()
+    try:
+        return idna.encode(text, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise ValueError("a URL whose host name is malformed") from None

@@ -1,0 +1,24 @@
+"""Whether a provider is clipal itself."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from clipal.config.model import BaseURL, Settings
+
+
+def is_self(url: BaseURL, settings: Settings) -> bool:
+    """Whether requests to `url` would come back to a clipal that listens as `settings` say."""
+    if url.port != settings.port:
+        return False
+    address = ip_address(settings.listen_addr)
+    host = url.host.removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return address.is_loopback or address.is_unspecified
+    try:
+        target = ip_address(host)
+    except ValueError:
+        return False
+    if address.is_unspecified:
+        return target.is_loopback or target.is_unspecified
+    return target == address or target.is_unspecified
