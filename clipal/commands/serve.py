@@ -1,0 +1,30 @@
+"""`clipal`: serves in the foreground, as `twistd -n clipal` does."""
+
+from __future__ import annotations
+
+from twisted.application.app import startApplication
+from twisted.application.service import Application
+from twisted.logger import globalLogBeginner
+
+from clipal import tap
+from clipal.commands.program import Version
+
+
+class Options(Version, tap.Options):
+    """Those of `twistd clipal`, and `--version`."""
+
+    synopsis = "[options]\n       clipal COMMAND [options]"
+
+
+def run(options: Options) -> int:
+    """Serves until SIGTERM or SIGINT."""
+    from twisted.internet import reactor
+
+    service = tap.makeService(options)
+    assert options.logs is not None
+    globalLogBeginner.beginLoggingTo([options.logs], redirectStandardIO=False)
+    application = Application("clipal")
+    service.setServiceParent(application)
+    startApplication(application, False)
+    reactor.run()
+    return 0

@@ -1,0 +1,143 @@
+"""Who may come in: what is decided from a request's head alone, before its body is read.
+
+A proxy that holds keys and listens on loopback is reachable by every web page that its user opens, by cross-site
+requests and by DNS names that are rebound to 127.0.0.1. So a Host must be one of our own names, and a page's Origin
+must have been allowed. (`Sec-Fetch-Mode` is no sign of a page: Node's fetch always sends it.)
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import ip_address
+
+from attrs import frozen
+
+from clipal.config.model import Settings
+from clipal.dialects.dialect import Refused
+from clipal.wire.message import RequestHead
+
+_AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
+"""RFC 9112, 3.2 and RFC 3986, 3.2: a host and perhaps a port, no userinfo."""
+_ABSOLUTE = re.compile(rb"(?i:(https?)://)([^/?]*)")
+
+
+@frozen
+class Refusal:
+    """clipal's own answer in place of a provider's; the connection is closed behind it."""
+
+    refused: Refused
+    message: str
+
+
+_NO_HOST = Refusal(Refused.BAD_REQUEST, "The request needs exactly one valid Host.")
+_FOREIGN_HOST = Refusal(
+    Refused.FORBIDDEN,
+    "This Host is none of clipal's names. If it should be, add it to allowed_hosts in config.yaml.",
+)
+_FOREIGN_ORIGIN = Refusal(
+    Refused.FORBIDDEN,
+    "clipal does not serve web pages' requests. If it should, add their Origin to allowed_origins in config.yaml.",
+)
+_FOREIGN_TARGET = Refusal(Refused.MISDIRECTED, "The request's target is on another server.")
+_CONNECT = Refusal(Refused.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.")
+_WEBSOCKET = Refusal(Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.")
+_NO_TARGET = Refusal(Refused.BAD_REQUEST, "The request's target is no path.")
+
+
+class Admission:
+    """The rules of one configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.max_body = settings.max_request_body_bytes
+        self._names = {name.lower() for name in (settings.listen_addr, *settings.allowed_hosts)}
+        self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
+
+    def refusal(self, head: RequestHead, local_address: str) -> Refusal | None:
+        """Why a request is refused, or None.
+
+        Parameters:
+            local_address: the IP address on which its connection came in.
+        """
+        table = head.table
+        if head.method == b"CONNECT":
+            return _CONNECT
+        refusal = self._check_host(head, local_address)
+        if refusal is not None:
+            return refusal
+        if b"origin" in table and table[b"origin"].lower() not in self._origins:
+            return _FOREIGN_ORIGIN
+        if (
+            table.get(b"sec-fetch-site", b"").lower() in (b"cross-site", b"same-site")
+            and b"origin" not in table
+        ):
+            return _FOREIGN_ORIGIN
+        if b"upgrade" in table and _asks_for_websocket(head):
+            return _WEBSOCKET
+        return self.too_large(head.content_length or 0)
+
+    def too_large(self, length: int) -> Refusal | None:
+        """Why a body of so many bytes is refused, or None."""
+        if length <= self.max_body:
+            return None
+        return Refusal(Refused.TOO_LARGE, f"The request's body is larger than {self.max_body} bytes.")
+
+    def _check_host(self, head: RequestHead, local_address: str) -> Refusal | None:
+        if b"host" in head.table:
+            name = host_name(head.table[b"host"])
+            if name is None:
+                return _NO_HOST
+        elif head.version == "1.1":
+            return _NO_HOST
+        else:
+            name = "localhost"  # HTTP/1.0 knew no Host, and no browser speaks it
+        if not head.target.startswith(b"/"):
+            return self._check_target(head, local_address)
+        return None if self._is_ours(name, local_address) else _FOREIGN_HOST
+
+    def _check_target(self, head: RequestHead, local_address: str) -> Refusal | None:
+        """An absolute target's authority counts in Host's place (RFC 9112, 3.2.2)."""
+        absolute = _ABSOLUTE.match(head.target)
+        if absolute is None:
+            return None if head.target == b"*" and head.method == b"OPTIONS" else _NO_TARGET
+        name = host_name(absolute[2])
+        ours = name is not None and absolute[1].lower() == b"http" and self._is_ours(name, local_address)
+        return None if ours else _FOREIGN_TARGET
+
+    def _is_ours(self, name: str, local_address: str) -> bool:
+        return name in self._names or name == local_address or is_loopback(name)
+
+
+def path_of(target: bytes) -> bytes:
+    """The path and query of a target that was let in: of an absolute one, what stands behind its authority."""
+    absolute = None if target.startswith(b"/") else _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    rest = target[absolute.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+@lru_cache(maxsize=256)
+def host_name(authority: bytes) -> str | None:
+    """The host in `authority`, lower case, without brackets and port; None where it is malformed."""
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        return None
+    return match[1].decode("ascii").strip("[]").lower()
+
+
+@lru_cache(maxsize=256)
+def is_loopback(name: str) -> bool:
+    """Whether `name` means this machine only (RFC 6761, 6.3 for localhost)."""
+    name = name.removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _asks_for_websocket(head: RequestHead) -> bool:
+    values = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"upgrade"]
+    return any(token.strip().lower() == b"websocket" for value in values for token in value.split(b","))

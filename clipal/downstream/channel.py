@@ -1,0 +1,265 @@
+"""The door: twisted.web's channel, fed by `clipal.wire.parser`.
+
+One connection of a client. Its bytes become requests, one at a time is answered, and what a client pipelines behind it
+waits: whole requests of the same read in a queue, later bytes unparsed and bounded by no longer reading. Deadlines
+bound a head, the silence within a body, and the silence between requests; while a request is answered, none is set.
+A request that may not come in is answered here, in its turn, and the connection is closed behind it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from clipal.dialects.dialect import Refused
+from clipal.downstream.admission import Refusal
+from clipal.downstream.closing import Closing
+from clipal.downstream.deadline import Deadline
+from clipal.downstream.request import Request
+from clipal.wire.message import END, BadMessage, RequestHead
+from clipal.wire.parser import RequestParser
+
+if TYPE_CHECKING:
+    from clipal.downstream.site import Site
+
+HEAD_DEADLINE: Final = 10.0
+"""Seconds for a head, from its first byte on, however it trickles."""
+BODY_DEADLINE: Final = 60.0
+"""Seconds without a byte of a body."""
+IDLE_DEADLINE: Final = 120.0
+"""Seconds without a request on an open connection."""
+_READ_AHEAD: Final = 64 * 1024
+"""Bytes taken from a client that pipelines behind a request that is being answered."""
+
+_SLOW = Refusal(Refused.TIMEOUT, "The request did not come in time.")
+_STOPPING = Refusal(Refused.UNAVAILABLE, "clipal is stopping.")
+
+
+@frozen
+class _Rejected:
+    """A request that may not come in, waiting for its turn to be told so."""
+
+    refusal: Refusal
+    head: RequestHead | None
+
+
+class Channel(HTTPChannel):
+    """The server's side of one connection from a client."""
+
+    site: Site
+    transport: Connection
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self.site = site
+        self.factory = site
+        self._parser = RequestParser()
+        self._deadline = Deadline(site.reactor, self._expired)
+        self._incoming: Request | None = None
+        self._waiting: deque[Request | _Rejected] = deque()
+        self._current: Request | None = None
+        self._read_ahead: list[bytes] = []
+        self._last_is_in = False
+        self._continue_due = False
+        self._producer: IPushProducer | None = None
+        self._advancing = False
+        self._paused = False
+        self._closing: Closing | None = None
+
+    # The connection
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+        self.local_address: str = self.transport.getHost().host
+        self.site.channels.add(self)
+        self._deadline.set(IDLE_DEADLINE)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        self.site.channels.discard(self)
+        self._deadline.close()
+        if self._closing is not None:
+            self._closing.lost()
+        self._waiting.clear()
+        current, self._current = self._current, None
+        if current is not None:
+            current.connectionLost(reason)
+        self.site.request_ended()
+
+    def _expired(self) -> None:
+        if self._parser.idle:
+            self.transport.loseConnection()
+        else:
+            self._reject(_SLOW, None if self._incoming is None else self._incoming.head)
+            self._advance()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being asked or answered."""
+        return self._current is None and self._closing is None and self._parser.idle
+
+    # Receiving
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closing is not None or self._last_is_in:
+            return
+        if self._current is None:
+            self._parse(data)
+            return
+        self._read_ahead.append(data)
+        if sum(map(len, self._read_ahead)) > _READ_AHEAD:
+            self.transport.pauseProducing()
+
+    def _parse(self, data: bytes) -> None:
+        was_in_head = self._parser.in_head
+        for item in self._parser.feed(data):
+            if isinstance(item, RequestHead):
+                self._begin(item)
+            elif item is END:
+                self._complete()
+            elif isinstance(item, BadMessage):
+                self._reject(
+                    Refusal(Refused(item.status), f"This is not HTTP as it is served here: {item.problem}.")
+                )
+            elif isinstance(item, bytes):
+                self._take(item)
+            if self._last_is_in:
+                break
+        self._advance()
+        if self._current is not None or self._closing is not None:
+            self._deadline.clear()
+        elif self._incoming is not None:
+            self._deadline.set(BODY_DEADLINE)
+        elif not (was_in_head and self._parser.in_head):
+            self._deadline.set(HEAD_DEADLINE if self._parser.in_head else IDLE_DEADLINE)
+
+    def _begin(self, head: RequestHead) -> None:
+        refusal = _STOPPING if self.site.draining else self.site.admission.refusal(head, self.local_address)
+        if refusal is not None:
+            self._reject(refusal, head)
+            return
+        self._incoming = Request(self, head)
+        self._continue_due = (
+            head.version == "1.1" and head.table.get(b"expect", b"").lower() == b"100-continue"
+        )
+
+    def _take(self, piece: bytes) -> None:
+        request = self._incoming
+        assert request is not None
+        self._continue_due = False
+        request.handleContentChunk(piece)
+        refusal = self.site.admission.too_large(request.received)
+        if refusal is not None:
+            self._reject(refusal, request.head)
+
+    def _complete(self) -> None:
+        request, self._incoming = self._incoming, None
+        assert request is not None
+        self._continue_due = False
+        self._last_is_in = not request.head.keep_alive
+        self._waiting.append(request)
+
+    def _reject(self, refusal: Refusal, head: RequestHead | None = None) -> None:
+        """Lets `refusal` be answered in its turn; nothing behind it is read."""
+        self._incoming = None
+        self._last_is_in = True
+        self._waiting.append(_Rejected(refusal, head))
+
+    # Answering, in order
+
+    def _advance(self) -> None:
+        """Answers what waits, one after another; a loop, for an answer of our own may be complete at once."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._current is None and self._closing is None and self._begin_next():
+                pass
+        finally:
+            self._advancing = False
+
+    def _begin_next(self) -> bool:
+        """Begins with what comes next; False if there is nothing."""
+        if self._waiting:
+            first = self._waiting.popleft()
+            self._deadline.clear()
+            if isinstance(first, Request):
+                self._current = first
+                first.process()
+            else:
+                self.transport.write(self.site.refuse(first.refusal, first.head))
+                self._half_close()
+            return True
+        if self._read_ahead:
+            data = b"".join(self._read_ahead)
+            self._read_ahead.clear()
+            self.transport.resumeProducing()
+            self._parse(data)
+            return True
+        if self._continue_due:
+            self._continue_due = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return False
+
+    def closes_behind(self, request: Request) -> bool:
+        """Whether the connection ends with the answer to `request`, which is being answered."""
+        return self.site.draining or (self._last_is_in and not self._waiting)
+
+    def close_behind(self) -> None:
+        """Ends the connection with the answer that is being given, for nothing else can show its end."""
+        self._last_is_in = True
+        self._waiting.clear()
+
+    def requestDone(self, request: Request) -> None:
+        """The answer to `request` is written."""
+        closes = self.closes_behind(request)
+        self._current = None
+        if closes:
+            self._half_close()
+        else:
+            self._deadline.set(IDLE_DEADLINE)
+            self._advance()
+        self.site.request_ended()
+
+    def abort(self) -> None:
+        """The answer under way cannot be ended as it should: the client must see that, and get what was written."""
+        self._current = None
+        self._closing = Closing(self.site.reactor, self.transport)
+        self._closing.abort_when_flushed()
+
+    def _half_close(self) -> None:
+        self._deadline.clear()
+        self._closing = Closing(self.site.reactor, self.transport)
+        self._closing.half_close()
+
+    # Backpressure: we are the transport's producer, and whoever answers is ours
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        assert streaming, "only push producers answer here"
+        self._producer = producer
+        if self._paused:
+            producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._producer is not None:
+            self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The transport is going away; `connectionLost` follows and tells the request."""

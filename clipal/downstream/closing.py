@@ -1,0 +1,97 @@
+"""Two ways to end a client's connection that a plain close gets wrong.
+
+A close while the client is still sending makes the kernel answer with a reset, and the client may lose what it had not
+read yet. So behind a refusal we say that nothing more will come, and go on reading for a while.
+
+An answer that breaks off must never look whole, so it ends in a reset. But a reset throws away what the kernel has not
+sent yet, so we wait until the client has it all.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IPullProducer, IReactorTime
+from twisted.internet.tcp import Connection
+from zope.interface import implementer
+
+from clipal.downstream.deadline import Deadline
+
+_LINGER: Final = 2.0
+"""Seconds in which a refused client may still send what nobody reads."""
+_FLUSH: Final = 30.0
+"""Seconds in which a client must have taken the last bytes of a broken answer."""
+_LOOK_AGAIN: Final = 0.01
+_SIOCOUTQ: Final = 0x5411
+"""Linux's ioctl that tells how much a socket has not sent, or has sent without being acknowledged (tcp(7))."""
+
+
+@implementer(IPullProducer)
+class Closing:
+    """The end of one connection. Whoever begins it calls `lost` when the connection is gone."""
+
+    def __init__(self, clock: IReactorTime, transport: Connection) -> None:
+        self._clock = clock
+        self._transport = transport
+        self._deadline = Deadline(clock, self._expired)
+        self._on_time: Callable[[], None] = self._transport.abortConnection
+        self._last_moment = 0.0
+        self._registered = False
+
+    def half_close(self) -> None:
+        """Sends what is written, says that no more will come, and closes when the client does or in two seconds."""
+        self._transport.unregisterProducer()
+        self._transport.loseWriteConnection()
+        self._deadline.set(_LINGER)
+
+    def abort_when_flushed(self) -> None:
+        """Resets the connection as soon as the client has everything that was written, or in half a minute."""
+        self._last_moment = self._clock.seconds() + _FLUSH
+        self._on_time = self._look
+        self._transport.unregisterProducer()
+        self._deadline.set(_FLUSH)
+        self._transport.registerProducer(self, False)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._deadline.close()
+
+    def _expired(self) -> None:
+        self._on_time()
+
+    def _look(self) -> None:
+        if self._clock.seconds() >= self._last_moment or not unacknowledged(self._transport):
+            self._transport.abortConnection()
+        else:
+            self._deadline.set(_LOOK_AGAIN)
+
+    # IPullProducer, for the transport's own buffer
+
+    def resumeProducing(self) -> None:
+        """Called at once on registration, then when the transport has handed all to the kernel."""
+        if not self._registered:
+            self._registered = True
+            self._transport.startWriting()  # so that it finds out that it has nothing left, even if it knows already
+            return
+        self._transport.unregisterProducer()
+        self._look()
+
+    def stopProducing(self) -> None:
+        """The client went away by itself; `lost` follows."""
+
+
+def unacknowledged(transport: Connection) -> int:
+    """Bytes that the client's side has not acknowledged, as far as the system tells; 0 where it does not."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    from fcntl import ioctl
+
+    handle: socket.socket = transport.getHandle()
+    try:
+        return int(struct.unpack("i", ioctl(handle, _SIOCOUTQ, b"\0\0\0\0"))[0])
+    except OSError:
+        return 0

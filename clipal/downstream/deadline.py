@@ -1,0 +1,55 @@
+"""One deadline that is moved often and met rarely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class Deadline:
+    """Calls `expired` when the time that was last set has come.
+
+    Moving it later costs a look at the clock and no change of the reactor's timers: the one timer that is running goes
+    off at the old time, sees that it is too early and is set again. So it may be moved with every piece of a stream.
+    """
+
+    def __init__(self, clock: IReactorTime, expired: Callable[[], object]) -> None:
+        self._clock = clock
+        self._expired = expired
+        self._at: float | None = None
+        self._timer: IDelayedCall | None = None
+
+    def set(self, seconds: float) -> None:
+        """Expires in so many seconds from now; 0 is never."""
+        if not seconds:
+            self._at = None
+            return
+        at = self._at = self._clock.seconds() + seconds
+        timer = self._timer
+        if timer is None:
+            self._timer = self._clock.callLater(seconds, self._ring)
+        elif timer.getTime() > at:
+            timer.reset(seconds)
+
+    def clear(self) -> None:
+        """Does not expire, until it is set again."""
+        self._at = None
+
+    def close(self) -> None:
+        """Leaves no timer behind."""
+        self._at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._at is None:
+            return
+        left = self._at - self._clock.seconds()
+        if left > 0:
+            self._timer = self._clock.callLater(left, self._ring)
+            return
+        self._at = None
+        self._expired()

@@ -1,0 +1,102 @@
+"""One request and its answer, from the complete request to the one line that is logged of it.
+
+Every exchange ends exactly once: with a provider's answer, whole or visibly broken, with an error of ours, or with a
+client that left. Whatever it holds (an attempt under way, a provider's connection) is let go of on each of these ways.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from clipal.dialects.dialect import Dialect, Refused
+from clipal.downstream.relay import Ending, Relay
+from clipal.downstream.request import Request
+from clipal.routing.failover import Answered, Ended, Failover, Unanswered
+from clipal.routing.trail import Trail
+from clipal.upstream.body import BytesBody
+from clipal.upstream.call import Call
+from clipal.upstream.credentials import client_carrier
+
+
+class Exchange:
+    """Answers `request` through `failover`."""
+
+    _log = Logger()
+
+    def __init__(self, request: Request, dialect: Dialect, failover: Failover) -> None:
+        self._request = request
+        self._dialect = dialect
+        self._failover = failover
+        self._trail = Trail()
+        self._path = request.path[len(dialect.prefix) + 1 :]
+        self._clock = request.channel.site.reactor
+
+    def begin(self) -> None:
+        """Starts the attempts; their end, or the client's, ends the exchange."""
+        answering = Deferred.fromCoroutine(self._answer())
+        self._request.client_gone = answering.cancel
+        answering.addErrback(self._failed)
+
+    async def _answer(self) -> None:
+        request = self._request
+        carrier = client_carrier(request.head, request.query, self._dialect.carrier)
+        call = Call(request.head, self._path, request.query, BytesBody(request.body), carrier)
+        result = await self._failover.answer(call, self._trail)
+        if isinstance(result, Unanswered):
+            self._refuse(result)
+        else:
+            self._pass_on(result)
+
+    def _pass_on(self, answer: Answered) -> None:
+        def ended(ending: Ending) -> None:
+            answer.ended(Ended(whole=ending is Ending.WHOLE, blamed=ending in (Ending.CUT, Ending.SILENT)))
+            self._report(answer.head.status, answer.provider, relay.sent, ending)
+
+        relay = Relay(self._request, answer.head, answer.trailers, self._failover.idle_timeout, ended)
+        answer.hand_on(relay)
+
+    def _refuse(self, result: Unanswered) -> None:
+        unavailable = self._dialect.unavailable(rate_limited=result.rate_limited, wait=result.wait)
+        self._request.client_gone = None
+        sent = self._request.answer(unavailable.refused, result.message, retry_after=unavailable.retry_after)
+        self._report(unavailable.refused.value, None, sent, Ending.WHOLE)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            self._report(None, None, 0, Ending.CLIENT_GONE)
+            return
+        self._log.failure("Bug while answering {id}", failure, id=self._request.id)
+        self._request.client_gone = None
+        self._request.fail()
+        self._report(Refused.INTERNAL.value, None, 0, Ending.WHOLE)
+
+    def _report(self, status: int | None, provider: str | None, sent: int, ending: Ending) -> None:
+        """The one line of this request."""
+        unwell = ending in (Ending.CUT, Ending.SILENT) or (provider is None and ending is Ending.WHOLE)
+        request = self._request
+        self._log.emit(
+            LogLevel.warn if unwell else LogLevel.info,
+            "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]",
+            client=self._dialect.prefix,
+            method=request.method.decode("latin-1"),
+            path=self._path.decode("latin-1") or "/",
+            result=_result(status, provider, sent, ending),
+            status=status,
+            provider=provider,
+            milliseconds=round((self._clock.seconds() - request.began) * 1000),
+            sent=sent,
+            attempts=self._trail.attempts,
+            trail=self._trail.in_brackets(),
+            id=request.id,
+        )
+
+
+def _result(status: int | None, provider: str | None, sent: int, ending: Ending) -> str:
+    """What came of it, and where it broke, if it did: waiting for the head, or within the body."""
+    via = "" if provider is None else f" via {provider}"
+    if ending is Ending.WHOLE:
+        return f"{status}{via}"
+    phase = "waiting for an answer" if status is None else "in the body"
+    return f"{status or '-'}{via}, {ending.value} {phase}"

@@ -1,0 +1,140 @@
+"""Relays an answer's body to the client, with backpressure, and makes its end the truth.
+
+A whole body ends as HTTP ends a body. One that breaks off (the provider reset it, left out its end, fell silent past
+the idle timeout) ends as an aborted connection: the client gets every byte that came, and then must notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from zope.interface import implementer
+
+from clipal.downstream.deadline import Deadline
+from clipal.downstream.request import Request
+from clipal.wire.fields import last_chunk, response_head
+from clipal.wire.message import Fields, ResponseHead
+
+
+class Ending(Enum):
+    """How an answer ended, in an operator's words: who broke it off."""
+
+    WHOLE = "whole"
+    CLIENT_GONE = "client left"
+    CUT = "provider broke off"
+    SILENT = "provider fell silent"
+
+
+@implementer(IPushProducer)
+class Relay(Protocol):
+    """The way of one committed answer's body.
+
+    Parameters:
+        trailers: asked for when the body is complete.
+        idle_timeout: seconds in which the provider must send something, unless it is the client that does not read;
+            0 for no limit.
+        ended: called once, with how it ended.
+    """
+
+    transport: IPushProducer  # type: ignore[assignment]  # a body's transport: it can be paused, resumed and stopped
+
+    def __init__(
+        self,
+        request: Request,
+        head: ResponseHead,
+        trailers: Callable[[], Fields],
+        idle_timeout: float,
+        ended: Callable[[Ending], None],
+    ) -> None:
+        self._request = request
+        self._trailers = trailers
+        self._idle_timeout = idle_timeout
+        self._ended: Callable[[Ending], None] | None = ended
+        modern = request.head.version == "1.1"
+        self._chunked = modern and head.has_body and head.content_length is None
+        self._unsent = response_head(
+            head, chunked=self._chunked, connection=self._connection_field(head, modern)
+        )
+        self._write = request.transport.write
+        self._silence = Deadline(request.channel.site.reactor, self._fell_silent)
+        self.sent = 0
+        """Bytes of the body that went to the client."""
+
+    def _connection_field(self, head: ResponseHead, modern: bool) -> bytes | None:
+        """What Connection must say: only the client's own version decides what goes without saying."""
+        if not modern and head.has_body and head.content_length is None:
+            self._request.channel.close_behind()
+        if self._request.closes:
+            return b"close"
+        return None if modern else b"keep-alive"
+
+    # The body
+
+    def connectionMade(self) -> None:
+        self._request.startedWriting = 1
+        self._request.client_gone = self._client_gone
+        self._request.registerProducer(self, True)
+        self._silence.set(self._idle_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.sent += len(data)
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self._unsent:
+            data, self._unsent = self._unsent + data, b""
+        self._write(data)
+        self._silence.set(self._idle_timeout)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        if self._ended is None:
+            return
+        if not reason.check(ResponseDone):
+            self._break_off(Ending.CUT)
+            return
+        rest = self._unsent + (last_chunk(self._trailers()) if self._chunked else b"")
+        if rest:
+            self._write(rest)
+        self._end(Ending.WHOLE)
+        self._request.finish()
+
+    # Its early ends
+
+    def _fell_silent(self) -> None:
+        self.transport.stopProducing()
+        self._break_off(Ending.SILENT)
+
+    def _client_gone(self) -> None:
+        self.transport.stopProducing()
+        self._end(Ending.CLIENT_GONE)
+
+    def _break_off(self, ending: Ending) -> None:
+        self._end(ending)
+        self._request.abort()
+
+    def _end(self, ending: Ending) -> None:
+        self._silence.close()
+        self._request.client_gone = None
+        ended, self._ended = self._ended, None
+        if ending is not Ending.CLIENT_GONE:
+            self._request.unregisterProducer()
+        if ended is not None:
+            ended(ending)
+
+    # IPushProducer: the client's side says how fast the provider may go
+
+    def pauseProducing(self) -> None:
+        self._silence.clear()
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._silence.set(self._idle_timeout)
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client's connection is going away; `client_gone` follows."""

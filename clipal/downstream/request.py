@@ -1,0 +1,174 @@
+"""A request of a client, as the Resource tree sees it.
+
+It keeps its raw head, and its body in memory as one immutable `bytes`, so that it can be sent again. Ordinary Resources
+(`/health`) see an ordinary twisted.web request; whoever relays an answer writes to `transport` and calls `finish`.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.tcp import Connection
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.error import UnsupportedMethod
+from twisted.web.http_headers import Headers
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import Request as WebRequest
+
+from clipal.dialects.dialect import Refused
+from clipal.downstream.admission import path_of
+from clipal.downstream.errors import OwnAnswer
+from clipal.wire.message import RequestHead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clipal.downstream.channel import Channel
+
+
+class Request(WebRequest):
+    """One request on a `Channel`. Its repr shows no target, for there may be a key in it.
+
+    Attributes:
+        head: as it came.
+        received: bytes of the body so far.
+        client_gone: called once when the connection is lost before the answer is complete.
+    """
+
+    channel: Channel
+    transport: Connection
+    _log = Logger()
+
+    def __init__(self, channel: Channel, head: RequestHead) -> None:
+        super().__init__(channel, parsePOSTFormSubmission=False)
+        self.head = head
+        self.id = channel.site.new_id()
+        self.began: float = channel.site.reactor.seconds()
+        self.received = 0
+        self.client_gone: Callable[[], None] | None = None
+        self.method = head.method
+        self.uri = path_of(head.target)
+        self.path, mark, query = self.uri.partition(b"?")
+        self.query = query if mark else None
+        self.clientproto = b"HTTP/" + head.version.encode("ascii")
+        self._body: bytes | BytesIO = b""
+
+    @property
+    def requestHeaders(self) -> Headers:
+        """The fields as twisted.web has them, made when somebody asks; the raw ones are in `head`."""
+        headers = Headers()
+        for name, value in self.head.fields:
+            headers.addRawHeader(name, value)
+        return headers
+
+    @requestHeaders.setter
+    def requestHeaders(self, headers: Headers) -> None:
+        """twisted.web sets an empty one at first."""
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Takes a piece of the body. BytesIO grows in place and gives its one `bytes` away without a copy."""
+        if not self.received:
+            self._body = data
+        elif isinstance(self._body, bytes):
+            first, self._body = self._body, BytesIO()
+            self._body.write(first)
+            self._body.write(data)
+        else:
+            self._body.write(data)
+        self.received += len(data)
+
+    @property
+    def body(self) -> bytes:
+        """All of it, once it is complete."""
+        if isinstance(self._body, BytesIO):
+            self._body = self._body.getvalue()
+        return self._body
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with the answer."""
+        return self.channel.closes_behind(self)
+
+    # Answering
+
+    def process(self) -> None:
+        """Finds the Resource by the raw path: its segments are never decoded, so that no other spelling of a prefix fits."""
+        self.site = self.channel.site
+        self.prepath = []
+        self.postpath = self.path[1:].split(b"/")
+        self.args = {}
+        try:
+            self.render(self.site.getResourceFor(self))
+        except Exception:
+            self._log.failure("Bug while answering {id}", id=self.id)
+            self.fail()
+
+    def render(self, resrc: IResource) -> None:
+        """As twisted.web's, but never HTML."""
+        try:
+            body = resrc.render(self)
+        except UnsupportedMethod as error:
+            allowed = b", ".join(error.allowedMethods)
+            self.answer(
+                Refused.METHOD_NOT_ALLOWED, "This method is not served here.", fields=((b"Allow", allowed),)
+            )
+            return
+        if body is NOT_DONE_YET:
+            return
+        self.setHeader(b"Content-Length", b"%d" % len(body))
+        self.write(body)
+        self.finish()
+
+    def write(self, data: bytes) -> None:
+        """As twisted.web's; says so when the connection ends with this answer."""
+        if not self.startedWriting and self.closes:
+            self.setHeader(b"Connection", b"close")
+        super().write(data)
+
+    def answer(
+        self,
+        refused: Refused,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        fields: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> int:
+        """Answers in a provider's place, in the client's own error shape.
+
+        Returns:
+            the bytes written.
+        """
+        dialect = self.channel.site.dialect_of(self.head)
+        own = OwnAnswer(refused, message, self.id, dialect, retry_after, fields)
+        data = own.to_bytes(close=self.closes, with_body=self.method != b"HEAD")
+        self.startedWriting = 1
+        self.transport.write(data)
+        self.finish()
+        return len(data)
+
+    def fail(self) -> None:
+        """A bug of ours: an error if nothing has been written, else the connection's end; the next request is fine."""
+        if self._disconnected or self.finished:
+            return
+        if self.startedWriting:
+            self.abort()
+        else:
+            self.answer(Refused.INTERNAL, "clipal made a mistake; its log has the details.")
+
+    def abort(self) -> None:
+        """Ends an answer that cannot be completed, so that the client must notice."""
+        self.finished = 1
+        self.channel.abort()
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        gone, self.client_gone = self.client_gone, None
+        super().connectionLost(reason)
+        if gone is not None:
+            gone()
+
+    def __repr__(self) -> str:
+        return f"<Request {self.id}>"

@@ -1,0 +1,73 @@
+"""The Resource tree: one child for each client's prefix, and `/health`. Whatever else is asked for is a 404."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from clipal.dialects.dialect import Dialect, Refused, compact_json
+from clipal.downstream.exchange import Exchange
+from clipal.downstream.request import Request
+from clipal.routing.failover import Failover
+
+
+class Root(Resource):
+    """Where every path begins.
+
+    Parameters:
+        failovers: the attempt loop of each client, by its prefix. It is looked up for each request, so that a reload is
+            for the next one, and the one under way ends as it began.
+    """
+
+    def __init__(self, dialects: Sequence[Dialect], failovers: Mapping[str, Failover]) -> None:
+        super().__init__()
+        for dialect in dialects:
+            self.putChild(dialect.prefix.encode("ascii"), Client(dialect, failovers))
+        self.putChild(b"health", Health())
+        self._unknown = Unknown([f"/{dialect.prefix}" for dialect in dialects])
+
+    def getChild(self, path: bytes, request: IRequest) -> Resource:
+        return self._unknown
+
+
+class Client(Resource):
+    """All that lies below one client's prefix."""
+
+    isLeaf = True
+
+    def __init__(self, dialect: Dialect, failovers: Mapping[str, Failover]) -> None:
+        super().__init__()
+        self._dialect = dialect
+        self._failovers = failovers
+
+    def render(self, request: IRequest) -> int:
+        Exchange(cast("Request", request), self._dialect, self._failovers[self._dialect.prefix]).begin()
+        return NOT_DONE_YET
+
+
+class Health(Resource):
+    """Whether clipal serves; a Resource like any other."""
+
+    isLeaf = True
+
+    def render_GET(self, request: IRequest) -> bytes:
+        request.setHeader(b"Content-Type", b"application/json")
+        return compact_json({"status": "healthy"})
+
+
+class Unknown(Resource):
+    """What is not there."""
+
+    isLeaf = True
+
+    def __init__(self, prefixes: Sequence[str]) -> None:
+        super().__init__()
+        self._message = f"Nothing is served at this path. The clients' prefixes are {', '.join(prefixes)}."
+
+    def render(self, request: IRequest) -> int:
+        cast("Request", request).answer(Refused.NOT_FOUND, self._message)
+        return NOT_DONE_YET

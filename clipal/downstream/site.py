@@ -1,0 +1,110 @@
+"""The Site: makes channels, knows those that are open, numbers requests and refuses in the right dialect."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from itertools import count
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import IResource
+from twisted.web.server import Site as WebSite
+
+from clipal.dialects.dialect import Dialect
+from clipal.downstream.admission import Admission, Refusal, path_of
+from clipal.downstream.channel import Channel
+from clipal.downstream.errors import OwnAnswer
+from clipal.wire.message import RequestHead
+
+
+class Site(WebSite):
+    """All that listens on one address.
+
+    Attributes:
+        admission: replaced whole when the configuration is.
+        channels: the open connections.
+        draining: whether no further request is served: connections close behind what they are answering.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, resource: IResource, reactor: IReactorTime, admission: Admission, dialects: Sequence[Dialect]
+    ) -> None:
+        super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
+        self.admission = admission
+        self.channels: set[Channel] = set()
+        self.draining = False
+        self.noisy = False
+        self._quiet: Deferred[None] | None = None
+        self._dialects = {dialect.prefix.encode("ascii"): dialect for dialect in dialects}
+        self._numbers = count(1)
+        self._run = secrets.token_hex(4)
+
+    def new_id(self) -> str:
+        """A request's id: unique among all runs, and in order within one."""
+        return f"{self._run}-{next(self._numbers):06x}"
+
+    def dialect_of(self, head: RequestHead | None) -> Dialect | None:
+        """The dialect of the client whose prefix the target names, if it names one."""
+        if head is None:
+            return None
+        _, *segments = path_of(head.target).partition(b"?")[0].split(b"/", 2)
+        return self._dialects.get(segments[0]) if segments else None
+
+    def refuse(self, refusal: Refusal, head: RequestHead | None) -> bytes:
+        """The answer to a request that may not come in; the connection is closed behind it."""
+        own = OwnAnswer(refusal.refused, refusal.message, self.new_id(), self.dialect_of(head))
+        self._log.info(
+            "refused {method} {path} → {status} ({request_id}): {why}",
+            method="-" if head is None else head.method.decode("latin-1"),
+            path="-" if head is None else path_of(head.target).partition(b"?")[0].decode("latin-1"),
+            status=refusal.refused.value,
+            request_id=own.request_id,
+            why=refusal.message,
+        )
+        return own.to_bytes(close=True, with_body=head is None or head.method != b"HEAD")
+
+    async def drain(self, seconds: float, cut_short: Deferred[None]) -> None:
+        """Refuses every further request, and waits until those under way have ended.
+
+        Parameters:
+            seconds: after which the rest is aborted.
+            cut_short: fires when nobody wants to wait any longer.
+        """
+        self.draining = True
+        if not self._is_quiet():
+            quiet = self._quiet = Deferred()
+            quiet.addTimeout(seconds, self.reactor, lambda *_: None)
+            await DeferredList([quiet, cut_short], fireOnOneCallback=True)
+            self._quiet = None
+            quiet.cancel()
+        for channel in list(self.channels):
+            if channel.idle:
+                channel.transport.loseConnection()
+            else:
+                channel.transport.abortConnection()
+
+    def request_ended(self) -> None:
+        """Whatever was under way on a channel has ended."""
+        if self._quiet is not None and not self._quiet.called and self._is_quiet():
+            self._quiet.callback(None)
+
+    def _is_quiet(self) -> bool:
+        return all(channel.idle for channel in self.channels)
+
+    # twisted.web
+
+    def buildProtocol(self, addr: IAddress | None) -> Channel:  # type: ignore[override]  # twisted.web's is a proxy for one
+        return Channel(self)
+
+    def startFactory(self) -> None:
+        """No access log of twisted.web's: it prints whole URIs, and a URI may hold a key."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: object) -> None:
+        """Whoever answers a request logs it, in one line."""

@@ -1,0 +1,167 @@
+"""Puts the parts together: listener, clients, upkeep, drain.
+
+`Clipal` is the one service that twistd runs. Its parts end in the reverse of the order in which they begin: first
+nobody new comes in, then what is under way may finish, then the connections to providers close.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from clipal.config.loader import Overrides
+from clipal.config.model import ClientConfig, Configuration, Settings
+from clipal.config.reload import Reloader
+from clipal.dialects.dialect import Dialect
+from clipal.downstream.admission import Admission
+from clipal.downstream.resources import Root
+from clipal.downstream.site import Site
+from clipal.operations.logs import Logs
+from clipal.operations.signals import Signals
+from clipal.routing.failover import Failover
+from clipal.routing.health import HealthPolicy
+from clipal.routing.member import Member
+from clipal.routing.route import Route
+from clipal.upstream.client import Upstream
+
+UPKEEP: Final = 2.0
+"""Seconds between two looks at the configuration files and at resting providers."""
+DRAIN: Final = 10.0
+"""Seconds that open streams have to finish after SIGTERM."""
+
+
+class Clipal(Service):
+    """The proxy.
+
+    Parameters:
+        listening: a socket that listens already, so that a taken port is known before twistd leaves the terminal.
+        logs: whose level and secrets follow the configuration.
+
+    Attributes:
+        failovers: the attempt loop of each client, by its prefix.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: PosixReactorBase,
+        configuration: Configuration,
+        overrides: Overrides,
+        dialects: Sequence[Dialect],
+        listening: socket.socket,
+        logs: Logs,
+    ) -> None:
+        self._reactor = reactor
+        self._configuration = configuration
+        self._dialects = {dialect.prefix: dialect for dialect in dialects}
+        self._listening = listening
+        self._logs = logs
+        self._port: IListeningPort | None = None
+        self._retired: list[Route] = []
+        self.failovers: dict[str, Failover] = {}
+        self._make_routes(configuration, self._dialects)
+        self.site = Site(Root(dialects, self.failovers), reactor, Admission(configuration.settings), dialects)
+        files = {dialect.prefix: dialect.config_file for dialect in dialects}
+        self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
+        self._upkeep = LoopingCall(self._look_after)
+        self._upkeep.clock = reactor
+        self._signals = Signals(reactor, reload=self._reloader.reload_all)
+
+    # Configuration
+
+    def _make_routes(self, configuration: Configuration, prefixes: Iterable[str]) -> None:
+        for prefix in prefixes:
+            dialect = self._dialects[prefix]
+            route = make_route(self._reactor, dialect, configuration.clients[prefix], configuration.settings)
+            self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
+
+    def _apply(self, configuration: Configuration, reset: frozenset[str]) -> None:
+        """Takes a new configuration; the clients in `reset` begin afresh, the others keep what they know."""
+        self._configuration = configuration
+        for prefix in reset:
+            self.failovers[prefix].route.close()
+        for prefix in self._dialects.keys() - reset:
+            route = self.failovers[prefix].route
+            self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
+        self._make_routes(configuration, reset)
+        self.site.admission = Admission(configuration.settings)
+        self._logs.set_level(configuration.settings.log_level)
+        self._logs.set_secrets(secrets_of(configuration))
+
+    def _look_after(self) -> None:
+        """Every two seconds; a LoopingCall ends at its first exception, so there must be none."""
+        try:
+            self._reloader.check()
+            now = self._reactor.seconds()
+            for failover in self.failovers.values():
+                for member in failover.route.members:
+                    member.look_after(now)
+        except Exception:
+            self._log.failure("Bug in the upkeep")
+
+    # Running
+
+    def startService(self) -> None:
+        super().startService()
+        family = self._listening.family
+        self._port = self._reactor.adoptStreamPort(self._listening.fileno(), family, self.site)
+        host, port = self._listening.getsockname()[:2]
+        self._listening.close()
+        self._upkeep.start(UPKEEP, now=False)
+        self._signals.install()
+        for warning in self._configuration.warnings:
+            self._log.warn("{warning}", warning=warning)
+        clients = ", ".join(f"/{prefix} ({len(failover.route.members)})" for prefix, failover in self.failovers.items())
+        self._log.info(
+            "Listening on {host}:{port}; clients and their providers: {clients}",
+            host=host,
+            port=port,
+            clients=clients,
+        )
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        """Nobody new comes in, what is under way may finish, then everything closes."""
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        if self._upkeep.running:
+            self._upkeep.stop()
+        if self.site.channels:
+            self._log.info("Waiting up to {seconds:.0f} s for open requests", seconds=DRAIN)
+        await self.site.drain(DRAIN, self._signals.again)
+        for failover in self.failovers.values():
+            failover.route.close()
+        self._signals.uninstall()
+        self._log.info("Stopped")
+
+
+def make_route(reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig, settings: Settings) -> Route:
+    """A fresh route of the enabled providers by priority, or of the pinned one alone."""
+    breaker = settings.circuit_breaker
+    policy = HealthPolicy(
+        failure_threshold=breaker.failure_threshold,
+        open_timeout=breaker.open_timeout,
+        reactivate_after=settings.reactivate_after,
+    )
+    chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
+    chosen.sort(key=lambda each: each.priority)
+    members = [Member(dialect.prefix, Upstream(reactor, each, dialect, settings), policy) for each in chosen]
+    return Route(dialect, config, members)
+
+
+def secrets_of(configuration: Configuration) -> list[str]:
+    """Every key, of disabled providers too: what must not be seen anywhere."""
+    providers = (each for client in configuration.clients.values() for each in client.providers)
+    return [key for provider in providers for key in provider.api_keys]

@@ -1,0 +1,110 @@
+"""What twistd asks for: the command line's options, and the service that they make.
+
+All that can be wrong is found here, before twistd leaves the terminal: the configuration is read and the port is bound.
+An error is one line on standard error and status 1.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.python import usage
+
+from clipal.config.directory import configuration_directory
+from clipal.config.document import ConfigurationError
+from clipal.config.loader import Overrides, load_configuration
+from clipal.config.model import Configuration
+from clipal.dialects.known import DIALECTS
+from clipal.operations.logs import Logs, open_logs
+from clipal.service import Clipal, secrets_of
+
+BACKLOG = 1024
+
+
+class Options(usage.Options):
+    """The options of `twistd clipal`, and of `clipal` itself."""
+
+    synopsis = "[options]"
+    optParameters = [
+        [
+            "config-dir",
+            "c",
+            None,
+            "Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).",
+        ],
+        ["listen-addr", None, None, "Address to listen on, in place of listen_addr in config.yaml."],
+        ["port", "p", None, "Port to listen on, in place of port in config.yaml."],
+        ["log-level", "l", None, "debug, info, warn or error, in place of log_level in config.yaml."],
+    ]
+    logs: Logs | None = None
+    replaces_twistd_log = False
+
+    def postOptions(self) -> None:
+        """Gives twistd our log in place of its own, unless its command line asks for another."""
+        twistd = self.parent
+        if twistd is not None and not any(map(twistd.get, ("logger", "logfile", "syslog"))):
+            self.replaces_twistd_log = True
+            twistd["logger"] = self._observer
+
+    def _observer(self) -> ILogObserver:
+        """Called by twistd when the service has been made."""
+        assert self.logs is not None
+        return self.logs
+
+    @property
+    def overrides(self) -> Overrides:
+        """What the command line says in place of config.yaml."""
+        return Overrides(listen_addr=self["listen-addr"], port=self["port"], log_level=self["log-level"])
+
+
+def makeService(options: Options) -> IService:
+    """The service, ready to be started.
+
+    Raises:
+        SystemExit: with a line for the operator, where the configuration is wrong or the port is taken.
+    """
+    from twisted.internet import reactor
+
+    configuration = load(options)
+    listening = listen(configuration)
+    options.logs = logs = open_logs(configuration.settings, secrets_of(configuration))
+    if options.parent is not None and not options.replaces_twistd_log:
+        globalLogPublisher.addObserver(logs)  # beside the log that twistd was told to write
+    return Clipal(reactor, configuration, options.overrides, DIALECTS, listening, logs)  # type: ignore[arg-type]
+
+
+def load(options: Options) -> Configuration:
+    """The configuration that `options` name."""
+    directory = configuration_directory(options["config-dir"])
+    clients = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
+    try:
+        return load_configuration(directory, clients, options.overrides)
+    except ConfigurationError as error:
+        fail(str(error))
+
+
+def listen(configuration: Configuration) -> socket.socket:
+    """A socket that listens as the configuration says."""
+    address, port = configuration.settings.listen_addr, configuration.settings.port
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # on Windows, SO_REUSEADDR would share a taken port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address, port))
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        fail(f"cannot listen on {address}:{port}: {(error.strerror or 'not possible').lower()}")
+    return listening
+
+
+def fail(problem: str) -> NoReturn:
+    """Ends with status 1 and one line on standard error."""
+    raise SystemExit(f"clipal: {problem}")
