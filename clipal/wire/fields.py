@@ -51,9 +51,7 @@ def _named_by_connection(head: RequestHead | ResponseHead) -> frozenset[bytes]:
     if b"connection" not in head.table:
         return frozenset()
     listed = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"connection"]
-    return (
-        frozenset(token.strip(b" \t").lower() for value in listed for token in value.split(b",")) - _FRAMING
-    )
+    return frozenset(token.strip(b" \t").lower() for value in listed for token in value.split(b",")) - _FRAMING
 
 
 def request_fields(head: RequestHead, host: bytes, credential: Credential, length: int) -> Fields:

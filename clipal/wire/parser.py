@@ -111,9 +111,7 @@ class _Parser:
 
     # Feeding
 
-    def _feed_llhttp(
-        self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes
-    ) -> None:
+    def _feed_llhttp(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> None:
         self._now = data
         if self._open and self._in_head and len(self._seen) < 2 * _READ:
             self._seen += data
@@ -152,6 +150,8 @@ class RequestParser(_Parser):
         super().__init__(HEAD_LIMIT, FIELDS_LIMIT)
         self._items: list[RequestItem] = []
         self._target = b""
+        self._was_idle = True
+        self._seen_from_start = True
         self._parser = httptools.HttpRequestParser(self)
 
     @property
@@ -169,6 +169,7 @@ class RequestParser(_Parser):
         if self._failed:
             return []
         items = self._items = []
+        self._was_idle = not self._open
         try:
             self._feed(data)
         except _Refuse as refuse:
@@ -191,7 +192,7 @@ class RequestParser(_Parser):
     def _refusal(self, error: httptools.HttpParserError) -> _Refuse:
         if isinstance(error.__context__, _Refuse):
             return error.__context__
-        if "method" in str(error) and _SOME_METHOD.match(self._seen):
+        if str(error).startswith("Invalid method") and self._seen_from_start and _SOME_METHOD.match(self._seen):
             return _Refuse("unknown method", 501)
         return _Refuse("malformed HTTP")
 
@@ -205,11 +206,7 @@ class RequestParser(_Parser):
         head = self._items[-2]
         assert isinstance(head, RequestHead)
         del self._items[-1]
-        framing = (
-            b"Transfer-Encoding: chunked"
-            if head.chunked
-            else b"Content-Length: %d" % (head.content_length or 0)
-        )
+        framing = b"Transfer-Encoding: chunked" if head.chunked else b"Content-Length: %d" % (head.content_length or 0)
         again = len(self._items)
         self._parser = httptools.HttpRequestParser(self)
         self._feed_llhttp(self._parser, b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
@@ -223,6 +220,10 @@ class RequestParser(_Parser):
             self._items.append(body)
 
     # llhttp's callbacks
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._seen_from_start = self._was_idle and not self._items
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -327,6 +328,10 @@ class ResponseParser(_Parser):
         assert self._head is not None
         self.reusable = self._head.keep_alive and not self._head.until_close
 
+    def _says_close(self, version: str) -> bool:
+        """Whether the provider closes behind an answer to HEAD, which llhttp takes for one until close."""
+        return version != "1.1" or b"close" in self._table.get(b"connection", b"").lower()
+
     # llhttp's callbacks
 
     def on_message_begin(self) -> None:
@@ -357,7 +362,7 @@ class ResponseParser(_Parser):
             fields=self._fields,
             keys=self._keys,
             table=self._table,
-            keep_alive=parser.should_keep_alive(),
+            keep_alive=parser.should_keep_alive() or (self._to_head and not self._says_close(version)),
             chunked=chunked,
             status=status,
             reason=reason,
@@ -366,9 +371,7 @@ class ResponseParser(_Parser):
         )
         self._items.append(head)
         if self._to_head:
-            self._parser = httptools.HttpResponseParser(
-                self
-            )  # this one would wait for a body that never comes
+            self._parser = httptools.HttpResponseParser(self)  # this one would wait for a body that never comes
             self._end()
 
     def on_message_complete(self) -> None:

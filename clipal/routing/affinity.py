@@ -1,0 +1,47 @@
+"""Which provider answered an agent session last, so that its next request meets a warm prompt cache.
+
+A bounded table in memory, least recently used out first. Sessions that have been idle are forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final, Generic, TypeVar
+
+SESSIONS: Final = 4096
+"""Sessions that are remembered at most."""
+IDLE: Final = 30 * 60.0
+"""Seconds after which an idle session is forgotten."""
+
+T = TypeVar("T")
+
+
+class AffinityTable(Generic[T]):
+    """From the name of a session, or of an answer, to who made its last answer."""
+
+    def __init__(self, size: int = SESSIONS, idle: float = IDLE) -> None:
+        self._size = size
+        self._idle = idle
+        self._table: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
+
+    def get(self, name: bytes | None, now: float) -> T | None:
+        """Who answered `name` last; None for one that is unknown, forgotten, or no name at all."""
+        if name is None or name not in self._table:
+            return None
+        member, seen = self._table[name]
+        if now - seen > self._idle:
+            del self._table[name]
+            return None
+        return member
+
+    def put(self, name: bytes | None, member: T, now: float) -> None:
+        """Remembers that `member` answered `name` at `now`."""
+        if name is None:
+            return
+        self._table[name] = (member, now)
+        self._table.move_to_end(name)
+        if len(self._table) > self._size:
+            self._table.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._table)

@@ -1,0 +1,269 @@
+"""The attempt loop: asks one provider after another until one has answered, or all have failed.
+
+Each provider is asked at most once for a request, each of its keys at most once. Nothing in the loop sleeps: a provider
+that rests is passed over. What an attempt came to is charged to its provider when it is known, with one exception: when
+every provider of a request fails on the network, it is our own network that is down, and nobody is charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+from twisted.internet.interfaces import IProtocol, IReactorTime
+from twisted.logger import Logger
+
+from clipal.config.model import FirstEvent, Settings
+from clipal.dialects.dialect import whole_seconds
+from clipal.routing import outcome as outcomes
+from clipal.routing.attempt import Attempt, Result
+from clipal.routing.hold import Hold
+from clipal.routing.member import Admission, Member
+from clipal.routing.outcome import Action, Charge, Outcome
+from clipal.routing.route import Route
+from clipal.routing.selection import Purpose, candidates, last_road, purpose_of, succeeded
+from clipal.routing.trail import Step, Trail
+from clipal.upstream.call import Call
+from clipal.wire.message import Fields, ResponseHead
+
+
+@frozen
+class Answered:
+    """A provider's answer, committed: nothing fails over any more.
+
+    Attributes:
+        ended: to be called once, when the answer has ended or the client has left.
+    """
+
+    provider: str
+    answer: Hold
+    ended: Callable[[Ended], None]
+
+    @property
+    def head(self) -> ResponseHead:
+        """As it came."""
+        return self.answer.head
+
+    def trailers(self) -> Fields:
+        """As they came, once the body is complete."""
+        return self.answer.trailers
+
+    def hand_on(self, protocol: IProtocol) -> None:
+        """Gives the body to `protocol`."""
+        self.answer.hand_on(protocol)
+
+
+@frozen
+class Ended:
+    """How a committed answer ended.
+
+    Attributes:
+        whole: with all its bytes.
+        blamed: broken off by the provider; False where the client left.
+    """
+
+    whole: bool
+    blamed: bool
+
+
+@frozen
+class Unanswered:
+    """Nobody could answer.
+
+    Attributes:
+        rate_limited: whether a rate limit is all that is in the way.
+        wait: seconds until a provider may be asked again; None where that is now, or unknown.
+        message: for the client's user.
+    """
+
+    rate_limited: bool
+    wait: float | None
+    message: str
+
+
+@define
+class _Round:
+    """One request on its way through the providers.
+
+    Attributes:
+        reached: whether any provider could be reached.
+        unreached: who could not be, with the leave to ask that is still to be given back.
+        under_way: who is being asked.
+        last: who was asked last and did not answer well, with its answer, which may still be relayed.
+    """
+
+    call: Call
+    purpose: Purpose
+    trail: Trail
+    limit: float
+    asked: set[Member] = field(factory=set)
+    reached: bool = False
+    unreached: list[tuple[Member, Admission, Outcome]] = field(factory=list)
+    under_way: tuple[Member, Admission] | None = None
+    last: tuple[Member, Hold] | None = None
+
+
+class Failover:
+    """Answers the requests of one client."""
+
+    _log = Logger()
+
+    def __init__(self, route: Route, settings: Settings, clock: IReactorTime) -> None:
+        self.route = route
+        self.settings = settings
+        self.idle_timeout = settings.upstream_idle_timeout
+        self._clock = clock
+        header = settings.response_header_timeout
+        self._stream_limit = route.dialect.header_timeout if header is None else header
+
+    async def answer(self, call: Call, trail: Trail) -> Answered | Unanswered:
+        """Asks the providers in order, each at most once.
+
+        Parameters:
+            trail: is filled with what came of each attempt.
+
+        Cancelling it closes the connection to the provider that is being asked; nobody is charged then.
+        """
+        route = self.route
+        if not route.members:
+            title, file = route.dialect.title, route.dialect.config_file
+            return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
+        purpose = purpose_of(call, route, self.settings)
+        this = _Round(call, purpose, trail, self._limit(call))
+        try:
+            return await self._ask_all(this) or self._give_up(this)
+        finally:
+            self._let_go(this)
+
+    def _limit(self, call: Call) -> float:
+        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.fields, call.body.body)
+        return self._stream_limit if streams else self.settings.nonstreaming_timeout
+
+    # Asking
+
+    async def _ask_all(self, this: _Round) -> Answered | None:
+        now = self._clock.seconds()
+        order = candidates(self.route, this.purpose, self.settings, now)
+        for member in order:
+            answered = await self._ask_keys(this, member, force=self.route.manual)
+            if answered is not None:
+                return answered
+        if this.asked:
+            return None
+        last = last_road(order, now)
+        return None if last is None else await self._ask_keys(this, last, force=True)
+
+    async def _ask_keys(self, this: _Round, member: Member, *, force: bool) -> Answered | None:
+        """Asks one provider: with its next key where it is the key that failed."""
+        tried: set[int] = set()
+        while (admission := member.admit(self._clock.seconds(), tried, force=force)) is not None:
+            tried.add(admission.key)
+            self._drop_last(this)
+            result = await self._attempt(this, member, admission)
+            if result.outcome.action is Action.RELAY or (self.route.manual and result.answer is not None):
+                return self._commit(this, member, admission, result)
+            self._charge(this, member, admission, result.outcome)
+            this.last = None if result.answer is None else (member, result.answer)
+            if not result.outcome.of_key:
+                break
+        return None
+
+    async def _attempt(self, this: _Round, member: Member, admission: Admission) -> Result:
+        this.trail.attempts += 1
+        this.asked.add(member)
+        this.under_way = (member, admission)
+        attempt = Attempt(
+            this.call,
+            member.upstream,
+            self.route.dialect,
+            self._clock,
+            limit=this.limit,
+            event_time=self.settings.first_event_timeout if self.settings.first_event is FirstEvent.ON else None,
+            judge=not self.route.manual,
+        )
+        result = await attempt.run(admission.key)
+        this.under_way = None
+        return result
+
+    def _charge(self, this: _Round, member: Member, admission: Admission, outcome: Outcome) -> None:
+        now = self._clock.seconds()
+        this.reached = this.reached or not outcome.network
+        if this.purpose.probe or (this.purpose.counts_tokens and outcome.charge is not Charge.DEACTIVATE):
+            member.release(admission, now)
+        elif outcome.network:
+            this.unreached.append((member, admission, outcome))
+        else:
+            member.settle(admission, outcome, now)
+        this.trail.steps.append(Step(member.name, outcome.reason, outcome.status, member.wait(now) or None))
+
+    def _charge_unreached(self, this: _Round) -> None:
+        """Somebody could be reached: so those who could not be are charged after all."""
+        unreached, this.unreached = this.unreached, []
+        for member, admission, outcome in unreached:
+            member.settle(admission, outcome, self._clock.seconds())
+
+    # Ends
+
+    def _commit(self, this: _Round, member: Member, admission: Admission, result: Result) -> Answered:
+        answer, outcome, purpose = result.answer, result.outcome, this.purpose
+        assert answer is not None
+        now = self._clock.seconds()
+        self._charge_unreached(this)
+        if outcome.charge is Charge.SUCCESS and not purpose.probe:
+            member.answered(admission, now)
+            if 200 <= answer.head.status < 300:
+                succeeded(self.route, purpose, member, now)
+                self.route.answers.put(self.route.dialect.made_answer(answer.held), member, now)
+
+        def ended(how: Ended) -> None:
+            then = self._clock.seconds()
+            if purpose.probe or not (how.whole or how.blamed):
+                member.release(admission, then)
+            else:
+                member.settle(admission, outcome if how.whole else outcomes.CUT, then)
+
+        return Answered(member.name, answer, ended)
+
+    def _give_up(self, this: _Round) -> Answered | Unanswered:
+        if this.reached:
+            self._charge_unreached(this)
+        if len(this.asked) == 1 and this.last is not None:
+            (member, answer), this.last = this.last, None
+            return Answered(member.name, answer, _nobody_cares)
+        return self._unanswered(this)
+
+    def _unanswered(self, this: _Round) -> Unanswered:
+        """Adds those who were resting to the trail, and says what is in everybody's way."""
+        now = self._clock.seconds()
+        for member in self.route.members:
+            if member not in this.asked:
+                resting = member.wait(now) or None
+                this.trail.steps.append(Step(member.name, member.resting_reason(now) or "busy", None, resting))
+        waits = [member.wait(now) for member in self.route.members]
+        wait = min(waits) or None
+        again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
+        rate_limited = all(step.reason == outcomes.RATE_LIMIT for step in this.trail.steps)
+        return Unanswered(
+            rate_limited,
+            wait,
+            f"No provider of {self.route.dialect.title} could answer: {this.trail}.{again}",
+        )
+
+    def _let_go(self, this: _Round) -> None:
+        """Gives back whatever the round still holds, on whichever way it ended."""
+        now = self._clock.seconds()
+        for member, admission, _ in this.unreached:
+            member.release(admission, now)
+        if this.under_way is not None:
+            member, admission = this.under_way
+            member.release(admission, now)
+        self._drop_last(this)
+
+    def _drop_last(self, this: _Round) -> None:
+        last, this.last = this.last, None
+        if last is not None:
+            last[1].let_go()
+
+
+def _nobody_cares(how: Ended) -> None:
+    """What the provider did has been charged already."""

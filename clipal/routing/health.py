@@ -1,0 +1,201 @@
+"""The health of one provider, or of one of its keys: a pure state machine, with the time passed in.
+
+::
+
+    closed ── a cooldown, a deactivation, or too many failures in a row ──► open(until, reason)
+    open ── time passes ──► half-open: one probe, a real request, is let through
+    half-open ── the probe succeeds ──► closed
+              └─ the probe fails ──► open, for twice as long as before
+
+All that changes it is in this module. Times are seconds of a monotonic clock. An attempt begins with a `Permit` and
+ends with one of `succeeded`, `failed`, `rest`, `deactivate` or `released`; what is said of an attempt that began
+before the last opening is old news, and closes nothing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+LEASE: Final = 600.0
+"""Seconds after which a probe that has not ended does not keep others waiting any longer."""
+LONGEST: Final = 3600.0
+"""Seconds of a cooldown at most, and of a doubled rest where `reactivate_after` does not bound it."""
+
+
+class State(Enum):
+    """Whether requests are let through: all, none, or one to try it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@frozen
+class HealthPolicy:
+    """How health is kept.
+
+    Attributes:
+        failure_threshold: failures in a row after which it opens; 0 for never.
+        open_timeout: seconds for which it opens then.
+        reactivate_after: seconds of a deactivation; 0 for no deactivation at all.
+    """
+
+    failure_threshold: int = 4
+    open_timeout: float = 60.0
+    reactivate_after: float = 3600.0
+
+    @property
+    def longest(self) -> float:
+        """Seconds of a rest that has been doubled at most."""
+        return self.reactivate_after or LONGEST
+
+
+@frozen
+class Permit:
+    """Leave for one attempt.
+
+    Attributes:
+        opening: how often it had opened when the attempt began.
+        probe: the number of the probe that the attempt is; 0 for none.
+    """
+
+    opening: int
+    probe: int = 0
+
+
+@frozen
+class Change:
+    """A change of state, for a line in the log.
+
+    Attributes:
+        seconds: for which it is open now; 0 if it is not.
+    """
+
+    after: State
+    reason: str
+    seconds: float
+
+
+class Health:
+    """One provider's, or one key's.
+
+    Attributes:
+        until: when its last rest ends or ended; None before the first, and after a success.
+        reason: of that rest, in an operator's words.
+    """
+
+    def __init__(self, policy: HealthPolicy) -> None:
+        self._policy = policy
+        self._failures = 0
+        self._opening = 0
+        self._length = 0.0
+        self._by_breaker = False
+        self._announced = True
+        self._probes = 0
+        self._probe: int | None = None
+        self._probe_ends = 0.0
+        self.until: float | None = None
+        self.reason = ""
+
+    # What may be asked
+
+    def state(self, now: float) -> State:
+        """The state at `now`."""
+        if self.until is None:
+            return State.CLOSED
+        return State.OPEN if now < self.until else State.HALF_OPEN
+
+    def usable(self, now: float) -> bool:
+        """Whether an attempt may begin: always when closed, never when open, one at a time in between."""
+        state = self.state(now)
+        return state is State.CLOSED or (state is State.HALF_OPEN and (self._probe is None or now >= self._probe_ends))
+
+    def remaining(self, now: float) -> float:
+        """Seconds until it is not open any more; 0 if it is not."""
+        return 0.0 if self.until is None else max(0.0, self.until - now)
+
+    def opened_by_breaker(self, now: float) -> bool:
+        """Whether it is open, and failures in a row are all that keeps it so."""
+        return self._by_breaker and self.state(now) is State.OPEN
+
+    # An attempt
+
+    def begin(self, now: float) -> Permit:
+        """Leave for one attempt, which may be the probe."""
+        if self.state(now) is not State.HALF_OPEN:
+            return Permit(self._opening)
+        self._probes += 1
+        self._probe, self._probe_ends = self._probes, now + LEASE
+        return Permit(self._opening, self._probes)
+
+    def succeeded(self, permit: Permit, now: float) -> Change | None:
+        """The attempt was answered."""
+        self.released(permit, now)
+        if permit.opening != self._opening:
+            return None
+        self._failures = 0
+        if self.until is None:
+            return None
+        self.until, self._length, self._by_breaker = None, 0.0, False
+        change, self.reason = Change(State.CLOSED, self.reason, 0.0), ""
+        return change
+
+    def failed(self, permit: Permit, now: float, reason: str) -> Change | None:
+        """The attempt failed in a way that says something about the provider, but not for how long."""
+        probe = self.released(permit, now)
+        if probe:
+            return self._open(now, self._doubled(self._policy.open_timeout), reason, self._by_breaker)
+        if self.state(now) is not State.CLOSED or permit.opening != self._opening:
+            return None
+        self._failures += 1
+        if not self._policy.failure_threshold or self._failures < self._policy.failure_threshold:
+            return None
+        return self._open(now, self._policy.open_timeout, reason, True)
+
+    def rest(self, permit: Permit, now: float, seconds: float, reason: str) -> Change | None:
+        """The provider wants to be left alone for so many seconds; an hour at most are believed."""
+        probe = self.released(permit, now)
+        seconds = min(seconds, LONGEST)
+        return self._open(now, self._doubled(seconds) if probe else seconds, reason, False)
+
+    def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
+        """The provider refuses the key, or wants money: that does not pass by itself."""
+        self.released(permit, now)
+        return self._open(now, self._policy.reactivate_after, reason, False)
+
+    def released(self, permit: Permit, now: float) -> bool:
+        """The attempt has ended, which in itself says nothing.
+
+        Returns:
+            whether it was the probe.
+        """
+        if not permit.probe or permit.probe != self._probe:
+            return False
+        self._probe = None
+        return True
+
+    def tick(self, now: float) -> Change | None:
+        """Says once that a rest is over."""
+        if self._announced or self.state(now) is not State.HALF_OPEN:
+            return None
+        self._announced = True
+        return Change(State.HALF_OPEN, self.reason, 0.0)
+
+    def _doubled(self, seconds: float) -> float:
+        """At least twice as long as before, within the bound; never shorter than asked for."""
+        return max(seconds, min(2 * self._length, self._policy.longest))
+
+    def _open(self, now: float, seconds: float, reason: str, by_breaker: bool) -> Change | None:
+        """Opens it, unless it rests for longer already."""
+        if seconds <= 0 or (self.until is not None and now + seconds <= self.until):
+            return None
+        self._opening += 1
+        self._probe = None
+        self._failures = 0
+        self.until, self._length, self.reason = now + seconds, seconds, reason
+        self._by_breaker = by_breaker
+        self._announced = False
+        return Change(State.OPEN, reason, seconds)

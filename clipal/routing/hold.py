@@ -1,0 +1,181 @@
+"""Holds an answer's body while it is being judged, then hands it on or lets go of it.
+
+What was held is handed on unchanged and in one piece; from then on the body goes straight to whoever got it. An answer
+that is let go of is closed at once: its provider must not go on producing tokens that nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, ITransport
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+
+from clipal.routing.gate import OPEN, Decision, Gate, Verdict
+from clipal.upstream.errors import AnswerCut
+from clipal.upstream.response import Response
+from clipal.wire.message import Fields, ResponseHead
+
+ERROR_BODY: Final = 32 * 1024
+"""Bytes of an error's body that are read to classify it."""
+ERROR_TIME: Final = 3.0
+"""Seconds for the same."""
+
+
+class Hold(Protocol):
+    """The first to get an answer's body."""
+
+    _log = Logger()
+
+    def __init__(self, response: Response, clock: IReactorTime) -> None:
+        self._response = response
+        self._clock = clock
+        self._pieces: list[bytes] = []
+        self._reason: Failure | None = None
+        self._next: IProtocol | None = None
+        self._gate: Gate | None = None
+        self._decided: Deferred[Decision] | None = None
+        self._room = 0
+        self._event_time = 0.0
+        self._begun: Callable[[], None] | None = None
+        self._timer: IDelayedCall | None = None
+        response.deliverBody(self)
+
+    @property
+    def head(self) -> ResponseHead:
+        """The answer's."""
+        return self._response.head
+
+    @property
+    def trailers(self) -> Fields:
+        """The answer's, once its body is complete."""
+        return self._response.trailers
+
+    @property
+    def held(self) -> bytes:
+        """What has come of the body so far, until it is handed on."""
+        return b"".join(self._pieces)
+
+    # Judging
+
+    def decide(self, gate: Gate, event_time: float, begun: Callable[[], None]) -> Deferred[Decision]:
+        """Holds the body until `gate` has decided.
+
+        Parameters:
+            event_time: seconds from the first byte on, after which it is open anyway; 0 for no limit.
+            begun: called at the first byte.
+
+        Returns:
+            a Deferred that fails with AnswerCut when the body breaks off before; cancelling it lets go of the answer.
+        """
+        self._gate = gate
+        self._event_time = event_time
+        self._begun = begun
+        return self._wait()
+
+    def read_error(self) -> Deferred[bytes]:
+        """As much of an error's body as classifies it: what came within its bounds in bytes and time."""
+        self._room = ERROR_BODY
+        self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
+        return self._wait().addBoth(self._error_body)
+
+    def _error_body(self, result: Decision | Failure) -> bytes:
+        if isinstance(result, Failure):
+            result.trap(AnswerCut)
+        self.pause()
+        return b"".join(self._pieces)
+
+    def _wait(self) -> Deferred[Decision]:
+        decided = self._decided = Deferred(lambda _: self.let_go())
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            self.dataReceived(piece)
+        if self._reason is not None:
+            self._judge_end(self._reason)
+        return decided
+
+    def _fire(self, decision: Decision) -> None:
+        self._stop_timer()
+        decided, self._decided = self._decided, None
+        if decided is not None:
+            if decision.verdict is not Verdict.OPEN:
+                self.pause()
+            decided.callback(decision)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _judge(self, data: bytes) -> None:
+        if self._gate is None:
+            self._room -= len(data)
+            if self._room <= 0:
+                self._fire(OPEN)
+            return
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
+        try:
+            decision = self._gate.feed(data)
+        except Exception:
+            self._log.failure("The gate failed, so it opens")
+            decision = OPEN
+        if decision.verdict is not Verdict.HOLD:
+            self._fire(decision)
+        elif self._timer is None and self._event_time:
+            self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
+
+    def _judge_end(self, reason: Failure) -> None:
+        if self._decided is None:
+            return
+        if not reason.check(ResponseDone):
+            self._stop_timer()
+            decided, self._decided = self._decided, None
+            decided.errback(reason)
+        else:
+            self._fire(self._gate.end() if self._gate is not None else OPEN)
+
+    # The end of holding
+
+    def hand_on(self, protocol: IProtocol) -> None:
+        """Gives the body to `protocol`, from its first byte to its end."""
+        self._next = protocol
+        transport = cast("ITransport", self._response.connection)
+        protocol.makeConnection(transport)
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self._reason is not None:
+            protocol.connectionLost(self._reason)
+            return
+        self._response.protocol = protocol
+        self._response.connection.resumeProducing()
+
+    def let_go(self) -> None:
+        """Nobody wants the answer."""
+        self._stop_timer()
+        self._pieces.clear()
+        if self._reason is None:
+            self._response.connection.stopProducing()
+
+    def pause(self) -> None:
+        """Nothing more is needed for now."""
+        if self._reason is None:
+            self._response.connection.pauseProducing()
+
+    # IProtocol
+
+    def dataReceived(self, data: bytes) -> None:
+        self._pieces.append(data)
+        if self._decided is not None:
+            self._judge(data)
+
+    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
+        self._reason = reason
+        self._judge_end(reason)

@@ -1,0 +1,47 @@
+"""One client's providers with their state; made anew when the client's file is saved, and kept by requests in flight.
+
+What changes while clipal runs is all here: the health of each provider and of each of its keys, the cursors, and the
+tables of sessions and answers. Times are seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clipal.config.model import ClientConfig, Mode
+from clipal.dialects.dialect import Dialect
+from clipal.routing.affinity import AffinityTable
+from clipal.routing.member import Member
+
+
+class Route:
+    """The providers of one client.
+
+    Parameters:
+        members: the enabled ones, by priority; ties in file order.
+
+    Attributes:
+        cursor: the member that answered last; it is asked first.
+        token_cursor: the same for requests that count tokens, where they have a cursor of their own.
+        sessions: who answered an agent session last.
+        answers: who made an answer that a later request may build on.
+    """
+
+    def __init__(self, dialect: Dialect, config: ClientConfig, members: Sequence[Member]) -> None:
+        self.dialect = dialect
+        self.config = config
+        self.members = tuple(members)
+        self.cursor: Member | None = None
+        self.token_cursor: Member | None = None
+        self.sessions: AffinityTable[Member] = AffinityTable()
+        self.answers: AffinityTable[Member] = AffinityTable()
+
+    @property
+    def manual(self) -> bool:
+        """Whether one provider is pinned, and its answers are relayed whatever they say."""
+        return self.config.mode is Mode.MANUAL
+
+    def close(self) -> None:
+        """Keeps no connection to a provider any more; those in use end with their requests."""
+        for member in self.members:
+            member.upstream.close()

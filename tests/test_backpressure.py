@@ -1,0 +1,88 @@
+"""Whoever does not read stops whoever sends, in both directions, within bounds of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.task import deferLater
+from twisted.internet.tcp import Client
+
+from tests.proxy import StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import Flood, Send, StopReading, WaitFor, answer, chunk, chunked, head
+from tests.wirekit.upstream import ScriptedUpstream
+from tests.wirekit.waiting import reactor
+
+MIB = 1024 * 1024
+
+
+def connections_to(upstream: ScriptedUpstream) -> list[Client]:
+    """clipal's own ends of its connections to a provider that reads nothing, and so cannot say that they ended."""
+    clients = [each for each in {*reactor.getReaders(), *reactor.getWriters()} if isinstance(each, Client)]
+    return [each for each in clients if each.getPeer().port == upstream.port]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Looks again and again, for what no end of a connection tells."""
+    for _ in range(1000):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("it never came to be")
+
+
+@ensure_deferred
+async def test_a_client_that_does_not_read_stops_the_provider(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """What the provider gets rid of is what the kernel's buffers on the way hold, and little more."""
+    piece = chunk(b"x" * 65536)
+    upstream = start_upstream((*chunked(b"begin", last=False), Flood(piece, 240 * 16)))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    client.send(request(b"GET", b"/claudecode/v1/models"))
+    await client.wait_for(b"begin")
+    client.pause()
+    taken = -1
+    (connection,) = upstream.connections
+    while taken != connection.taken:
+        taken = connection.taken
+        await deferLater(reactor, 0.2)
+    assert taken < 40 * MIB
+    (channel,) = proxy.service.site.channels
+    assert len(channel.transport.dataBuffer) + sum(map(len, channel.transport._tempDataBuffer)) < MIB
+    client.abort()
+    await upstream.next_connection_lost()
+
+
+@ensure_deferred
+async def test_a_provider_that_does_not_read_holds_one_copy_of_the_body(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(answer(), on_connect=(WaitFor(b"\r\n\r\n"), StopReading()))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * (30 * MIB)))
+    await client.drained()
+    await until(lambda: bool(connections_to(upstream)))
+    (transport,) = connections_to(upstream)
+    assert len(transport.dataBuffer) + sum(map(len, transport._tempDataBuffer)) <= MIB
+    client.abort()
+    await until(lambda: not connections_to(upstream))
+
+
+@ensure_deferred
+async def test_an_answer_before_the_whole_request_is_an_answer(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """The rest of the body is not sent any more, and the connection is not used again."""
+    early = (WaitFor(b"\r\n\r\n"), StopReading(), Send(head(413, ((b"Content-Length", b"5"),)) + b"early"))
+    upstream = start_upstream(answer(), on_connect=early)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * (20 * MIB)))
+    response = await client.read_response()
+    assert (response.status, response.body, response.complete) == (413, b"early", True)
+    await until(lambda: not connections_to(upstream))

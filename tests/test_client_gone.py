@@ -1,0 +1,69 @@
+"""A client that leaves: its provider's connection closes at once, no other is asked, nobody is blamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.proxy import Proxy, StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import Hang, Steps, chunked, event, event_stream
+from tests.wirekit.tls import Authority
+from tests.wirekit.upstream import ScriptedUpstream
+
+WAYS = {
+    "waiting for the head": (Hang(),),
+    "waiting for the first byte": (*chunked(last=False), Hang()),
+    "waiting for the first event": (*event_stream(event(b"{}", b"message_start"), last=False), Hang()),
+    "in the body": (*chunked(b"hello", last=False), Hang()),
+}
+
+
+def two(proxies: StartProxy, first: ScriptedUpstream, second: ScriptedUpstream) -> Proxy:
+    return proxies({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+
+
+@pytest.mark.parametrize("politely", [True, False])
+@pytest.mark.parametrize("script", WAYS.values(), ids=WAYS.keys())
+@ensure_deferred
+async def test_the_provider_is_left_at_once(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps, politely: bool
+) -> None:
+    first, second = start_upstream(script), start_upstream(chunked(b"other"))
+    proxy = two(start_proxy, first, second)
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream": true}'))
+    await first.next_request()
+    if script is WAYS["in the body"]:
+        await client.wait_for(b"hello")
+    client.close() if politely else client.abort()
+    await first.next_connection_lost()
+    assert not second.requests
+    (line,) = proxy.requests
+    assert "client left" in line
+    assert len(proxy.lines) == 2, "one line for the start, one for the request"
+    (member, _) = proxy.service.failovers["claudecode"].route.members
+    assert member.usable(0)
+    assert member.unwell_at is None
+
+
+@ensure_deferred
+async def test_over_tls_too(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A provider that ignores a close_notify must not go on streaming."""
+    for name, value in authority.environment.items():
+        monkeypatch.setenv(name, value)
+    upstream = start_upstream((*chunked(b"hello", last=False), Hang()), tls=authority.server)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url.replace("127.0.0.1", "localhost"))]})
+    client = await connect(proxy.port)
+    client.send(request(b"GET", b"/claudecode/v1/models"))
+    await client.wait_for(b"hello")
+    client.abort()
+    await upstream.next_connection_lost()
+    assert "client left in the body" in proxy.requests[0]

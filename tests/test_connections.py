@@ -1,0 +1,189 @@
+"""Connections in and out: reuse, stale ones in the pool, pipelining, closing when asked to."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.proxy import StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import Close, Reset, Send, Wait, answer, chunked
+from tests.wirekit.upstream import RecordedRequest, Steps
+
+POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
+
+
+@ensure_deferred
+async def test_a_providers_connection_is_used_again(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    for _ in range(3):
+        client = await connect(proxy.port)
+        client.send(POST)
+        assert (await client.read_response()).body == b"hello"
+    assert len(upstream.connections) == 1
+
+
+@pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
+@ensure_deferred
+async def test_a_connection_that_went_while_idle_is_replaced_once(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, end: Close | Reset
+) -> None:
+    """The provider closes as the second request is sent: it never saw it, and is not blamed."""
+
+    def script(asked: RecordedRequest) -> Steps:
+        stale = asked.connection == 0 and len(upstream.requests) > 1
+        return (end,) if stale else answer(200, b"hello")
+
+    upstream = start_upstream(script)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url), provider("two", "http://127.0.0.1:1")]})
+    client = await connect(proxy.port)
+    for _ in range(2):
+        client.send(POST)
+        assert (await client.read_response()).body == b"hello"
+    assert [asked.connection for asked in upstream.requests] == [0, 0, 1]
+    assert "attempts: 1 [" in proxy.requests[-1]
+
+
+@ensure_deferred
+async def test_a_fresh_connection_that_is_lost_is_a_failure(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    first, second = start_upstream((Close(),)), start_upstream(answer(200, b"other"))
+    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    client.send(POST)
+    assert (await client.read_response()).body == b"other"
+    assert len(first.requests) == 1
+
+
+@ensure_deferred
+async def test_a_provider_that_says_close_is_taken_at_its_word(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(answer(200, b"hello", ((b"Connection", b"close"),)))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    for _ in range(2):
+        client.send(POST)
+        response = await client.read_response()
+        assert (response.body, response.values(b"connection")) == (b"hello", [])
+    assert len(upstream.connections) == 2
+
+
+@ensure_deferred
+async def test_bytes_behind_an_answer_are_dropped(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    upstream = start_upstream((Send(whole + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"),), answer(200, b"ok"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    for body in (b"hello", b"ok"):
+        client.send(POST)
+        assert (await client.read_response()).body == body
+    assert len(upstream.connections) == 2
+
+
+@ensure_deferred
+async def test_pipelined_requests_are_answered_in_order(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    go: Deferred[None] = Deferred()
+    upstream = start_upstream(lambda asked: (Wait(go), *chunked(asked.target)))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    targets = [b"/%d" % number for number in range(5)]
+    client.send(b"".join(request(b"GET", b"/claudecode" + target) for target in targets) + request(b"GET", b"/health"))
+    await upstream.next_request()
+    client.send(request(b"GET", b"/claudecode/late"))
+    go.callback(None)
+    for target in targets:
+        assert (await client.read_response()).body == target
+    assert b"healthy" in (await client.read_response()).body
+    assert (await client.read_response()).body == b"/late"
+
+
+@ensure_deferred
+async def test_thousands_of_pipelined_requests_are_no_recursion(start_proxy: StartProxy, connect: Connect) -> None:
+    proxy = start_proxy({})
+    client = await connect(proxy.port)
+    count = 3000
+    client.send(request(b"GET", b"/health") * count)
+    for _ in range(count):
+        assert (await client.read_response()).status == 200
+
+
+@ensure_deferred
+async def test_what_is_malformed_behind_a_good_request_is_refused_in_its_turn(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(POST + b"NONSENSE\r\n\r\n" + POST)
+    assert (await client.read_response()).body == b"hello"
+    assert (await client.read_response()).status == 400
+    assert await client.closed() == "close"
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "kept"),
+    [(b"1.1", b"close", False), (b"1.1", b"keep-alive", True), (b"1.0", b"keep-alive", True), (b"1.0", b"x", False)],
+)
+@ensure_deferred
+async def test_the_client_decides_whether_its_connection_stays(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    version: bytes,
+    connection: bytes,
+    kept: bool,
+) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    fields = ((b"Host", b"127.0.0.1"), (b"Connection", connection))
+    client.send(request(b"GET", b"/claudecode/x", fields).replace(b"HTTP/1.1", b"HTTP/" + version))
+    response = await client.read_response()
+    said = {(True, b"1.1"): [], (True, b"1.0"): [b"keep-alive"]}.get((kept, version), [b"close"])
+    assert response.values(b"connection") == said
+    if kept:
+        client.send(request(b"GET", b"/health"))
+        assert (await client.read_response()).status == 200
+    else:
+        assert await client.closed() == "close"
+
+
+@ensure_deferred
+async def test_an_upgrade_that_is_declined_does_not_hide_the_body(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    fields = ((b"Host", b"127.0.0.1"), (b"Connection", b"Upgrade, HTTP2-Settings"), (b"Upgrade", b"h2c"))
+    for body in (b"GET /evil HTTP/1.1\r\nHost: x\r\n\r\n", b""):
+        client.send(request(b"POST", b"/claudecode/x", fields, body))
+        assert (await client.read_response()).body == b"hello"
+        assert upstream.requests[-1].body == body
+
+
+@ensure_deferred
+async def test_continue_is_said_when_the_body_is_wanted(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    fields = ((b"Host", b"127.0.0.1"), (b"Expect", b"100-continue"), (b"Content-Length", b"2"))
+    client.send(request(b"POST", b"/claudecode/x", fields))
+    assert (await client.read_response()).status == 100
+    client.send(b"{}")
+    assert (await client.read_response()).body == b"hello"
+    assert b"expect" not in upstream.requests[0].raw_head.lower()
