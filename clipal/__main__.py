@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 
 from twisted.python import usage
 
@@ -28,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _command(words[0], words[1:])
         from clipal.commands import serve
 
-        return _run(serve, words)
+        options = serve.Options(_describe())
+        options.parseOptions(words)
+        return serve.run(options)
     except usage.UsageError as error:
         print(f"clipal: {error}\nTry `clipal --help`.", file=sys.stderr)
         return 2
@@ -36,23 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(name: str, words: Sequence[str]) -> int:
     if name not in COMMANDS:
-        raise usage.UsageError(
-            f"there is no command {name!r}; the commands are {', '.join(sorted(COMMANDS))}"
-        )
-    return _run(import_module(f"clipal.commands.{name}"), words)
-
-
-def _run(command: object, words: Sequence[str]) -> int:
-    options = command.Options()  # type: ignore[attr-defined]  # every command has both
+        raise usage.UsageError(f"there is no command {name!r}; the commands are {', '.join(sorted(COMMANDS))}")
+    command = import_module(f"clipal.commands.{name}")
+    options = command.Options()
     options.parseOptions(list(words))
-    status: int = command.run(options)  # type: ignore[attr-defined]
+    status: int = command.run(options)
     return status
 
 
-def describe() -> str:
-    """The commands and what they do, and the version, for `--help`."""
-    lines = "\n".join(f"  {name:<8} {text}" for name, text in COMMANDS.items())
-    return f"clipal {version('clipal')}\n\nCommands (clipal COMMAND --help tells more):\n{lines}\n"
+def _describe() -> str:
+    """The commands and what they do, for `--help`."""
+    commands = "; ".join(f"`clipal {name}`: {text}" for name, text in COMMANDS.items())
+    return f"Without a command, clipal serves in the foreground. Commands: {commands}."
 
 
 if __name__ == "__main__":

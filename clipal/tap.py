@@ -23,6 +23,13 @@ from clipal.service import Clipal, secrets_of
 
 BACKLOG = 1024
 
+_made: list[Logs] = []
+
+
+def observer() -> ILogObserver:
+    """The log of the service that was made last; twistd knows it by its name and asks for it then."""
+    return _made[-1]
+
 
 class Options(usage.Options):
     """The options of `twistd clipal`, and of `clipal` itself."""
@@ -39,7 +46,6 @@ class Options(usage.Options):
         ["port", "p", None, "Port to listen on, in place of port in config.yaml."],
         ["log-level", "l", None, "debug, info, warn or error, in place of log_level in config.yaml."],
     ]
-    logs: Logs | None = None
     replaces_twistd_log = False
 
     def postOptions(self) -> None:
@@ -47,12 +53,7 @@ class Options(usage.Options):
         twistd = self.parent
         if twistd is not None and not any(map(twistd.get, ("logger", "logfile", "syslog"))):
             self.replaces_twistd_log = True
-            twistd["logger"] = self._observer
-
-    def _observer(self) -> ILogObserver:
-        """Called by twistd when the service has been made."""
-        assert self.logs is not None
-        return self.logs
+            twistd["logger"] = "clipal.tap.observer"
 
     @property
     def overrides(self) -> Overrides:
@@ -70,7 +71,8 @@ def makeService(options: Options) -> IService:
 
     configuration = load(options)
     listening = listen(configuration)
-    options.logs = logs = open_logs(configuration.settings, secrets_of(configuration))
+    logs = open_logs(configuration.settings, secrets_of(configuration))
+    _made.append(logs)
     if options.parent is not None and not options.replaces_twistd_log:
         globalLogPublisher.addObserver(logs)  # beside the log that twistd was told to write
     return Clipal(reactor, configuration, options.overrides, DIALECTS, listening, logs)  # type: ignore[arg-type]

@@ -13,7 +13,11 @@ from clipal.commands.program import Version
 class Options(Version, tap.Options):
     """Those of `twistd clipal`, and `--version`."""
 
-    synopsis = "[options]\n       clipal COMMAND [options]"
+    synopsis = "Usage: clipal [options]\n       clipal COMMAND [options]"
+
+    def __init__(self, commands: str) -> None:
+        super().__init__()
+        self.longdesc = commands
 
 
 def run(options: Options) -> int:
@@ -21,8 +25,7 @@ def run(options: Options) -> int:
     from twisted.internet import reactor
 
     service = tap.makeService(options)
-    assert options.logs is not None
-    globalLogBeginner.beginLoggingTo([options.logs], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([tap.observer()], redirectStandardIO=False)
     application = Application("clipal")
     service.setServiceParent(application)
     startApplication(application, False)

@@ -67,10 +67,7 @@ class Admission:
             return refusal
         if b"origin" in table and table[b"origin"].lower() not in self._origins:
             return _FOREIGN_ORIGIN
-        if (
-            table.get(b"sec-fetch-site", b"").lower() in (b"cross-site", b"same-site")
-            and b"origin" not in table
-        ):
+        if table.get(b"sec-fetch-site", b"").lower() in (b"cross-site", b"same-site") and b"origin" not in table:
             return _FOREIGN_ORIGIN
         if b"upgrade" in table and _asks_for_websocket(head):
             return _WEBSOCKET

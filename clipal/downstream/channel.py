@@ -126,9 +126,7 @@ class Channel(HTTPChannel):
             elif item is END:
                 self._complete()
             elif isinstance(item, BadMessage):
-                self._reject(
-                    Refusal(Refused(item.status), f"This is not HTTP as it is served here: {item.problem}.")
-                )
+                self._reject(Refusal(Refused(item.status), f"This is not HTTP as it is served here: {item.problem}."))
             elif isinstance(item, bytes):
                 self._take(item)
             if self._last_is_in:
@@ -147,9 +145,7 @@ class Channel(HTTPChannel):
             self._reject(refusal, head)
             return
         self._incoming = Request(self, head)
-        self._continue_due = (
-            head.version == "1.1" and head.table.get(b"expect", b"").lower() == b"100-continue"
-        )
+        self._continue_due = head.version == "1.1" and head.table.get(b"expect", b"").lower() == b"100-continue"
 
     def _take(self, piece: bytes) -> None:
         request = self._incoming

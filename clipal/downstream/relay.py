@@ -58,9 +58,7 @@ class Relay(Protocol):
         self._ended: Callable[[Ending], None] | None = ended
         modern = request.head.version == "1.1"
         self._chunked = modern and head.has_body and head.content_length is None
-        self._unsent = response_head(
-            head, chunked=self._chunked, connection=self._connection_field(head, modern)
-        )
+        self._unsent = response_head(head, chunked=self._chunked, connection=self._connection_field(head, modern))
         self._write = request.transport.write
         self._silence = Deadline(request.channel.site.reactor, self._fell_silent)
         self.sent = 0

@@ -113,9 +113,7 @@ class Request(WebRequest):
             body = resrc.render(self)
         except UnsupportedMethod as error:
             allowed = b", ".join(error.allowedMethods)
-            self.answer(
-                Refused.METHOD_NOT_ALLOWED, "This method is not served here.", fields=((b"Allow", allowed),)
-            )
+            self.answer(Refused.METHOD_NOT_ALLOWED, "This method is not served here.", fields=((b"Allow", allowed),))
             return
         if body is NOT_DONE_YET:
             return

@@ -32,9 +32,7 @@ class DailyLogFile:
         monotonic: a clock that never jumps, in seconds.
     """
 
-    def __init__(
-        self, directory: Path, retention_days: int, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, directory: Path, retention_days: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
         self._retention_days = retention_days
         self._monotonic = monotonic

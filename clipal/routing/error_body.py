@@ -1,4 +1,4 @@
-"""An error's body, as far as it says why: what a provider sent is hostile until proven otherwise, and is never shown."""
+"""An error's body, as far as it says why: what a provider sent is hostile until proven otherwise, and never shown."""
 
 from __future__ import annotations
 

@@ -1,0 +1,202 @@
+"""The process: foreground, daemon, pidfile, signals, taken ports, bad configuration; with a real twistd."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import deferLater
+
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.process import PYTHON, Program, free_port
+from tests.wirekit.steps import Hang, Send, Wait, chunk, chunked
+from tests.wirekit.waiting import reactor
+
+CLIPAL = (PYTHON, "-m", "clipal")
+TWISTD = (PYTHON, "-c", "from twisted.scripts.twistd import run; run()")
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and daemons are POSIX")
+
+
+def configure(directory: Path, base_url: str = "http://127.0.0.1:1") -> None:
+    (directory / "claude-code.yaml").write_text(
+        f"providers:\n  - name: one\n    base_url: {base_url}\n    api_key: secret-key-of-one\n"
+    )
+    (directory / "claude-code.yaml").chmod(0o600)
+
+
+def arguments(directory: Path, port: int) -> tuple[str, ...]:
+    return ("--config-dir", str(directory), "--port", str(port))
+
+
+def printed(program: Program) -> str:
+    return (bytes(program.stdout) + bytes(program.stderr)).decode()
+
+
+async def serving(program: Program) -> None:
+    await program.wait_for_output("Listening on 127.0.0.1:")
+
+
+WAYS = {
+    "clipal": (*CLIPAL,),
+    "twistd -n clipal": (*TWISTD, "-n", "--pidfile=", "clipal"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@ensure_deferred
+async def test_it_serves_in_the_foreground_and_ends_with_0(
+    way: tuple[str, ...], number: signal.Signals, run_program: RunProgram, connect: Connect, tmp_path: Path
+) -> None:
+    port = free_port()
+    program = run_program(*way, *arguments(tmp_path, port), cwd=tmp_path)
+    await serving(program)
+    client = await connect(port)
+    client.send(request(b"GET", b"/health"))
+    assert (await client.read_response()).body == b'{"status":"healthy"}'
+    program.signal(number)
+    ended = await program.ended()
+    assert (ended.code, ended.signal) == (0, None)
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "Listening on" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.parent.stat().st_mode & 0o777 == 0o700
+
+
+@ensure_deferred
+async def test_it_drains_before_it_ends(
+    run_program: RunProgram, connect: Connect, start_upstream: StartUpstream, tmp_path: Path
+) -> None:
+    from twisted.internet.defer import Deferred
+
+    go: Deferred[None] = Deferred()
+    upstream = start_upstream((*chunked(b"begin", last=False), Wait(go), Send(chunk(b"end") + b"0\r\n\r\n")))
+    configure(tmp_path, upstream.base_url)
+    port = free_port()
+    program = run_program(*CLIPAL, *arguments(tmp_path, port))
+    await serving(program)
+    client, idle = await connect(port), await connect(port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
+    idle.send(request(b"GET", b"/health"))
+    assert (await idle.read_response()).status == 200
+    await client.wait_for(b"begin")
+    program.signal(signal.SIGTERM)
+    await program.wait_for_output("Waiting up to 10 s")
+    idle.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    refused = await idle.read_response()
+    assert (refused.status, refused.values(b"connection")) == (503, [b"close"])
+    with socket.socket() as late:
+        late.settimeout(5)
+        assert late.connect_ex(("127.0.0.1", port)) != 0, "nobody new comes in"
+    go.callback(None)
+    response = await client.read_response()
+    assert (response.body, response.complete) == (b"beginend", True)
+    assert (await program.ended()).code == 0
+
+
+@ensure_deferred
+async def test_a_second_signal_ends_the_waiting(
+    run_program: RunProgram, connect: Connect, start_upstream: StartUpstream, tmp_path: Path
+) -> None:
+    upstream = start_upstream((*chunked(b"begin", last=False), Hang()))
+    configure(tmp_path, upstream.base_url)
+    port = free_port()
+    program = run_program(*CLIPAL, *arguments(tmp_path, port))
+    await serving(program)
+    client = await connect(port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
+    await client.wait_for(b"begin")
+    program.signal(signal.SIGINT)
+    await program.wait_for_output("Waiting up to 10 s")
+    program.signal(signal.SIGINT)
+    assert (await program.ended()).code == 0
+    assert not (await client.read_response()).complete
+
+
+@ensure_deferred
+async def test_it_runs_as_a_daemon_with_a_pidfile(run_program: RunProgram, connect: Connect, tmp_path: Path) -> None:
+    port, pidfile = free_port(), tmp_path / "clipal.pid"
+    program = run_program(*TWISTD, f"--pidfile={pidfile}", "clipal", *arguments(tmp_path, port), cwd=tmp_path)
+    assert (await program.ended()).code == 0
+    pid = int(pidfile.read_text())
+    try:
+        client = await connect(port)
+        client.send(request(b"GET", b"/health"))
+        assert (await client.read_response()).status == 200
+        client.close()
+        os.kill(pid, signal.SIGHUP)
+        os.kill(pid, signal.SIGTERM)
+        for _ in range(1000):
+            if not pidfile.exists():
+                break
+            await deferLater(reactor, 0.01)
+        assert not pidfile.exists(), "it ended and took its pidfile along"
+    finally:
+        if pidfile.exists():
+            os.kill(pid, signal.SIGKILL)
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "Loaded the configuration" in log.read_text(), "SIGHUP reloads"
+    assert "Stopped" in log.read_text()
+    assert not (tmp_path / "twistd.log").exists()
+
+
+@pytest.mark.parametrize("way", [*WAYS.values(), (*TWISTD, "clipal")], ids=[*WAYS.keys(), "twistd clipal"])
+@ensure_deferred
+async def test_a_taken_port_is_an_error(way: tuple[str, ...], run_program: RunProgram, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        program = run_program(*way, *arguments(tmp_path, port), cwd=tmp_path)
+        ended = await program.ended()
+    assert ended.code == 1
+    output = printed(program)
+    assert f"clipal: cannot listen on 127.0.0.1:{port}: address already in use" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "twistd.pid").exists()
+
+
+@pytest.mark.parametrize("way", [*WAYS.values(), (*TWISTD, "clipal")], ids=[*WAYS.keys(), "twistd clipal"])
+@ensure_deferred
+async def test_bad_configuration_is_an_error_before_any_daemon(
+    way: tuple[str, ...], run_program: RunProgram, tmp_path: Path
+) -> None:
+    configure(tmp_path)
+    with (tmp_path / "claude-code.yaml").open("a") as file:
+        file.write("    prority: 2\n")
+    program = run_program(*way, *arguments(tmp_path, free_port()), cwd=tmp_path)
+    assert (await program.ended()).code == 1
+    output = printed(program)
+    assert f"clipal: {tmp_path}/claude-code.yaml:5: providers[0].prority: unknown key; did you mean priority?" in output
+    assert "Traceback" not in output
+    assert "secret" not in output
+    assert not (tmp_path / "twistd.pid").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("--version",), 0, "clipal 0."),
+        (("--help",), 0, "--config-dir"),
+        (("--help",), 0, "demo"),
+        (("frobnicate",), 2, "there is no command 'frobnicate'"),
+        (("--frobnicate",), 2, "frobnicate"),
+        (("--port", "x"), 1, "--port: must be a whole number"),
+        (("--log-level", "loud"), 1, "--log-level: must be one of debug, info, warn, error"),
+        (("--listen-addr", "example"), 1, "--listen-addr: must be an IP address"),
+    ],
+)
+@ensure_deferred
+async def test_the_command_line(
+    words: tuple[str, ...], status: int, says: str, run_program: RunProgram, tmp_path: Path
+) -> None:
+    program = run_program(*CLIPAL, *words, env={**os.environ, "CLIPAL_CONFIG_DIR": str(tmp_path)})
+    assert (await program.ended()).code == status
+    assert says in printed(program)
+    assert "Traceback" not in printed(program)
