@@ -19,6 +19,8 @@ from clipal.upstream.body import BytesBody
 from clipal.upstream.call import Call
 from clipal.upstream.credentials import client_carrier
 
+_LINE = "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]"
+
 
 class Exchange:
     """Answers `request` through `failover`."""
@@ -78,7 +80,7 @@ class Exchange:
         request = self._request
         self._log.emit(
             LogLevel.warn if unwell else LogLevel.info,
-            "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]",
+            _LINE,
             client=self._dialect.prefix,
             method=request.method.decode("latin-1"),
             path=self._path.decode("latin-1") or "/",

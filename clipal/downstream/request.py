@@ -96,7 +96,7 @@ class Request(WebRequest):
     # Answering
 
     def process(self) -> None:
-        """Finds the Resource by the raw path: its segments are never decoded, so that no other spelling of a prefix fits."""
+        """Finds the Resource by the raw path: its segments are not decoded, so no other spelling of a prefix fits."""
         self.site = self.channel.site
         self.prepath = []
         self.postpath = self.path[1:].split(b"/")

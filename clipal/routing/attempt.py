@@ -10,6 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.routing import outcome as outcomes
 from clipal.routing.gate import Decision, FirstByte, FirstEvent, Gate, Verdict, is_event_stream
@@ -39,7 +40,8 @@ class Attempt:
 
     Parameters:
         limit: seconds until the first byte of the answer's body; 0 for no limit.
-        event_time: seconds from then on until the first event that decides; None where events are not looked at.
+        first_event: whether a stream is held until an event decides.
+        event_time: seconds from the first byte on, after which it is handed on anyway; 0 for no limit.
         judge: False to take every answer as it is.
     """
 
@@ -51,7 +53,8 @@ class Attempt:
         clock: IReactorTime,
         *,
         limit: float,
-        event_time: float | None,
+        first_event: FirstEventMode,
+        event_time: float,
         judge: bool = True,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +63,7 @@ class Attempt:
         self._dialect = dialect
         self._clock = clock
         self._limit = limit
+        self._first_event = first_event
         self._event_time = event_time
         self._judge = judge
         self._wall = wall
@@ -90,15 +94,19 @@ class Attempt:
             body = await self._wait(answer.read_error())
             return Result(outcomes.classify(head.status, head.fields, body, self._wall()), answer)
         try:
-            decision = await self._wait(answer.decide(self._gate(answer), self._event_time or 0, self._in_time))
+            decision = await self._wait(answer.decide(self._gate(answer), self._event_time, self._in_time))
         except AnswerCut:
             return Result(outcomes.BROKEN_ANSWER, None)
         return Result(self._outcome(decision, answer), answer)
 
     def _gate(self, answer: Hold) -> Gate:
         head = answer.head
-        if self._event_time is not None and self._judge and head.status == 200 and is_event_stream(head):
-            return FirstEvent(self._dialect, self._call.path)
+        if self._judge and head.status == 200 and is_event_stream(head):
+            gate = FirstEvent(self._dialect, self._call.path)
+            if self._first_event is FirstEventMode.ON:
+                return gate
+            if self._first_event is FirstEventMode.SHADOW:
+                answer.watch(gate, self._upstream.name)
         return FirstByte(empty_is_whole=not (self._judge and self._call.method == b"POST" and head.status == 200))
 
     def _outcome(self, decision: Decision, answer: Hold) -> Outcome:

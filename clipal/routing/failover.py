@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.logger import Logger
 
-from clipal.config.model import FirstEvent, Settings
+from clipal.config.model import Settings
 from clipal.dialects.dialect import whole_seconds
 from clipal.routing import outcome as outcomes
 from clipal.routing.attempt import Attempt, Result
@@ -178,7 +178,8 @@ class Failover:
             self.route.dialect,
             self._clock,
             limit=this.limit,
-            event_time=self.settings.first_event_timeout if self.settings.first_event is FirstEvent.ON else None,
+            first_event=self.settings.first_event,
+            event_time=self.settings.first_event_timeout,
             judge=not self.route.manual,
         )
         result = await attempt.run(admission.key)

@@ -16,7 +16,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.routing.gate import OPEN, Decision, Gate, Verdict
+from clipal.routing.gate import OPEN, Decision, FirstEvent, Gate, Verdict
+from clipal.routing.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import Response
 from clipal.wire.message import Fields, ResponseHead
@@ -37,7 +38,7 @@ class Hold(Protocol):
         self._clock = clock
         self._pieces: list[bytes] = []
         self._reason: Failure | None = None
-        self._next: IProtocol | None = None
+        self._watch: Callable[[IProtocol], IProtocol] | None = None
         self._gate: Gate | None = None
         self._decided: Deferred[Decision] | None = None
         self._room = 0
@@ -143,9 +144,18 @@ class Hold(Protocol):
 
     # The end of holding
 
+    def watch(self, gate: FirstEvent, provider: str) -> None:
+        """Lets `gate` say in the log what it would have done with the body, when that has been handed on."""
+        self._watch = lambda protocol: Shadow(protocol, gate, provider, self._deliver_to)
+
+    def _deliver_to(self, protocol: IProtocol) -> None:
+        self._response.protocol = protocol
+
     def hand_on(self, protocol: IProtocol) -> None:
         """Gives the body to `protocol`, from its first byte to its end."""
-        self._next = protocol
+        if self._watch is not None:
+            protocol = self._watch(protocol)
+        self._deliver_to(protocol)
         transport = cast("ITransport", self._response.connection)
         protocol.makeConnection(transport)
         pieces, self._pieces = self._pieces, []
@@ -154,7 +164,6 @@ class Hold(Protocol):
         if self._reason is not None:
             protocol.connectionLost(self._reason)
             return
-        self._response.protocol = protocol
         self._response.connection.resumeProducing()
 
     def let_go(self) -> None:
