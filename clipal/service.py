@@ -30,6 +30,7 @@ from clipal.routing.failover import Failover
 from clipal.routing.health import HealthPolicy
 from clipal.routing.member import Member
 from clipal.routing.route import Route
+from clipal.transport.eager import EagerPort
 from clipal.upstream.client import Upstream
 
 UPKEEP: Final = 2.0
@@ -112,8 +113,7 @@ class Clipal(Service):
 
     def startService(self) -> None:
         super().startService()
-        family = self._listening.family
-        self._port = self._reactor.adoptStreamPort(self._listening.fileno(), family, self.site)
+        self._port = EagerPort.adopt(self._reactor, self._listening, self.site)
         host, port = self._listening.getsockname()[:2]
         self._listening.close()
         self._upkeep.start(UPKEEP, now=False)

@@ -24,8 +24,6 @@ def parse_base_url(text: str) -> BaseURL:
     Raises:
         ValueError: it is none; the message does not repeat it, for it may hold a key.
     """
-    if not text.isascii() and not text.split("/", 3)[-1].isascii():
-        raise ValueError("a URL with characters that must be percent-encoded")
     if re.search(r"[\x00-\x20\x7f]", text):
         raise ValueError("a URL with white space or control characters")
     match = _URL.fullmatch(text)
@@ -35,6 +33,9 @@ def parse_base_url(text: str) -> BaseURL:
         raise ValueError("a URL with a user name or password; put the key into api_key")
     if match["fragment"] is not None:
         raise ValueError("a URL with a fragment (#)")
+    path, query = match["path"].rstrip("/"), match["query"] or ""
+    if not (path + query).isascii():
+        raise ValueError("a URL with characters that must be percent-encoded")
     authority = _AUTHORITY.fullmatch(match["authority"])
     if authority is None:
         raise ValueError("a URL whose host or port is malformed")
@@ -42,7 +43,6 @@ def parse_base_url(text: str) -> BaseURL:
     port = int(authority["port"]) if authority["port"] else _PORTS[scheme]
     if not 1 <= port <= 65535:
         raise ValueError("a URL whose port is not between 1 and 65535")
-    path, query = match["path"].rstrip("/"), match["query"] or ""
     return BaseURL(scheme, _host(authority["host"]), port, path.encode("ascii"), query.encode("ascii"))
 
 

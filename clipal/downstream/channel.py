@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -79,6 +79,8 @@ class Channel(HTTPChannel):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
+        self._peer: IAddress = self.transport.getPeer()
+        self._host: IAddress = self.transport.getHost()
         self.local_address: str = self.transport.getHost().host
         self.site.channels.add(self)
         self._deadline.set(IDLE_DEADLINE)
@@ -235,6 +237,14 @@ class Channel(HTTPChannel):
         self._deadline.clear()
         self._closing = Closing(self.site.reactor, self.transport)
         self._closing.half_close()
+
+    # Addresses, which a system call tells: asked for once, and not for each request
+
+    def getPeer(self) -> IAddress:
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        return self._host
 
     # Backpressure: we are the transport's producer, and whoever answers is ours
 

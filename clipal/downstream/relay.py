@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from clipal.downstream.deadline import Deadline
 from clipal.downstream.request import Request
+from clipal.upstream.response import WHOLE
 from clipal.wire.fields import last_chunk, response_head
 from clipal.wire.message import Fields, ResponseHead
 
@@ -92,7 +93,7 @@ class Relay(Protocol):
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         if self._ended is None:
             return
-        if not reason.check(ResponseDone):
+        if reason is not WHOLE and not reason.check(ResponseDone):
             self._break_off(Ending.CUT)
             return
         rest = self._unsent + (last_chunk(self._trailers()) if self._chunked else b"")

@@ -110,8 +110,7 @@ class Health:
 
     def usable(self, now: float) -> bool:
         """Whether an attempt may begin: always when closed, never when open, one at a time in between."""
-        state = self.state(now)
-        return state is State.CLOSED or (state is State.HALF_OPEN and (self._probe is None or now >= self._probe_ends))
+        return self.state(now) is State.CLOSED or self._wants_probe(now)
 
     def remaining(self, now: float) -> float:
         """Seconds until it is not open any more; 0 if it is not."""
@@ -124,8 +123,12 @@ class Health:
     # An attempt
 
     def begin(self, now: float) -> Permit:
-        """Leave for one attempt, which may be the probe."""
-        if self.state(now) is not State.HALF_OPEN:
+        """Leave for one attempt, which is the probe if one is wanted.
+
+        It is given at all times: `usable` says whether there should be an attempt, and whoever makes one all the
+        same (the last road, a pinned provider) takes no probe's place.
+        """
+        if not self._wants_probe(now):
             return Permit(self._opening)
         self._probes += 1
         self._probe, self._probe_ends = self._probes, now + LEASE
@@ -140,14 +143,14 @@ class Health:
         if self.until is None:
             return None
         self.until, self._length, self._by_breaker = None, 0.0, False
+        self._probe = None  # one that is still on its way is an attempt like any other now
         change, self.reason = Change(State.CLOSED, self.reason, 0.0), ""
         return change
 
     def failed(self, permit: Permit, now: float, reason: str) -> Change | None:
         """The attempt failed in a way that says something about the provider, but not for how long."""
-        probe = self.released(permit, now)
-        if probe:
-            return self._open(now, self._doubled(self._policy.open_timeout), reason, self._by_breaker)
+        if self.released(permit, now):
+            return self._open(now, self._doubled(), reason, self._by_breaker)
         if self.state(now) is not State.CLOSED or permit.opening != self._opening:
             return None
         self._failures += 1
@@ -159,7 +162,7 @@ class Health:
         """The provider wants to be left alone for so many seconds; an hour at most are believed."""
         probe = self.released(permit, now)
         seconds = min(seconds, LONGEST)
-        return self._open(now, self._doubled(seconds) if probe else seconds, reason, False)
+        return self._open(now, max(seconds, self._doubled()) if probe else seconds, reason, False)
 
     def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
         """The provider refuses the key, or wants money: that does not pass by itself."""
@@ -184,9 +187,13 @@ class Health:
         self._announced = True
         return Change(State.HALF_OPEN, self.reason, 0.0)
 
-    def _doubled(self, seconds: float) -> float:
-        """At least twice as long as before, within the bound; never shorter than asked for."""
-        return max(seconds, min(2 * self._length, self._policy.longest))
+    def _wants_probe(self, now: float) -> bool:
+        """Whether it is half-open, and no probe is in flight."""
+        return self.state(now) is State.HALF_OPEN and (self._probe is None or now >= self._probe_ends)
+
+    def _doubled(self) -> float:
+        """Seconds of the rest after a failed probe: twice as long as before, within the bound."""
+        return min(2 * self._length, self._policy.longest)
 
     def _open(self, now: float, seconds: float, reason: str, by_breaker: bool) -> Change | None:
         """Opens it, unless it rests for longer already."""

@@ -6,10 +6,10 @@ A hint may be anything: negative, of the year 9999, not a number. What makes no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 from clipal.dialects.dialect import Fields
 from clipal.routing.error_body import ErrorBody
@@ -35,20 +35,19 @@ def explicit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
     return _longest(_explicit(_table(fields), error, now))
 
 
-def any_wait(fields: Fields, error: ErrorBody, now: float, *, rate_limited: bool) -> float | None:
-    """The same, and what rate limit fields say of windows that are exhausted.
-
-    Parameters:
-        rate_limited: whether the answer is a 429: only then `x-ratelimit-*` says for how long.
-    """
+def rate_limit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
+    """The same of a 429, whose rate limit fields count too: those of windows that are exhausted."""
     table = _table(fields)
-    waits = [*_explicit(table, error, now), *_anthropic(table, now)]
-    if rate_limited:
-        waits += _openai(table)
-    return _longest(waits)
+    return _longest([*_explicit(table, error, now), *_anthropic(table, now), *_openai(table)])
 
 
-def _longest(waits: Iterator[float | None] | list[float | None]) -> float | None:
+def is_a(detail: Mapping[str, Any], kind: str) -> bool:
+    """Whether one of Google's error details is of `kind`, such as `google.rpc.RetryInfo`."""
+    name = detail.get("@type")
+    return isinstance(name, str) and name.endswith(kind)
+
+
+def _longest(waits: Iterable[float | None]) -> float | None:
     sensible = [min(wait, LONGEST) for wait in waits if wait is not None and wait > 0]
     return max(sensible, default=None)
 
@@ -64,7 +63,7 @@ def _explicit(table: dict[str, str], error: ErrorBody, now: float) -> Iterator[f
     milliseconds = _number(table.get("retry-after-ms", ""))
     yield None if milliseconds is None else milliseconds / 1000
     for detail in error.details():
-        if str(detail.get("@type", "")).endswith("google.rpc.RetryInfo"):
+        if is_a(detail, "google.rpc.RetryInfo"):
             yield _duration(detail.get("retryDelay"))
 
 

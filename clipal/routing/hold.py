@@ -19,7 +19,7 @@ from twisted.web.client import ResponseDone
 from clipal.routing.gate import OPEN, Decision, FirstEvent, Gate, Verdict
 from clipal.routing.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
-from clipal.upstream.response import Response
+from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import Fields, ResponseHead
 
 ERROR_BODY: Final = 32 * 1024
@@ -135,7 +135,7 @@ class Hold(Protocol):
     def _judge_end(self, reason: Failure) -> None:
         if self._decided is None:
             return
-        if not reason.check(ResponseDone):
+        if reason is not WHOLE and not reason.check(ResponseDone):
             self._stop_timer()
             decided, self._decided = self._decided, None
             decided.errback(reason)

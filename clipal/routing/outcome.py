@@ -6,14 +6,15 @@ it may have echoed its key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
 from clipal.dialects.dialect import Fields, field_value
 from clipal.routing.error_body import ErrorBody
-from clipal.routing.hints import any_wait, explicit_wait
+from clipal.routing.hints import explicit_wait, is_a, rate_limit_wait
 
 RATE_LIMIT: Final = "rate limit"
 CHALLENGE_COOLDOWN: Final = 60.0
@@ -73,15 +74,19 @@ _TRANSIENT: Final = {
     529: "overloaded",
 }
 _DENIED: Final = frozenset([401, 402, 403])
-_AUTH_WORDS: Final = frozenset(
-    ["invalid_api_key", "account_deactivated", "authentication_error", "permission_error", "unauthenticated",
-     "permission_denied"]
-)  # fmt: skip
-_QUOTA_WORDS: Final = frozenset(
-    ["insufficient_quota", "billing_hard_limit_reached", "organization_quota_exceeded", "billing_error"]
-)
+# What a 429's error says, by the key under which it says it: whole words, and parts of its message.
+_AUTH_WORDS: Final = {
+    "code": frozenset(["invalid_api_key", "account_deactivated"]),
+    "type": frozenset(["authentication_error", "permission_error"]),
+    "status": frozenset(["unauthenticated", "permission_denied"]),
+}
 _AUTH_PHRASES: Final = ("invalid api key",)
+_QUOTA_WORDS: Final = {
+    "code": frozenset(["insufficient_quota", "billing_hard_limit_reached", "organization_quota_exceeded"]),
+    "type": frozenset(["insufficient_quota", "billing_error"]),
+}
 _QUOTA_PHRASES: Final = ("insufficient quota", "billing", "quota exhausted", "daily limit")
+_LASTING_QUOTA: Final = ("perday", "per day", "per_day", "freetier", "free tier", "free_tier")
 
 
 def network(reason: str) -> Outcome:
@@ -112,16 +117,19 @@ def classify(status: int, fields: Fields, body: bytes, now: float) -> Outcome:
     if status == 429:
         return _too_many(fields, error, now)
     if status in _DENIED:
-        return _denied(status, fields, error)
+        return _denied(status, fields, body, error)
     wait = explicit_wait(fields, error, now)
     if wait is not None and status in (503, 529):
         wait = min(wait, CHALLENGE_COOLDOWN)
     return Outcome(Action.NEXT, Charge.FAILURE, _TRANSIENT[status], status, wait)
 
 
-def _denied(status: int, fields: Fields, error: ErrorBody) -> Outcome:
-    """A 403 in HTML is an edge network's challenge page, which says nothing about the key."""
-    if status == 403 and not error.is_json and _is_html(fields, error.text):
+def _denied(status: int, fields: Fields, body: bytes, error: ErrorBody) -> Outcome:
+    """A 403 in HTML is an edge network's challenge page, which says nothing about the key.
+
+    Whatever else a 403 is written in, plain text too, it is taken at its word, and so is every 401.
+    """
+    if status == 403 and body and not error.is_json and _is_html(fields, error.text):
         return Outcome(Action.NEXT, Charge.COOLDOWN, "challenge page", status, CHALLENGE_COOLDOWN)
     reason = "billing" if status == 402 else "auth"
     return Outcome(Action.NEXT, Charge.DEACTIVATE, reason, status, of_key=True)
@@ -134,25 +142,26 @@ def _is_html(fields: Fields, text: bytes) -> bool:
 
 def _too_many(fields: Fields, error: ErrorBody, now: float) -> Outcome:
     """A 429 is a rate limit, unless its body says that it will not pass by waiting."""
-    words = {error.word(key) for key in ("code", "type", "status")}
-    message = error.word("message")
-    if words & _AUTH_WORDS or any(phrase in message for phrase in _AUTH_PHRASES):
+    if _says(error, _AUTH_WORDS, _AUTH_PHRASES):
         return Outcome(Action.NEXT, Charge.DEACTIVATE, "auth", 429, of_key=True)
-    if words & _QUOTA_WORDS or any(phrase in message for phrase in _QUOTA_PHRASES) or _is_daily_quota(error):
+    if _says(error, _QUOTA_WORDS, _QUOTA_PHRASES) or any(map(_is_lasting_quota, error.details())):
         return Outcome(Action.NEXT, Charge.DEACTIVATE, "quota", 429, of_key=True)
-    wait = any_wait(fields, error, now, rate_limited=True)
+    wait = rate_limit_wait(fields, error, now)
     return Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, 429, wait, of_key=True)
 
 
-def _is_daily_quota(error: ErrorBody) -> bool:
-    """Google's QuotaFailure of a day's or the free tier's quota, or an ErrorInfo that says it is exhausted."""
-    for detail in error.details():
-        if detail.get("reason") == "QUOTA_EXHAUSTED":
-            return True
-        violations = detail.get("violations")
-        if str(detail.get("@type", "")).endswith("google.rpc.QuotaFailure") and isinstance(violations, list):
-            for violation in violations[:32]:
-                said = "" if not isinstance(violation, dict) else " ".join(map(str, violation.values())).lower()
-                if any(word in said for word in ("perday", "per day", "per_day", "freetier", "free tier", "free_tier")):
-                    return True
-    return False
+def _says(error: ErrorBody, words: Mapping[str, frozenset[str]], phrases: tuple[str, ...]) -> bool:
+    message = error.word("message")
+    return any(error.word(key) in known for key, known in words.items()) or any(each in message for each in phrases)
+
+
+def _is_lasting_quota(detail: Mapping[str, Any]) -> bool:
+    """Whether it is Google's QuotaFailure of a day's or the free tier's quota, or an ErrorInfo of an exhausted one."""
+    reason = detail.get("reason")
+    if isinstance(reason, str) and reason.lower() == "quota_exhausted":
+        return True
+    violations = detail.get("violations")
+    if not is_a(detail, "google.rpc.QuotaFailure") or not isinstance(violations, list):
+        return False
+    texts = (text for each in violations[:32] if isinstance(each, dict) for text in each.values())
+    return any(quota in text.lower() for text in texts if isinstance(text, str) for quota in _LASTING_QUOTA)

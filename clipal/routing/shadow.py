@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from clipal.routing.gate import Decision, FirstEvent, Verdict
+from clipal.upstream.response import WHOLE
 
 
 class Shadow(Protocol):
@@ -43,7 +44,7 @@ class Shadow(Protocol):
             self._say(decision)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
-        if reason.check(ResponseDone):
+        if reason is WHOLE or reason.check(ResponseDone):
             self._say(self._gate.end())
         self._protocol.connectionLost(reason)
 

@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
+from clipal.transport.eager import EagerReactor
 from clipal.upstream.connection import Connection, TLSConnection
 from clipal.upstream.errors import (
     ConnectFailed,
@@ -179,6 +180,7 @@ def _raw(headers: Headers | RawFields | None) -> RawFields:
 def _endpoint(reactor: object, target: Target) -> IStreamClientEndpoint:
     """Names are looked up, addresses are not; made once, for making one costs more than a request."""
     endpoint: IStreamClientEndpoint
+    reactor = EagerReactor(reactor)
     if isIPAddress(target.host):
         endpoint = TCP4ClientEndpoint(reactor, target.host, target.port)
     elif isIPv6Address(target.host):

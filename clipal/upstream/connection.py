@@ -15,13 +15,12 @@ from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from clipal.upstream.body import BytesBody
 from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection, TLSFailed
-from clipal.upstream.response import Response
+from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import END, BadMessage, ResponseHead
 from clipal.wire.parser import ResponseParser
 
@@ -56,6 +55,8 @@ class Connection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+        if isinstance(self.transport, TCPConnection):
+            self.transport.protocol = self  # in place of an endpoint's wrapper, which has done its work by now
 
     # Sending
 
@@ -121,7 +122,7 @@ class Connection(Protocol):
             self._free(self)
         else:
             self._close()
-        response.body_ended(Failure(ResponseDone()))
+        response.body_ended(WHOLE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         self._gone = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.interfaces import IProtocol, ITransport
 from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface import implementer
@@ -14,6 +15,10 @@ from clipal.wire.message import Fields, ResponseHead
 
 if TYPE_CHECKING:
     from clipal.upstream.connection import Connection
+
+
+WHOLE: Final = Failure(ResponseDone())
+"""Why a whole body ends; one for all, for making and checking a Failure costs more than an answer's other steps."""
 
 
 @implementer(IResponse)

@@ -1,0 +1,97 @@
+"""`clipal init`: writes commented templates of the configuration files, and never over what is there.
+
+The templates are the files of `examples/`. A file is made and opened in one step that fails where it exists already, so
+that nothing is overwritten in a race either; from its first byte on, only its owner can read it, for keys come into it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from twisted.python import usage
+
+from clipal.commands.program import Version
+from clipal.config.directory import configuration_directory
+from clipal.config.loader import CONFIG_FILE
+from clipal.dialects.known import DIALECTS
+
+_NEXT = """
+Next:
+  1. Put your keys into {clients}, and remove the providers that you do not use.
+  2. Run `{serve}`.
+  3. Point the clients at it: the README has the lines for each, under "Setting up the clients".
+"""
+
+
+class Options(Version, usage.Options):
+    """Where to."""
+
+    synopsis = "Usage: clipal init [options]"
+    longdesc = "Writes commented templates of the configuration files, and never over what is there."
+    optParameters = [
+        [
+            "config-dir",
+            "c",
+            None,
+            "Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).",
+        ],
+    ]
+
+
+def run(options: Options) -> int:
+    """Writes the templates that are not there yet, and says what it did.
+
+    Returns:
+        the exit status: 0, or 1 with a line on standard error where something could not be written.
+    """
+    directory = configuration_directory(options["config-dir"])
+    names = [CONFIG_FILE, *(dialect.config_file for dialect in DIALECTS)]
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in names:
+            path = directory / name
+            print(f"wrote {path}" if write_new(path, template(name)) else f"kept {path} (it exists)")
+    except OSError as error:
+        print(f"clipal: {_problem(error, directory)}", file=sys.stderr)
+        return 1
+    serve = "clipal" if options["config-dir"] is None else f"clipal --config-dir {shlex.quote(options['config-dir'])}"
+    print(_NEXT.format(clients=", ".join(names[1:]), serve=serve), end="")
+    return 0
+
+
+def template(name: str) -> bytes:
+    """The template of the configuration file `name`."""
+    return (files("clipal.commands") / "templates" / name).read_bytes()
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Makes a file that only its owner can read.
+
+    Returns:
+        whether it was made: False where something of this name exists, be it a broken link.
+
+    Raises:
+        OSError: it could not be made or written; then there is no file.
+    """
+    try:
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with open(made, "wb") as file:
+            file.write(content)
+    except OSError:
+        path.unlink()  # half a template would be kept by the next try
+        raise
+    return True
+
+
+def _problem(error: OSError, directory: Path) -> str:
+    """What went wrong, for the operator."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"cannot write to {directory}: it, or a part of its path, is no directory"
+    return f"cannot write to {directory}: {(error.strerror or 'not possible').lower()}"

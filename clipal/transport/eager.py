@@ -1,0 +1,99 @@
+"""TCP transports that send at once what they are given, if nothing is queued before it.
+
+Twisted queues every write, asks epoll to say when the socket is writable, sends in the next turn of the loop, and tells
+epoll that it has nothing more: two system calls and a turn for each small write. A proxy writes small pieces to
+sockets that are writable nearly always. What cannot be sent at once goes Twisted's way, backpressure included.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IConnector
+from twisted.internet.protocol import ClientFactory
+from zope.interface import directlyProvides, providedBy
+
+
+class _SendsAtOnce(tcp.Connection):
+    """What the server's and the client's transport share."""
+
+    dataBuffer: bytes
+    offset: int
+    _tempDataBuffer: list[bytes]
+
+    def write(self, data: bytes) -> None:
+        """Sends `data`, or as much as the kernel takes; the rest is queued."""
+        if (
+            data
+            and self.connected
+            and not self._tempDataBuffer
+            and self.offset == len(self.dataBuffer)
+            and not (self.disconnecting or self.disconnected or self._writeDisconnected)
+        ):
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0  # would block, or is broken: the queue finds out
+            if sent == len(data):
+                return
+            data = data[sent:]
+        super().write(data)
+
+    def writeSequence(self, iovec: Any) -> None:
+        """As `write` of the whole."""
+        self.write(b"".join(iovec))
+
+
+class EagerServer(_SendsAtOnce, tcp.Server):
+    """The server's side of a connection."""
+
+
+class EagerClient(_SendsAtOnce, tcp.Client):
+    """The client's side of a connection."""
+
+
+class EagerPort(tcp.Port):
+    """A listening port whose connections are eager."""
+
+    transport = EagerServer
+
+    @classmethod
+    def adopt(cls, reactor: Any, listening: socket.socket, factory: Any) -> EagerPort:
+        """Accepts on a socket that listens already; the caller may close its own copy of it."""
+        port: EagerPort = cls._fromListeningDescriptor(reactor, listening.fileno(), listening.family, factory)
+        port.startListening()
+        return port
+
+
+class _EagerConnector(tcp.Connector):
+    """Makes eager connections."""
+
+    def _makeTransport(self) -> EagerClient:
+        return EagerClient(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+class EagerReactor:
+    """The reactor, but for the connections that it makes: these are eager. For endpoints, which ask it for them."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        directlyProvides(self, providedBy(reactor))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory,
+        timeout: float = 30,
+        bindAddress: tuple[str, int] | None = None,
+    ) -> IConnector:
+        """As IReactorTCP's."""
+        connector = _EagerConnector(host, port, factory, timeout, bindAddress, self._reactor)
+        connector.connect()
+        result: IConnector = connector
+        return result
