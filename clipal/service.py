@@ -24,6 +24,7 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission
 from clipal.downstream.resources import Root
 from clipal.downstream.site import Site
+from clipal.operations.files import client_capacity
 from clipal.operations.logs import Logs
 from clipal.operations.signals import Signals
 from clipal.routing.failover import Failover
@@ -70,7 +71,9 @@ class Clipal(Service):
         self._retired: list[Route] = []
         self.failovers: dict[str, Failover] = {}
         self._make_routes(configuration, self._dialects)
-        self.site = Site(Root(dialects, self.failovers), reactor, Admission(configuration.settings), dialects)
+        self.site = Site(
+            Root(dialects, self.failovers), reactor, Admission(configuration.settings), dialects, client_capacity()
+        )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._upkeep = LoopingCall(self._look_after)
@@ -113,7 +116,8 @@ class Clipal(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._port = EagerPort.adopt(self._reactor, self._listening, self.site)
+        port = self._port = EagerPort.adopt(self._reactor, self._listening, self.site)
+        self.site.accept_from(port)
         host, port = self._listening.getsockname()[:2]
         self._listening.close()
         self._upkeep.start(UPKEEP, now=False)

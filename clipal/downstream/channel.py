@@ -82,11 +82,10 @@ class Channel(HTTPChannel):
         self._peer: IAddress = self.transport.getPeer()
         self._host: IAddress = self.transport.getHost()
         self.local_address: str = self.transport.getHost().host
-        self.site.channels.add(self)
+        self.site.connection_made(self)
         self._deadline.set(IDLE_DEADLINE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        self.site.channels.discard(self)
         self._deadline.close()
         if self._closing is not None:
             self._closing.lost()
@@ -94,7 +93,7 @@ class Channel(HTTPChannel):
         current, self._current = self._current, None
         if current is not None:
             current.connectionLost(reason)
-        self.site.request_ended()
+        self.site.connection_lost(self)
 
     def _expired(self) -> None:
         if self._parser.idle:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from itertools import count
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
@@ -16,6 +17,7 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.channel import Channel
 from clipal.downstream.errors import OwnAnswer
+from clipal.operations.files import NO_LIMIT
 from clipal.wire.message import RequestHead
 
 
@@ -24,14 +26,19 @@ class Site(WebSite):
 
     Attributes:
         admission: replaced whole when the configuration is.
-        channels: the open connections.
+        channels: the open connections; `capacity` of them at most.
         draining: whether no further request is served: connections close behind what they are answering.
     """
 
     _log = Logger()
 
     def __init__(
-        self, resource: IResource, reactor: IReactorTime, admission: Admission, dialects: Sequence[Dialect]
+        self,
+        resource: IResource,
+        reactor: IReactorTime,
+        admission: Admission,
+        dialects: Sequence[Dialect],
+        capacity: int = NO_LIMIT,
     ) -> None:
         super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         self.admission = admission
@@ -42,6 +49,8 @@ class Site(WebSite):
         self._dialects = {dialect.prefix.encode("ascii"): dialect for dialect in dialects}
         self._numbers = count(1)
         self._run = secrets.token_hex(4)
+        self._capacity = capacity
+        self._listening: FileDescriptor | None = None
 
     def new_id(self) -> str:
         """A request's id: unique among all runs, and in order within one."""
@@ -94,6 +103,27 @@ class Site(WebSite):
 
     def _is_quiet(self) -> bool:
         return all(channel.idle for channel in self.channels)
+
+    # As many clients as there are file descriptors for; the others wait in the kernel's queue
+
+    def accept_from(self, listening: FileDescriptor) -> None:
+        """Takes connections from `listening`, while there is room for them."""
+        self._listening = listening
+
+    def connection_made(self, channel: Channel) -> None:
+        """A client has come."""
+        self.channels.add(channel)
+        if len(self.channels) == self._capacity and self._listening is not None:
+            self._log.warn("No room for more than {count} connections: the next ones wait", count=self._capacity)
+            self._listening.stopReading()
+
+    def connection_lost(self, channel: Channel) -> None:
+        """A client is gone."""
+        full = len(self.channels) == self._capacity
+        self.channels.discard(channel)
+        if full and self._listening is not None and not self.draining:
+            self._listening.startReading()
+        self.request_ended()
 
     # twisted.web
 

@@ -59,6 +59,11 @@ class EagerPort(tcp.Port):
 
     transport = EagerServer
 
+    def doRead(self) -> None:
+        """Accepts one connection, so that `stopReading` is obeyed at once; Twisted would take a hundred."""
+        self.numberAccepts = 1
+        super().doRead()
+
     @classmethod
     def adopt(cls, reactor: Any, listening: socket.socket, factory: Any) -> EagerPort:
         """Accepts on a socket that listens already; the caller may close its own copy of it."""
