@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 
 from clipal.config.loader import Overrides
 from clipal.config.model import ClientConfig, Configuration, Settings
@@ -26,6 +26,8 @@ from clipal.downstream.resources import Root
 from clipal.downstream.site import Site
 from clipal.operations.files import client_capacity
 from clipal.operations.logs import Logs
+from clipal.operations.notifications import Notifications, NotificationThread, sender
+from clipal.operations.redaction import Redactor
 from clipal.operations.signals import Signals
 from clipal.routing.failover import Failover
 from clipal.routing.health import HealthPolicy
@@ -68,6 +70,7 @@ class Clipal(Service):
         self._listening = listening
         self._logs = logs
         self._port: IListeningPort | None = None
+        self._observer: Notifications | None = None
         self._retired: list[Route] = []
         self.failovers: dict[str, Failover] = {}
         self._make_routes(configuration, self._dialects)
@@ -78,6 +81,7 @@ class Clipal(Service):
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._upkeep = LoopingCall(self._look_after)
         self._upkeep.clock = reactor
+        self._notifications = self._make_notifications(configuration)
         self._signals = Signals(reactor, reload=self._reloader.reload_all)
 
     # Configuration
@@ -112,6 +116,19 @@ class Clipal(Service):
         except Exception:
             self._log.failure("Bug in the upkeep")
 
+    def _make_notifications(self, configuration: Configuration) -> NotificationThread | None:
+        """Desktop notifications, if they are asked for and can be had."""
+        if not configuration.settings.notifications.enabled:
+            return None
+        try:
+            thread = NotificationThread(self._reactor, sender())
+        except ImportError:
+            self._log.warn("Desktop notifications need the extra: pip install 'clipal[notify]'")
+            return None
+        redactor = Redactor(secrets_of(configuration))
+        self._observer = Notifications(configuration.settings.notifications, redactor, thread)
+        return thread
+
     # Running
 
     def startService(self) -> None:
@@ -122,6 +139,8 @@ class Clipal(Service):
         self._listening.close()
         self._upkeep.start(UPKEEP, now=False)
         self._signals.install()
+        if self._observer is not None:
+            globalLogPublisher.addObserver(self._observer)
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
         clients = ", ".join(f"/{prefix} ({len(failover.route.members)})" for prefix, failover in self.failovers.items())
@@ -148,6 +167,9 @@ class Clipal(Service):
         for failover in self.failovers.values():
             failover.route.close()
         self._signals.uninstall()
+        if self._observer is not None and self._notifications is not None:
+            globalLogPublisher.removeObserver(self._observer)
+            self._notifications.stop()
         self._log.info("Stopped")
 
 

@@ -38,7 +38,9 @@ class ErrorBody:
         if isinstance(document, list) and document:  # Google's streams answer with a list
             document = document[0]
         error = document.get("error", document) if isinstance(document, dict) else {}
-        return cls(text, True, error if isinstance(error, dict) else {"message": error})
+        if not isinstance(error, dict):  # a text, or nothing: what there is to say stands beside it
+            error = {"message": error, **document}
+        return cls(text, True, error)
 
     def word(self, key: str) -> str:
         """A text of the error, in lower case; empty where it is none."""

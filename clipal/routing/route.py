@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.logger import Logger
+
 from clipal.config.model import ClientConfig, Mode
 from clipal.dialects.dialect import Dialect
 from clipal.routing.affinity import AffinityTable
@@ -27,6 +29,8 @@ class Route:
         answers: who made an answer that a later request may build on.
     """
 
+    _log = Logger()
+
     def __init__(self, dialect: Dialect, config: ClientConfig, members: Sequence[Member]) -> None:
         self.dialect = dialect
         self.config = config
@@ -35,6 +39,18 @@ class Route:
         self.token_cursor: Member | None = None
         self.sessions: AffinityTable[Member] = AffinityTable()
         self.answers: AffinityTable[Member] = AffinityTable()
+
+    def prefer(self, member: Member) -> None:
+        """`member` answered last; says so where it was another one before."""
+        before, self.cursor = self.cursor or self.members[0], member
+        if before is not member:
+            self._log.info(
+                "{client}: {provider} answers now, in place of {before}",
+                client=self.dialect.prefix,
+                provider=member.name,
+                before=before.name,
+                switched=True,
+            )
 
     @property
     def manual(self) -> bool:

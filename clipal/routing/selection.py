@@ -75,7 +75,7 @@ def succeeded(route: Route, purpose: Purpose, member: Member, now: float) -> Non
     if purpose.own_cursor:
         route.token_cursor = member
         return
-    route.cursor = member
+    route.prefer(member)
     if not purpose.counts_tokens:
         route.sessions.put(purpose.session, member, now)
 
