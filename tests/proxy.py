@@ -8,15 +8,17 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from attrs import define, field
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
-from clipal.config.loader import Overrides
+from clipal.config.loader import Overrides, load_configuration
 from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, Provider, Settings
 from clipal.dialects.known import DIALECTS
 from clipal.operations.logs import open_logs
 from clipal.service import Clipal, secrets_of
 from clipal.tap import listen
-from tests.wirekit.waiting import reactor
+from tests.wirekit.waiting import Conditions, reactor
 
 StartProxy: TypeAlias = Callable[..., "Proxy"]
 """`start_proxy`: the parameters of `Proxy.start`."""
@@ -31,7 +33,8 @@ def provider(name: str, base_url: str, *keys: str, **options: Any) -> Provider:
     return Provider(name, url, keys or (f"key-of-{name}",), **options)
 
 
-@define
+@implementer(ILogObserver)
+@define(eq=False)
 class Proxy:
     """A running clipal.
 
@@ -42,6 +45,10 @@ class Proxy:
     service: Clipal
     port: int
     lines: list[str] = field(factory=list)
+    _logging: Conditions = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._logging = Conditions(lambda: "\n".join(self.lines))
 
     @classmethod
     def start(
@@ -56,22 +63,36 @@ class Proxy:
         files = {dialect.prefix: directory / dialect.config_file for dialect in DIALECTS}
         mode = Mode.AUTO if pinned is None else Mode.MANUAL
         configs = {
-            prefix: ClientConfig(path, tuple(clients.get(prefix, ())), mode, pinned)
-            for prefix, path in files.items()
+            prefix: ClientConfig(path, tuple(clients.get(prefix, ())), mode, pinned) for prefix, path in files.items()
         }
         values = Settings(log_dir=directory / "logs", **{"port": 0, "log_stdout": False, **settings})
-        configuration = Configuration(directory, values, configs)
+        return cls._serve(Configuration(directory, values, configs), Overrides())
+
+    @classmethod
+    def load(cls, directory: Path) -> Proxy:
+        """Serves what the files in `directory` say, but on a port of its own, and goes on following them."""
+        overrides = Overrides(port="0")
+        files = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
+        return cls._serve(load_configuration(directory, files, overrides), overrides)
+
+    @classmethod
+    def _serve(cls, configuration: Configuration, overrides: Overrides) -> Proxy:
         listening = listen(configuration)
         port = listening.getsockname()[1]
-        logs = open_logs(values, secrets_of(configuration))
-        proxy = cls(Clipal(reactor, configuration, Overrides(), DIALECTS, listening, logs), port)  # type: ignore[arg-type]
-        globalLogPublisher.addObserver(proxy._logged)
+        logs = open_logs(configuration.settings, secrets_of(configuration))
+        proxy = cls(Clipal(reactor, configuration, overrides, DIALECTS, listening, logs), port)  # type: ignore[arg-type]
+        globalLogPublisher.addObserver(proxy)
         proxy.service.startService()
         return proxy
 
-    def _logged(self, event: LogEvent) -> None:
+    def __call__(self, event: LogEvent) -> None:
         if event.get("log_namespace", "").startswith("clipal.") and event["log_level"].name != "debug":
             self.lines.append(formatEvent(event))
+            self._logging.changed()
+
+    def logged(self, text: str, times: int = 1) -> Deferred[None]:
+        """Fires when so many lines hold `text`."""
+        return self._logging.until(lambda: sum(text in line for line in self.lines) >= times)
 
     @property
     def requests(self) -> list[str]:
@@ -83,4 +104,4 @@ class Proxy:
         for channel in list(self.service.site.channels):
             channel.transport.abortConnection()
         await self.service.stopService()
-        globalLogPublisher.removeObserver(self._logged)
+        globalLogPublisher.removeObserver(self)

@@ -9,8 +9,8 @@ from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Close, Reset, Send, Wait, answer, chunked
-from tests.wirekit.upstream import RecordedRequest, Steps
+from tests.wirekit.steps import Close, Reset, Send, Steps, Wait, answer, chunked
+from tests.wirekit.upstream import RecordedRequest
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 
@@ -80,7 +80,9 @@ async def test_bytes_behind_an_answer_are_dropped(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-    upstream = start_upstream((Send(whole + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"),), answer(200, b"ok"))
+    upstream = start_upstream(
+        (Send(whole + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"),), answer(200, b"ok")
+    )
     proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await connect(proxy.port)
     for body in (b"hello", b"ok"):
