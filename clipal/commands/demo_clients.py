@@ -29,7 +29,7 @@ class DemoClient:
         body: the request.
         version: what its upstreams' base URLs end with.
         text: the piece of the answer's text in an event's JSON; raises LookupError or TypeError where there is none.
-        setup: the lines to paste, with `{base}` for clipal's URL. Title lines end with a colon.
+        setup: the lines to paste, with `{base}` in place of clipal's URL.
     """
 
     dialect: Dialect
@@ -68,7 +68,12 @@ CLAUDE_CODE: Final = DemoClient(
     lambda event: event["delta"]["text"],
     """\
 Claude Code: ~/.claude/settings.json
-{"env": {"ANTHROPIC_BASE_URL": "{base}/claudecode", "ANTHROPIC_AUTH_TOKEN": "any-value"}}
+{
+  "env": {
+    "ANTHROPIC_BASE_URL": "{base}/claudecode",
+    "ANTHROPIC_AUTH_TOKEN": "any-value"
+  }
+}
 """,
 )
 

@@ -117,7 +117,7 @@ class Upstreams:
         def listen(upstream: Upstream) -> IListeningPort:
             site = Site(upstream, reactor=reactor)
             site.noisy = False
-            return reactor.listenTCP(0, site, interface="127.0.0.1")
+            return reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[no-any-return]
 
         return cls((listen(Failing()), listen(Answering(reactor))))
 

@@ -1,0 +1,92 @@
+"""`clipal demo`: shows failover on this machine alone, for whoever has no key at hand.
+
+Two upstreams of its own, of which the first one fails; the real service on a free port, with a temporary directory for
+its files; one request for each client, as that client sends it. It stays until Ctrl-C, for real clients to try, and
+leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.logger import globalLogBeginner, globalLogPublisher
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from clipal.commands.demo_show import Demo
+from clipal.commands.demo_terminal import Terminal
+from clipal.commands.program import Version
+
+
+class Options(Version, usage.Options):
+    """Whether it stays."""
+
+    synopsis = "Usage: clipal demo [options]"
+    longdesc = "Shows failover with two built-in upstreams, and stays until Ctrl-C for real clients to try."
+    optFlags = [["once", None, "Exit after one request per client: with 1 if an answer is not the second upstream's."]]
+
+
+def run(options: Options) -> int:
+    """Shows it.
+
+    Returns:
+        the exit status: 1 where an answer did not come from the second upstream, else 0.
+    """
+    from twisted.internet import reactor
+
+    with TemporaryDirectory(prefix="clipal-demo-") as name:
+        demo = Demo(reactor, Path(name), Terminal(sys.stdout))  # type: ignore[arg-type]
+        globalLogBeginner.beginLoggingTo([demo.logs], redirectStandardIO=False)
+        status = Run(reactor, demo, once=bool(options["once"])).run()  # type: ignore[arg-type]
+        globalLogPublisher.removeObserver(demo.logs)
+        demo.logs.close()
+    return status
+
+
+class Run:
+    """One run of the reactor around a demo."""
+
+    def __init__(self, reactor: PosixReactorBase, demo: Demo, *, once: bool) -> None:
+        self._reactor = reactor
+        self._demo = demo
+        self._once = once
+        self._status = 0
+        self._showing: Deferred[None] = Deferred()
+
+    def run(self) -> int:
+        """Runs it to its end: the exit status."""
+        self._demo.start()
+        self._reactor.callWhenRunning(self._begin)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._end)
+        self._reactor.run()
+        return self._status
+
+    def _begin(self) -> None:
+        if hasattr(signal, "SIGHUP"):  # the service reloads at it, but here it says that the terminal is gone
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reactor.stop))
+        self._showing = Deferred.fromCoroutine(self._show())
+        self._showing.addErrback(self._failed)
+
+    async def _show(self) -> None:
+        self._status = 0 if await self._demo.show() else 1
+        if self._once:
+            self._reactor.stop()
+        else:
+            self._demo.show_setup()
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        problem = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
+        print(f"\nclipal: the demo failed: {problem}", file=sys.stderr)
+        self._status = 1
+        self._reactor.stop()
+
+    def _end(self) -> Deferred[None]:
+        self._showing.cancel()
+        return Deferred.fromCoroutine(self._demo.stop())

@@ -1,0 +1,56 @@
+"""What `clipal demo` writes: rows with a name in front, no wider than a terminal, streamed or whole."""
+
+from __future__ import annotations
+
+import re
+from textwrap import fill
+from typing import Final, TextIO
+
+WIDTH: Final = 100
+_INDENT: Final = " " * 13
+_WORD: Final = re.compile(r"\S+\s*|\s+")
+
+
+class Terminal:
+    """Writes to `stream`, and nothing waits in a buffer."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._column = 0
+        self._gap = ""
+
+    def line(self, text: str = "", end: str = "\n") -> None:
+        """A line as it is."""
+        self._write(text + end)
+
+    def paragraph(self, text: str) -> None:
+        """Text that is wrapped."""
+        self.line(fill(text, WIDTH, break_on_hyphens=False))
+
+    def row(self, name: str, text: str) -> None:
+        """A name, and text that is wrapped beside it."""
+        self.line(fill(text, WIDTH, initial_indent=_first(name), subsequent_indent=_INDENT, break_on_hyphens=False))
+
+    def begin(self, name: str) -> None:
+        """The beginning of a row that comes in pieces."""
+        self._write(_first(name))
+        self._column, self._gap = len(_INDENT), ""
+
+    def piece(self, text: str) -> None:
+        """The next piece, whose words go to a new line where they do not fit."""
+        for word in _WORD.findall(text):
+            if self._column + len(self._gap) + len(word.rstrip()) > WIDTH:
+                self._write("\n" + _INDENT)
+                self._column, self._gap = len(_INDENT), ""
+            written = self._gap + word.rstrip()
+            self._write(written)
+            self._column += len(written)
+            self._gap = " " if word[-1].isspace() else ""
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def _first(name: str) -> str:
+    return f"  {name:<11}"
