@@ -70,7 +70,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    use_monotonic_time(reactor)
+    use_monotonic_time(reactor)  # type: ignore[arg-type]
     configuration = load(options)
     listening = listen(configuration)
     logs = open_logs(configuration.settings, secrets_of(configuration))

@@ -15,6 +15,8 @@ _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?P<fragment>#.*)?",
     re.DOTALL,
 )
+_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+_NUMBER = re.compile(r"(?:.*\.)?(?:0[Xx][0-9A-Fa-f]*|[0-9]+)\.?")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 
 
@@ -58,7 +60,9 @@ def _host(text: str) -> str:
         pass
     if not text:
         raise ValueError("a URL without a host")
-    if re.fullmatch(r"[A-Za-z0-9._-]+", text):
+    if _NUMBER.fullmatch(text):  # a resolver takes 127.1, 2130706433 and 0x7f000001 for 127.0.0.1
+        raise ValueError("a URL whose IP address is malformed")
+    if _NAME.fullmatch(text) and len(text) <= 253:
         return text.lower()
     try:
         return idna.encode(text, uts46=True).decode("ascii")

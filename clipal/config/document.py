@@ -81,6 +81,8 @@ def read_document(path: Path) -> Mapping | None:
         ConfigurationError: it cannot be read, is empty, or is no such file as described above.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ConfigurationError(path, None, None, "cannot be read: not a file")  # a pipe would block for ever
         with path.open("rb") as file:
             data = file.read(SIZE + 1)
     except FileNotFoundError:
@@ -205,7 +207,8 @@ def _tag_of(event: Any) -> str:
 
 
 def _construct(tag: str, text: str) -> object:
-    if len(text) > 64 or not tag.endswith((":int", ":bool", ":null", ":float")):
-        return text
-    value: object = _CONSTRUCTOR.construct_object(yaml.ScalarNode(tag, text))
+    """By the constructor of one type; `construct_object` would keep each node for ever."""
+    if len(text) > 64 or ":" in text or not tag.endswith((":int", ":bool", ":null", ":float")):
+        return text  # with a colon, YAML 1.1 takes 12:30 for a number in base 60
+    value: object = yaml.SafeLoader.yaml_constructors[tag](_CONSTRUCTOR, yaml.ScalarNode(tag, text))
     return value

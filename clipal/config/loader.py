@@ -6,6 +6,7 @@ Every error is a `ConfigurationError` that names file, line and key.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping as Map
 from difflib import get_close_matches
@@ -38,7 +39,7 @@ _SETTINGS: Final[dict[str, read.Reader]] = {
     "listen_addr": read.listen_address,
     "port": read.whole(1, 65535),
     "log_level": read.one_of(LogLevel),
-    "log_dir": read.text,
+    "log_dir": read.directory,
     "log_retention_days": read.whole(0),
     "log_stdout": read.truth,
     "reactivate_after": read.duration,
@@ -95,17 +96,21 @@ class Overrides:
     log_level: str | None = None
 
 
-def load_configuration(directory: Path, clients: Map[str, str], overrides: Overrides = Overrides()) -> Configuration:
+def load_configuration(
+    directory: Path, clients: Map[str, str], overrides: Overrides = Overrides(), running: Settings | None = None
+) -> Configuration:
     """Reads the files in `directory`, which need not exist.
 
     Parameters:
         clients: the name of each client's file, by the client's prefix.
+        running: the settings in force, if any: no provider may be where clipal listens now, nor where it will.
 
     Raises:
         ConfigurationError: anything is wrong with any of them.
     """
     settings = _override(_settings(directory), overrides)
-    configs = {prefix: _client(directory / name, settings) for prefix, name in clients.items()}
+    places = (settings, running or settings)
+    configs = {prefix: _client(directory / name, places) for prefix, name in clients.items()}
     names = (CONFIG_FILE, *clients.values())
     return Configuration(directory, settings, configs, _warnings(directory, names))
 
@@ -124,7 +129,7 @@ def _settings(directory: Path) -> Settings:
         values["circuit_breaker"] = CircuitBreaker(**used)
     if notifications is not None:
         values["notifications"] = Notifications(**_values(path, "notifications", notifications, _NOTIFICATIONS))
-    log_dir = directory / Path(values.pop("log_dir", "") or "logs").expanduser()
+    log_dir = directory / (values.pop("log_dir", None) or "logs")
     return Settings(log_dir=log_dir, **values)
 
 
@@ -137,9 +142,9 @@ def _override(settings: Settings, overrides: Overrides) -> Settings:
     ):
         typed = getattr(overrides, key)
         if typed is not None:
-            tag = "tag:yaml.org,2002:" + ("int" if key == "port" else "str")
+            tag = "tag:yaml.org,2002:" + ("int" if re.fullmatch("0|[1-9][0-9]{0,4}", typed) else "str")
             try:
-                values[key] = reader(Scalar(0, str(typed), tag))
+                values[key] = reader(Scalar(0, typed, tag))
             except ValueError as error:
                 raise ConfigurationError(None, None, option, str(error)) from None
     return evolve(settings, **values)
@@ -148,12 +153,12 @@ def _override(settings: Settings, overrides: Overrides) -> Settings:
 # Clients
 
 
-def _client(path: Path, settings: Settings) -> ClientConfig:
+def _client(path: Path, places: tuple[Settings, ...]) -> ClientConfig:
     document = read_document(path)
     if document is None:
         return ClientConfig(path)
     values = _values(path, "", document, _CLIENT)
-    providers = _providers(path, values.get("providers"), settings)
+    providers = _providers(path, values.get("providers"), places)
     mode, pinned = values.get("mode", Mode.AUTO), values.get("pinned_provider") or None
     if mode is Mode.AUTO:
         return ClientConfig(path, providers)
@@ -163,7 +168,7 @@ def _client(path: Path, settings: Settings) -> ClientConfig:
     return ClientConfig(path, providers, mode, pinned)
 
 
-def _providers(path: Path, node: Node | None, settings: Settings) -> tuple[Provider, ...]:
+def _providers(path: Path, node: Node | None, places: tuple[Settings, ...]) -> tuple[Provider, ...]:
     if node is None or (isinstance(node, Scalar) and node.value is None):
         return ()
     if not isinstance(node, Sequence):
@@ -174,7 +179,7 @@ def _providers(path: Path, node: Node | None, settings: Settings) -> tuple[Provi
         provider, lines = _provider(path, place, item)
         if provider.name in providers:
             raise ConfigurationError(path, lines["name"], f"{place}.name", "another provider has this name")
-        if is_self(provider.base_url, settings):
+        if any(is_self(provider.base_url, place) for place in places):
             problem = "this is clipal's own address: the request would come back for ever"
             raise ConfigurationError(path, lines["base_url"], f"{place}.base_url", problem)
         providers[provider.name] = provider

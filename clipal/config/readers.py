@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from clipal.config.base_url import parse_base_url
@@ -25,6 +26,17 @@ def text(node: Node) -> str:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         raise ValueError("must be text; put it in quotes")
     return node.text
+
+
+def directory(node: Node) -> Path | None:
+    """A directory, `~` expanded; None for an empty text."""
+    found = text(node).strip()
+    if not found.isprintable():
+        raise ValueError("must be a path of printable characters")
+    try:
+        return Path(found).expanduser() if found else None
+    except RuntimeError:
+        raise ValueError("must not begin with the ~ of a user who has no home directory") from None
 
 
 def truth(node: Node) -> bool:

@@ -67,7 +67,7 @@ class Reloader:
         self._stamps = stamps
         self._pending |= reset
         try:
-            loaded = load_configuration(self._directory, self._clients, self._overrides)
+            loaded = load_configuration(self._directory, self._clients, self._overrides, self._current.settings)
         except ConfigurationError as error:
             self._log.error("The configuration stays as it was: {error}", error=str(error))
             return

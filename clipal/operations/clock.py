@@ -13,4 +13,4 @@ def use_monotonic_time(reactor: ReactorBase) -> None:
     Twisted's is the wall clock: when that is set forward, every deadline has come, and when it is set back, a provider
     that rests for a minute rests for an hour. To be called before anything is scheduled.
     """
-    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    reactor.seconds = time.monotonic

@@ -341,6 +341,12 @@ class ResponseParser(_Parser):
         self._reason = b""
         self._size = self._spent  # interim answers count: together they are as long as one head may be
 
+    def on_body(self, data: bytes) -> None:
+        if self._complete:
+            self.reusable = False  # a body behind an answer to HEAD, in the same read as its head
+        else:
+            super().on_body(data)
+
     def on_status(self, piece: bytes) -> None:
         self._reason += piece
 
