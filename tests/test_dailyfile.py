@@ -101,9 +101,7 @@ def test_files_and_directories_are_private_whatever_the_umask(tmp_path: Path, um
 
 
 @posix
-def test_a_readable_file_becomes_private_and_a_directory_keeps_its_mode(
-    file: DailyLogFile, directory: Path
-) -> None:
+def test_a_readable_file_becomes_private_and_a_directory_keeps_its_mode(file: DailyLogFile, directory: Path) -> None:
     directory.mkdir()
     directory.chmod(0o755)
     (directory / NAME).touch()
@@ -135,9 +133,7 @@ OTHERS = (
     ],
 )
 @posix
-def test_files_older_than_the_retention_are_removed_at_the_start(
-    directory: Path, days: int, kept: set[str]
-) -> None:
+def test_files_older_than_the_retention_are_removed_at_the_start(directory: Path, days: int, kept: set[str]) -> None:
     directory.mkdir()
     for day in ("2026-01-01", "2026-11-15", "2026-11-16", "2026-11-22", "2026-12-24"):
         (directory / f"clipal-{day}.log").touch()
@@ -166,9 +162,7 @@ def test_an_old_file_that_cannot_be_removed_stops_nothing(file: DailyLogFile, di
 
 
 @posix
-def test_a_removed_file_is_written_anew_a_second_later(
-    file: DailyLogFile, directory: Path, clock: Clock
-) -> None:
+def test_a_removed_file_is_written_anew_a_second_later(file: DailyLogFile, directory: Path, clock: Clock) -> None:
     file.write(TODAY, "one")
     (directory / NAME).unlink()
     clock.advance(LOOK_EVERY)
@@ -230,17 +224,12 @@ def test_a_directory_that_cannot_be_made_is_told_once_and_so_is_its_return(
     assert told == [f"logs cannot be written to {directory / NAME}: {os.strerror(errno.EEXIST)}", *[None] * 5]
     directory.unlink()
     clock.advance(LOOK_EVERY)
-    assert (
-        file.write(TODAY, "back")
-        == f"logs are written to {directory / NAME} again; those in between are lost"
-    )
+    assert file.write(TODAY, "back") == f"logs are written to {directory / NAME} again; those in between are lost"
     assert file.write(TODAY, "on") is None
     assert (directory / NAME).read_text() == "back\non\n"
 
 
-def test_a_failed_file_is_not_tried_again_within_a_second(
-    file: DailyLogFile, directory: Path, clock: Clock
-) -> None:
+def test_a_failed_file_is_not_tried_again_within_a_second(file: DailyLogFile, directory: Path, clock: Clock) -> None:
     directory.write_text("a file in the way")
     assert file.write(TODAY, "lost") is not None
     directory.unlink()
@@ -258,9 +247,7 @@ def test_a_full_disk_loses_lines_and_nothing_else(file: DailyLogFile, directory:
     directory.mkdir()
     (directory / NAME).symlink_to("/dev/full")
     before = mode(Path("/dev/full"))
-    assert file.write(TODAY, "lost") == (
-        f"logs cannot be written to {directory / NAME}: {os.strerror(errno.ENOSPC)}"
-    )
+    assert file.write(TODAY, "lost") == (f"logs cannot be written to {directory / NAME}: {os.strerror(errno.ENOSPC)}")
     clock.advance(LOOK_EVERY)
     assert file.write(TODAY, "lost") is None
     assert mode(Path("/dev/full")) == before

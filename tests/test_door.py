@@ -146,7 +146,7 @@ async def test_malformed_http_is_a_400(
 async def test_refusals(
     data: bytes, status: int, start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
-    proxy, response = await refused(data, start_proxy, start_upstream, connect)
+    _proxy, response = await refused(data, start_proxy, start_upstream, connect)
     assert response.status == status
     if b" /claudecode" in data[:40] and status not in (414, 431, 501):
         assert json.loads(response.body)["type"] == "error", "in the client's own shape"

@@ -65,9 +65,7 @@ def stdout() -> io.StringIO:
 def open_with(directory: Path, stdout: io.StringIO) -> Iterator[Callable[..., Logs]]:
     opened: list[Logs] = []
 
-    def with_settings(
-        *, stdout: io.StringIO = stdout, secrets: tuple[str, ...] = (), **settings: Any
-    ) -> Logs:
+    def with_settings(*, stdout: io.StringIO = stdout, secrets: tuple[str, ...] = (), **settings: Any) -> Logs:
         opened.append(open_logs(Settings(log_dir=directory, **settings), secrets, stdout))
         return opened[-1]
 
@@ -295,9 +293,7 @@ def test_an_event_without_a_usable_time_has_the_present_one(
 ) -> None:
     set_zone("UTC0")
     file = DailyLogFile(directory, 7)
-    logs = Logs(
-        ConfiguredLevel.INFO, Redactor(), file, Console(stdout), Console(None), wall=lambda: MOMENT + 60
-    )
+    logs = Logs(ConfiguredLevel.INFO, Redactor(), file, Console(stdout), Console(None), wall=lambda: MOMENT + 60)
     logs(event("text", log_time=when))
     logs.close()
     assert stdout.getvalue().startswith("2026-11-23T14:06:06.123+0000 ")
@@ -415,9 +411,7 @@ def test_a_broken_standard_output_is_left_alone_and_the_file_goes_on(
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EAGAIN, errno.EIO])
-def test_a_standard_output_in_trouble_loses_only_the_lines_meanwhile(
-    open_with: Callable[..., Logs], code: int
-) -> None:
+def test_a_standard_output_in_trouble_loses_only_the_lines_meanwhile(open_with: Callable[..., Logs], code: int) -> None:
     stream = Broken(OSError(code, os.strerror(code)))
     logs = open_with(stdout=stream)
     logs(event("lost"))

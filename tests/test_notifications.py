@@ -82,7 +82,7 @@ async def test_sending_happens_elsewhere_and_a_failure_is_said_once() -> None:
 
     def send(text: str) -> None:
         if text == "third":
-            reactor.callFromThread(tried.callback, None)
+            IReactorFromThreads(reactor).callFromThread(tried.callback, None)
         raise OSError("no desktop")
 
     thread = NotificationThread(IReactorFromThreads(reactor), send)

@@ -24,7 +24,9 @@ HOP_BY_HOP = {
 """Every field that may differ between the provider's side and the client's."""
 BY_US = [(b"Transfer-Encoding", b"chunked")]
 
-STATUSES = st.sampled_from([200, 201, 202, 206, 301, 302, 307, 308, 400, 404, 405, 409, 413, 418, 422, 451, 499, 501, 599])
+STATUSES = st.sampled_from(
+    [200, 201, 202, 206, 301, 302, 307, 308, 400, 404, 405, 409, 413, 418, 422, 451, 499, 501, 599]
+)
 FRAMES = st.sampled_from(["length", "chunked", "close"])
 
 
@@ -34,7 +36,7 @@ def framed(status: int, reason: bytes, fields: list[Field], body: bytes, frame: 
     if frame == "chunked":
         middle = len(body) // 2
         pieces = [piece for piece in (body[:middle], body[middle:]) if piece]
-        first, *rest = chunked(*pieces, status=status, fields=tuple(fields))
+        _first, *rest = chunked(*pieces, status=status, fields=tuple(fields))
         return (Send(head(status, (*fields, (b"Transfer-Encoding", b"chunked")), reason)), *rest)
     return (Send(head(status, tuple(fields), reason) + body), Close())
 

@@ -23,9 +23,7 @@ from tests.wirekit.upstream import RecordedRequest
 
 
 @ensure_deferred
-async def test_a_request_is_recorded_as_it_was_on_the_wire(
-    start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_request_is_recorded_as_it_was_on_the_wire(start_upstream: StartUpstream, connect: Connect) -> None:
     upstream = start_upstream(answer())
     client = await connect(upstream.port)
     raw_head = b"POST /a%2Fb?x HTTP/1.1\r\nhOst:  h \r\nX: 1\r\nx: 2\r\nEmpty:\r\nContent-Length: 3\r\n\r\n"
@@ -49,16 +47,12 @@ async def test_a_request_is_recorded_as_it_was_on_the_wire(
 async def test_a_chunked_request_is_put_together(start_upstream: StartUpstream, connect: Connect) -> None:
     upstream = start_upstream(answer())
     client = await connect(upstream.port)
-    client.send(
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n"
-    )
+    client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n")
     assert (await upstream.next_request()).body == b"abc0123456789"
 
 
 @ensure_deferred
-async def test_scripts_answer_in_turn_and_the_last_one_stays(
-    start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_scripts_answer_in_turn_and_the_last_one_stays(start_upstream: StartUpstream, connect: Connect) -> None:
     upstream = start_upstream(answer(503), lambda recorded: answer(200, recorded.target), answer(404))
     client = await connect(upstream.port)
     answers = []
@@ -177,9 +171,7 @@ async def test_heads_are_read_as_they_are(start_upstream: StartUpstream, connect
     ],
 )
 @ensure_deferred
-async def test_what_is_no_answer_is_refused(
-    start_upstream: StartUpstream, connect: Connect, garbage: bytes
-) -> None:
+async def test_what_is_no_answer_is_refused(start_upstream: StartUpstream, connect: Connect, garbage: bytes) -> None:
     upstream = start_upstream(on_connect=(Send(garbage),))
     client = await connect(upstream.port)
     with pytest.raises(MalformedError):

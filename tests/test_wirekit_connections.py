@@ -167,9 +167,7 @@ async def test_a_tls_black_hole_accepts_and_says_nothing(
 
 
 @ensure_deferred
-async def test_a_wait_that_fails_shows_what_there_was(
-    start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_wait_that_fails_shows_what_there_was(start_upstream: StartUpstream, connect: Connect) -> None:
     upstream = start_upstream(on_connect=(Send(b"something"), Hang()))
     client = await connect(upstream.port)
     await client.wait_for(lambda received: received.endswith(b"thing"))

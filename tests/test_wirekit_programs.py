@@ -22,9 +22,7 @@ from tests.wirekit.waiting import NeverError
 
 @ensure_deferred
 async def test_a_program_is_seen_to_print_and_to_end(run_program: RunProgram, tmp_path: Path) -> None:
-    script = (
-        "import os, sys; print(os.environ['WORD'], os.getcwd()); print('err', file=sys.stderr); sys.exit(3)"
-    )
+    script = "import os, sys; print(os.environ['WORD'], os.getcwd()); print('err', file=sys.stderr); sys.exit(3)"
     program = run_program(PYTHON, "-c", script, env={"WORD": "word"}, cwd=tmp_path)
     await program.wait_for_output("word")
     await program.wait_for_output("err")

@@ -87,9 +87,7 @@ class RawConnection(Protocol):
 
     # Looking.
 
-    def wait_for(
-        self, what: int | bytes | Callable[[bytes], bool], deadline: float = DEADLINE
-    ) -> Deferred[None]:
+    def wait_for(self, what: int | bytes | Callable[[bytes], bool], deadline: float = DEADLINE) -> Deferred[None]:
         """Wait for so many bytes in all, for some bytes anywhere, or for a predicate on all so far."""
         if isinstance(what, int):
             return self._conditions.until(lambda: len(self.received) >= what, deadline)

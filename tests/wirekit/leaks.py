@@ -28,9 +28,7 @@ class LoggedFailures:
         self._events: list[LogEvent] = []
 
     def __call__(self, event: LogEvent) -> None:
-        if "log_failure" in event or (
-            event.get("log_level") is LogLevel.critical and not _is_a_heading(event)
-        ):
+        if "log_failure" in event or (event.get("log_level") is LogLevel.critical and not _is_a_heading(event)):
             self._events.append(event)
 
     def flush(self, *kinds: type[BaseException]) -> list[Failure]:

@@ -46,9 +46,7 @@ class Program(ProcessProtocol):
         self._conditions = Conditions(self._so_far)
 
     @classmethod
-    def start(
-        cls, *argv: str | Path, env: Mapping[str, str] | None = None, cwd: str | Path | None = None
-    ) -> Program:
+    def start(cls, *argv: str | Path, env: Mapping[str, str] | None = None, cwd: str | Path | None = None) -> Program:
         """Start a program.
 
         Parameters:
