@@ -2,7 +2,7 @@
 # It is made anew when what is installed in it changes. PYTHON chooses the interpreter.
 
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3.10 python3 python; do \
-	$$each -c 'import sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2])' 2>/dev/null && echo $$each && break; done)
+	$$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2])' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -18,7 +18,7 @@ help:
 
 $(VENV)/.test: setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "clipal needs Python 3.10 or later; none was found. Set PYTHON=/path/to/python3"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing clipal and its test dependencies into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
