@@ -37,7 +37,6 @@ reactor = cast("PosixReactorBase", _reactor)
 DEMO = (PYTHON, "-m", "clipal", "demo")
 TEXT = "".join(ANSWER)
 FAILED = {"Claude Code": "529 overloaded", "Codex CLI": "401 auth, resting 1h", "Gemini CLI": "503 unavailable"}
-QUERIES = {"claudecode": b"?beta=true", "codex": b"", "gemini": b"?alt=sse"}
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 
@@ -374,6 +373,16 @@ async def test_the_second_answers_without_a_stream(
     response = await connection.read_response()
     assert (response.status, response.values(b"content-type")) == (200, [b"application/json"])
     assert TEXT in json.dumps(json.loads(response.body))
+
+
+@ensure_deferred
+async def test_gemini_cli_is_told_which_model_to_use(upstreams: tuple[int, int], connect: Connect) -> None:
+    body = b'{"contents": [], "generationConfig": {"responseMimeType": "application/json"}}'
+    connection = await connect(upstreams[1])
+    connection.send(request(b"POST", b"/v1beta/models/gemini-3.5-flash-lite:generateContent", body=body))
+    (candidate,) = json.loads((await connection.read_response()).body)["candidates"]
+    assert json.loads(candidate["content"]["parts"][0]["text"])["complexity_score"] == 1
+    connection.close()
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"{}", b'{"model": 1}'])

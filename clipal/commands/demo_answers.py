@@ -63,6 +63,8 @@ class Api:
         status: how the first upstream fails; together with `failure`, the body.
         events: the answer as server-sent events, one at a time.
         whole: the answer to a request that does not ask for a stream.
+        wants_json: found in the bodies of requests for JSON of the client's own schema, if it makes any.
+        json: the text that they get.
     """
 
     dialect: Dialect
@@ -71,6 +73,8 @@ class Api:
     failure: Document
     events: Callable[[Said], Iterator[bytes]] = field(repr=False)
     whole: Callable[[Said], Document] = field(repr=False)
+    wants_json: re.Pattern[bytes] | None = None
+    json: str = ""
 
 
 def _event(document: Document) -> bytes:
@@ -206,5 +210,8 @@ APIS: Final = (
         },
         _content_events,
         _content,
+        # Gemini CLI 0.61.0 asks so which model to use, and repeats the question for minutes if it gets no JSON.
+        re.compile(rb'"responseMimeType"\s*:\s*"application/json"'),
+        '{"complexity_reasoning": "The demo has one answer.", "complexity_score": 1}',
     ),
 )

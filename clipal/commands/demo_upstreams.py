@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
@@ -69,6 +69,8 @@ class Answering(Upstream):
 
     def answer(self, request: Request, api: Api, body: bytes, said: Said) -> int | bytes:
         """Streams, if it is asked to."""
+        if api.wants_json is not None and api.wants_json.search(body):
+            said = evolve(said, pieces=[api.json])
         query = request.uri.partition(b"?")[2]
         fields = list(request.requestHeaders.getAllRawHeaders())
         plain = [(name, value) for name, values in fields for value in values]
