@@ -168,6 +168,15 @@ def test_the_last_road_is_no_probe_but_its_success_closes() -> None:
     assert health.usable(3.0)
 
 
+def test_late_failures_do_not_count_against_one_that_has_recovered() -> None:
+    health = closed()
+    late = [health.begin(0.0) for _ in range(10)]
+    health.rest(health.begin(0.0), 0.0, 10.0, "rate limit")
+    health.succeeded(health.begin(10.0), 11.0)
+    assert [health.failed(each, 12.0, "no answer in time") for each in late] == [None] * 10
+    assert fail(health, 13.0, 3) == [None, None, Change(State.OPEN, "server error", 60.0)]
+
+
 # Half-open
 
 
@@ -289,6 +298,16 @@ def test_a_probe_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
     assert health.succeeded(probe, 42.0) is None
     assert health.remaining(42.0) == 99.0
     assert health.begin(141.0).probe
+
+
+def test_a_probe_of_an_earlier_opening_keeps_nobody_waiting() -> None:
+    health = closed()
+    late = health.begin(0.0)
+    health.rest(health.begin(0.0), 0.0, 37.0, "rate limit")
+    lost = health.begin(40.0)
+    assert lost.probe
+    health.rest(late, 41.0, 100.0, "overloaded")
+    assert health.usable(141.0), "though the lease of the first is not over"
 
 
 def test_an_attempt_that_failed_and_is_released_then_counts_once() -> None:

@@ -142,7 +142,7 @@ class Health:
         self._failures = 0
         if self.until is None:
             return None
-        self.until, self._length, self._by_breaker = None, 0.0, False
+        self.until = None
         self._probe = None  # one that is still on its way is an attempt like any other now
         change, self.reason = Change(State.CLOSED, self.reason, 0.0), ""
         return change
@@ -201,7 +201,6 @@ class Health:
             return None
         self._opening += 1
         self._probe = None
-        self._failures = 0
         self.until, self._length, self.reason = now + seconds, seconds, reason
         self._by_breaker = by_breaker
         self._announced = False

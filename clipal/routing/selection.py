@@ -83,13 +83,17 @@ def succeeded(route: Route, purpose: Purpose, member: Member, now: float) -> Non
 def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -> Member | None:
     if purpose.own_cursor:
         return route.token_cursor or route.cursor
-    bound = route.answers.get(purpose.builds_on, now) or route.sessions.get(purpose.session, now)
+    maker = route.answers.get(purpose.builds_on, now)
+    if maker is not None:
+        return maker  # nobody else knows that answer
+    bound = route.sessions.get(purpose.session, now)
     if settings.failback is not FailBack.ALWAYS and bound is not None:
         return bound
-    running = purpose.session is None and settings.failback is FailBack.NEW_SESSIONS
-    if settings.failback is FailBack.NEVER or running:
+    nobody_new = purpose.session is None and settings.failback is FailBack.NEW_SESSIONS
+    if settings.failback is FailBack.NEVER or nobody_new:
         return route.cursor
-    return _better(route, bound or route.cursor, settings.failback_after, now) or bound or route.cursor
+    current = bound or route.cursor
+    return _better(route, current, settings.failback_after, now) or current
 
 
 def _better(route: Route, current: Member | None, well_for: float, now: float) -> Member | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -20,7 +20,13 @@ class BytesBody:
         self.length = len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Writes all of it, as fast as `consumer` takes it; the Deferred fires behind the last byte."""
+        """Writes all of it, as fast as `consumer` takes it; the Deferred fires behind the last byte.
+
+        twisted.web's own agent hands out consumers that can only be written to: they get it at once.
+        """
+        if not hasattr(consumer, "registerProducer"):
+            consumer.write(self.body)
+            return succeed(None)
         return _Sending(self.body, consumer).done
 
     def stopProducing(self) -> None:
