@@ -7,13 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format bench clean
 
 help:
 	@echo "make demo     see failover at work, without any key"
 	@echo "make test     run the tests"
 	@echo "make check    format, lint, types, import rules, tests with branch coverage"
 	@echo "make format   format the code"
+	@echo "make bench    measure speed and memory against nginx (Linux; about six minutes)"
 	@echo "make clean    remove what these targets made"
 
 $(VENV)/.test: setup.cfg pyproject.toml
@@ -26,6 +27,11 @@ $(VENV)/.test: setup.cfg pyproject.toml
 $(VENV)/.dev: $(VENV)/.test
 	@echo "Installing the development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@echo "Installing what the benchmark needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
 	@touch $@
 
 demo: $(VENV)/.test
@@ -47,6 +53,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks
 	$(BIN)/ruff format clipal tests twisted benchmarks
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,77 @@
+"""The report: Markdown, first clipal against its goals, then a table for each item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from benchmarks.item import Compare, Goal, Item, Metric
+from benchmarks.proxies import CONTESTANTS, DIRECT
+from benchmarks.results import Figure, Results
+
+_NOTHING: Final = "-"
+
+
+def markdown(results: Results, items: Sequence[Item], machine: str, setting: str, plot: str | None = None) -> str:
+    """The whole report.
+
+    Parameters:
+        machine: its description.
+        setting: what was run, and how long.
+        plot: the address of a picture, as seen from the report.
+    """
+    parts = [f"{machine}\n\n{setting}"]
+    if plot is not None:
+        parts.append(f"![Each item against its references]({plot})")
+    parts.append("## clipal against its goals\n\n" + _table(_goals(results, items)))
+    for item in items:
+        parts.append(f"## {item.key}) {item.title}\n\n{_table(_figures(results, item))}")
+    if results.problems:
+        parts.append("## Not measured\n\n" + "\n".join(f"- {problem}" for problem in results.problems))
+    return "\n\n".join(parts) + "\n"
+
+
+def goal_title(item: Item, goal: Goal) -> str:
+    """What a goal is about: the metric, and what it is compared with."""
+    metric = next(each for each in item.metrics if each.key == goal.metric)
+    return f"{metric.title} {goal.compare.value}".strip()
+
+
+def _goals(results: Results, items: Sequence[Item]) -> Iterator[Sequence[str]]:
+    yield ("item", "figure", "clipal (least to most)", "goal", "reached", "the Go original")
+    for item in items:
+        for goal in item.goals:
+            figure = results.compared(item, goal)
+            reached = _NOTHING if figure is None else "yes" if figure.median <= goal.limit else "**no**"
+            original = "{:g} to {:g}".format(*goal.original) if goal.original else _NOTHING
+            yield item.key, goal_title(item, goal), _spread(figure), f"≤ {goal.limit:g}", reached, original
+
+
+def _figures(results: Results, item: Item) -> Iterator[Sequence[str]]:
+    yield ("", *(metric.title for metric in item.metrics))
+    for name in CONTESTANTS:
+        if results.measured(item, name):
+            yield (name, *(_cell(results, item, name, metric) for metric in item.metrics))
+
+
+def _cell(results: Results, item: Item, name: str, metric: Metric) -> str:
+    """A median, and behind it how many times nginx's it is where that says more."""
+    if metric.ratio and name == DIRECT:
+        return _NOTHING
+    figure = results.figure(item, name, metric.key)
+    text = _NOTHING if figure is None else f"{figure.median:.{metric.digits}f}"
+    ratio = results.compared(item, Goal(metric.key, Compare.RATIO, 0), name) if metric.ratio else None
+    return text if ratio is None else f"{text} ({ratio.median:.2f} x)"
+
+
+def _spread(figure: Figure | None) -> str:
+    if figure is None:
+        return _NOTHING
+    return f"{figure.median:.2f} ({figure.least:.2f} to {figure.most:.2f})"
+
+
+def _table(rows: Iterator[Sequence[str]]) -> str:
+    """A table of Markdown; the first row is its head."""
+    head = next(rows)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

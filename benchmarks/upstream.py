@@ -1,0 +1,130 @@
+"""The provider: a process that answers from prepared bytes, `python -m benchmarks.upstream [CERTIFICATE]`.
+
+It prints its ports, plain and (with a certificate) TLS, and ends when its standard input does. One request at a time
+comes on a connection, for no proxy pipelines. Paced streams are spread over their interval, each with a phase of its
+own; timers have a resolution of a millisecond, so a few events are written together, as on a network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final, cast
+
+import uvloop
+
+from benchmarks import traffic
+
+_GOLDEN: Final = 0.6180339887
+"""Multiples of it, modulo one, fill an interval evenly however many there are."""
+_numbers: Final[Iterator[int]] = itertools.count()
+
+
+class Provider(asyncio.Protocol):
+    """One connection."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._head = b""
+        self._missing = 0
+        self._fast = False
+        self._full = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval = 0.0
+        self._due = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing:
+            self._missing -= len(data)
+        else:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = traffic.LENGTH.search(self._head)
+            self._missing = end + 4 + (int(length[1]) if length else 0) - len(self._head)
+        if self._missing == 0:
+            self._answer()
+
+    def _answer(self) -> None:
+        head, self._head = self._head, b""
+        failing = next((each for path, each in traffic.ERRORS.items() if head.startswith(b"POST " + path)), None)
+        wanted = traffic.WANTED.search(head)
+        mode = wanted[1] if wanted else traffic.JSON
+        if failing is not None:
+            self.transport.write(failing)
+        elif mode == traffic.JSON:
+            self.transport.write(traffic.JSON_ANSWER)
+        elif mode == traffic.BRIEF:
+            self.transport.write(traffic.BRIEF_STREAM)
+        else:
+            self.transport.write(traffic.STREAM_HEAD)
+            self._stream(mode)
+
+    # Streams: they end with their connection
+
+    def _stream(self, mode: bytes) -> None:
+        if mode == traffic.FAST:
+            self._fast = True
+            self._write_blocks()
+            return
+        self._interval = 1 / int(mode.removeprefix(traffic.PACED))
+        self._due = self._loop.time() + self._interval * (next(_numbers) * _GOLDEN % 1)
+        self._timer = self._loop.call_at(self._due, self._write_event)
+
+    def _write_event(self) -> None:
+        self.transport.write(traffic.event(traffic.microseconds()))
+        self._due += self._interval
+        self._timer = self._loop.call_at(self._due, self._write_event)
+
+    def _write_blocks(self) -> None:
+        """A few at a time, so that a reader who keeps up does not keep the loop from all others."""
+        for _ in range(4):
+            if self._full or self.transport.is_closing():
+                return
+            self.transport.write(traffic.BLOCK)
+        self._loop.call_soon(self._write_blocks)
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._fast:
+            self._loop.call_soon(self._write_blocks)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _context(certificate: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+async def _serve(certificate: str | None) -> None:
+    """Serves until standard input ends, as it does when the benchmark's process is gone."""
+    loop = asyncio.get_running_loop()
+    factory: Callable[[], asyncio.Protocol] = Provider
+    servers = [await loop.create_server(factory, "127.0.0.1", 0, backlog=1024)]
+    if certificate is not None:
+        context = _context(certificate)
+        servers.append(await loop.create_server(factory, "127.0.0.1", 0, backlog=1024, ssl=context))
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    gc.disable()  # nothing here makes circles worth a pause in the middle of a measurement
+    uvloop.run(_serve(sys.argv[1] if len(sys.argv) > 1 else None))
