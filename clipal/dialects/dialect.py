@@ -21,6 +21,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 """Header fields as they stand on the wire: names with their own case, in order, duplicates too."""
 
 _STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
+_END: Final = 16 * 1024
 _SESSION_LENGTH: Final = 256
 
 
@@ -139,7 +140,7 @@ class Dialect(ABC):
         if any(b"text/event-stream" in value.lower() for name, value in fields if name.lower() == b"accept"):
             return True
         encoding = field_value(fields, b"content-encoding") or b"identity"
-        return encoding.lower() == b"identity" and _STREAM.search(body) is not None
+        return encoding.lower() == b"identity" and _says_stream(body)
 
     def upstream_path(self, path: bytes, base_path: bytes) -> bytes:
         """The path to append to a provider's base path; only Codex's `/v1` ever differs from `path`."""
@@ -168,6 +169,12 @@ class Dialect(ABC):
 
         Never raises, whatever the bytes are.
         """
+
+
+def _says_stream(body: bytes) -> bool:
+    """Whether `"stream": true` is in `body`; clients have it at its end, and a search of a megabyte costs 0.7 ms."""
+    end = max(0, len(body) - _END)
+    return _STREAM.search(body, end) is not None or _STREAM.search(body, 0, end + 64) is not None
 
 
 def field_value(fields: Fields, name: bytes) -> bytes | None:

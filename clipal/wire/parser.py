@@ -54,14 +54,14 @@ class _Parser:
         self._failed = False
         self._open = False
         self._now = b""
+        self._keys: list[bytes] = []
+        self._table: dict[bytes, bytes] = {}
         self._new_message()
 
     def _new_message(self) -> None:
         self._in_head = True
         self._size = self._held = self._quiet = 0
         self._fields: Fields = []
-        self._keys: list[bytes] = []
-        self._table: dict[bytes, bytes] = {}
         self.trailers: Fields = []
         self._seen = self._now
 
@@ -72,26 +72,27 @@ class _Parser:
         self._open = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        value = value.rstrip(b" \t")
-        self._size += len(name) + len(value) + 4
-        if self._size > self._head_limit:
-            raise _Refuse("header section too large", 431)
-        if not self._in_head:
-            self.trailers.append((name, value))
-            return
-        key = name.lower()
-        if key in _SINGLE and key in self._table:
-            raise _Refuse("a field that may come only once came twice")
-        self._fields.append((name, value))
-        self._keys.append(key)
-        self._table[key] = value
-        if len(self._keys) > self._fields_limit:
-            raise _Refuse("too many header fields", 431)
+        """Called for each field, so it does the least: `_close_head` looks at all of them in a few passes in C."""
+        self._fields.append((name, value.rstrip(b" \t")))
 
     def on_body(self, data: bytes) -> None:
         self._pieces.append(data)
 
     # Rules about heads
+
+    def _close_head(self) -> Fields:
+        """The fields of a complete head; what comes from now on is trailers."""
+        fields, self._fields = self._fields, self.trailers
+        keys = self._keys = [name.lower() for name, _ in fields]
+        self._table = dict(zip(keys, [value for _, value in fields], strict=True))
+        self._size += sum([len(name) + len(value) + 4 for name, value in fields])
+        if self._size > self._head_limit:
+            raise _Refuse("header section too large", 431)
+        if len(keys) > self._fields_limit:
+            raise _Refuse("too many header fields", 431)
+        if len(self._table) < len(keys) and any(keys.count(key) > 1 for key in _SINGLE):
+            raise _Refuse("a field that may come only once came twice")
+        return fields
 
     def _check_start_line(self, line: bytes) -> None:
         """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between."""
@@ -241,7 +242,7 @@ class RequestParser(_Parser):
             raise _Refuse("a fragment in the request target")
         head = RequestHead(
             version=version,
-            fields=self._fields,
+            fields=self._close_head(),
             keys=self._keys,
             table=self._table,
             keep_alive=parser.should_keep_alive(),
@@ -353,6 +354,7 @@ class ResponseParser(_Parser):
     def on_headers_complete(self) -> None:
         parser, reason = self._parser, self._reason
         version, status = parser.get_http_version(), parser.get_status_code()
+        fields = self._close_head()
         self._spent = self._size + 32
         if version not in ("1.1", "1.0") or not 100 <= status <= 599 or status == 101:
             raise _Refuse("dubious status line")
@@ -365,7 +367,7 @@ class ResponseParser(_Parser):
         has_body = not self._to_head and status not in (204, 304)
         head = self._head = ResponseHead(
             version=version,
-            fields=self._fields,
+            fields=fields,
             keys=self._keys,
             table=self._table,
             keep_alive=parser.should_keep_alive() or (self._to_head and not self._says_close(version)),
