@@ -67,3 +67,18 @@ async def test_over_tls_too(
     client.abort()
     await upstream.next_connection_lost()
     assert "client left in the body" in proxy.requests[0]
+
+
+@ensure_deferred
+async def test_in_the_middle_of_its_request(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(chunked(b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages?x=secret", body=b"x" * 100)[:-50])
+    await client.drained()
+    client.close()
+    await proxy.logged("client left in the request, after 50 bytes")
+    assert not upstream.requests
+    assert "secret" not in "".join(proxy.lines)

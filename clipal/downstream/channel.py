@@ -90,6 +90,8 @@ class Channel(HTTPChannel):
         if self._closing is not None:
             self._closing.lost()
         self._waiting.clear()
+        if self._incoming is not None:
+            self.site.left(self._incoming)
         current, self._current = self._current, None
         if current is not None:
             current.connectionLost(reason)

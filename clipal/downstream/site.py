@@ -17,6 +17,7 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.channel import Channel
 from clipal.downstream.errors import OwnAnswer
+from clipal.downstream.request import Request
 from clipal.operations.files import NO_LIMIT
 from clipal.wire.message import RequestHead
 
@@ -75,6 +76,16 @@ class Site(WebSite):
             why=refusal.message,
         )
         return own.to_bytes(close=True, with_body=head is None or head.method != b"HEAD")
+
+    def left(self, request: Request) -> None:
+        """Logs that a client left before its request was complete; no provider has heard of it."""
+        self._log.info(
+            "{method} {path} → client left in the request, after {received} bytes of its body [{id}]",
+            method=request.method.decode("latin-1"),
+            path=request.path.decode("latin-1"),
+            received=request.received,
+            id=request.id,
+        )
 
     async def drain(self, seconds: float, cut_short: Deferred[None]) -> None:
         """Refuses every further request, and waits until those under way have ended.
