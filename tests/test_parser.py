@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipal.wire.llhttp import TARGET_LIMIT
 from clipal.wire.message import END, BadMessage, RequestHead, ResponseHead
 from clipal.wire.parser import (
     ANSWER_HEAD_LIMIT,
     FIELDS_LIMIT,
     HEAD_LIMIT,
-    TARGET_LIMIT,
     RequestParser,
     ResponseParser,
 )

@@ -17,139 +17,25 @@ from typing import Final
 
 import httptools
 
-from clipal.wire.message import END, BadMessage, Fields, RequestHead, RequestItem, ResponseHead, ResponseItem
+from clipal.wire.llhttp import TARGET_LIMIT, Parser, Refuse
+from clipal.wire.message import END, BadMessage, RequestHead, RequestItem, ResponseHead, ResponseItem
 
 HEAD_LIMIT: Final = 16 * 1024
 """Bytes of a request's header section, without its first line."""
 FIELDS_LIMIT: Final = 500
 """Fields of a request's head."""
-TARGET_LIMIT: Final = 8 * 1024
-"""Bytes of a request's target."""
 ANSWER_HEAD_LIMIT: Final = 1024 * 1024
 """Bytes of an answer's header section, together with all interim answers before it."""
-_READ: Final = 64 * 1024
-"""What one read of a socket brings at most: by so much a limit that counts whole reads may be passed."""
-_QUIET_LIMIT: Final = 16 * 1024
-"""Bytes that a body may bring without any content: chunk extensions, trailers."""
 
 _SOME_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_SINGLE = frozenset([b"host", b"transfer-encoding"])
 
 
-class _Refuse(Exception):
-    """Carries a BadMessage out of one of llhttp's callbacks."""
-
-    def __init__(self, problem: str, status: int = 400) -> None:
-        self.bad = BadMessage(status, problem)
-
-
-class _Parser:
-    """What requests and answers have in common: fields, pieces of a body, limits. Subclasses make the heads."""
-
-    def __init__(self, head_limit: int, fields_limit: int) -> None:
-        self._head_limit = head_limit
-        self._fields_limit = fields_limit
-        self._pieces: list[bytes] = []
-        self._failed = False
-        self._open = False
-        self._now = b""
-        self._keys: list[bytes] = []
-        self._table: dict[bytes, bytes] = {}
-        self._new_message()
-
-    def _new_message(self) -> None:
-        self._in_head = True
-        self._size = self._held = self._quiet = 0
-        self._fields: Fields = []
-        self.trailers: Fields = []
-        self._seen = self._now
-
-    # llhttp's callbacks
-
-    def on_message_begin(self) -> None:
-        self._new_message()
-        self._open = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Called for each field, so it does the least: `_close_head` looks at all of them in a few passes in C."""
-        self._fields.append((name, value.rstrip(b" \t")))
-
-    def on_body(self, data: bytes) -> None:
-        self._pieces.append(data)
-
-    # Rules about heads
-
-    def _close_head(self) -> Fields:
-        """The fields of a complete head; what comes from now on is trailers."""
-        fields, self._fields = self._fields, self.trailers
-        keys = self._keys = [name.lower() for name, _ in fields]
-        self._table = dict(zip(keys, [value for _, value in fields], strict=True))
-        self._size += sum([len(name) + len(value) + 4 for name, value in fields])
-        if self._size > self._head_limit:
-            raise _Refuse("header section too large", 431)
-        if len(keys) > self._fields_limit:
-            raise _Refuse("too many header fields", 431)
-        if len(self._table) < len(keys) and any(keys.count(key) > 1 for key in _SINGLE):
-            raise _Refuse("a field that may come only once came twice")
-        return fields
-
-    def _check_start_line(self, line: bytes) -> None:
-        """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between."""
-        if line not in self._seen:
-            raise _Refuse("malformed start line")
-        self._seen = b""
-        self._in_head = False
-
-    def _is_chunked(self, version: str) -> bool:
-        """Whether chunks frame the body; any other coding, and one in HTTP/1.0, is refused (RFC 9112, 6.1)."""
-        coding = self._table.get(b"transfer-encoding")
-        if coding is None:
-            return False
-        if coding.lower() != b"chunked" or version != "1.1":
-            raise _Refuse("unsupported Transfer-Encoding")
-        return True
-
-    # Feeding
-
-    def _feed_llhttp(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> None:
-        self._now = data
-        if self._open and self._in_head and len(self._seen) < 2 * _READ:
-            self._seen += data
-        try:
-            parser.feed_data(data)
-        finally:
-            self._now = b""
-
-    def _take_body(self) -> bytes | None:
-        """The body bytes of this feed in one piece, so that they can go out in one write."""
-        pieces = self._pieces
-        if not pieces:
-            return None
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        return body
-
-    def _bound(self, data: bytes, progress: bool) -> None:
-        """Bounds what is held below without a callback: a field, a chunk extension or a trailer that never ends."""
-        if progress:
-            self._quiet = 0
-        elif self._in_head:
-            self._held += len(data)
-            if self._held > self._head_limit + TARGET_LIMIT + _READ:
-                raise _Refuse("header section too large", 431)
-        else:
-            self._quiet += len(data)
-            if self._quiet > _QUIET_LIMIT:
-                raise _Refuse("chunk extension or trailer too large")
-
-
-class RequestParser(_Parser):
+class RequestParser(Parser):
     """The requests of one client connection, one after another."""
 
     def __init__(self) -> None:
         super().__init__(HEAD_LIMIT, FIELDS_LIMIT)
-        self._items: list[RequestItem] = []
         self._target = b""
         self._was_idle = True
         self._seen_from_start = True
@@ -169,15 +55,8 @@ class RequestParser(_Parser):
         """What `data` completes, in order; nothing after a `BadMessage`."""
         if self._failed:
             return []
-        items = self._items = []
         self._was_idle = not self._open
-        try:
-            self._feed(data)
-        except _Refuse as refuse:
-            self._failed = True
-            self._flush()
-            items.append(refuse.bad)
-        return items
+        return self._collect(data)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -190,12 +69,12 @@ class RequestParser(_Parser):
         self._flush()
         self._bound(data, progress=bool(self._items))
 
-    def _refusal(self, error: httptools.HttpParserError) -> _Refuse:
-        if isinstance(error.__context__, _Refuse):
+    def _refusal(self, error: httptools.HttpParserError) -> Refuse:
+        if isinstance(error.__context__, Refuse):
             return error.__context__
         if str(error).startswith("Invalid method") and self._seen_from_start and _SOME_METHOD.match(self._seen):
-            return _Refuse("unknown method", 501)
-        return _Refuse("malformed HTTP")
+            return Refuse("unknown method", 501)
+        return Refuse("malformed HTTP")
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Goes on in HTTP/1.1 behind a head that asked to leave it, as RFC 9110, 7.8 allows.
@@ -215,11 +94,6 @@ class RequestParser(_Parser):
         if rest:
             self._feed(rest)
 
-    def _flush(self) -> None:
-        body = self._take_body()
-        if body is not None:
-            self._items.append(body)
-
     # llhttp's callbacks
 
     def on_message_begin(self) -> None:
@@ -229,17 +103,17 @@ class RequestParser(_Parser):
     def on_url(self, piece: bytes) -> None:
         self._target += piece
         if len(self._target) > TARGET_LIMIT:
-            raise _Refuse("request target too long", 414)
+            raise Refuse("request target too long", 414)
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         version, method, target = parser.get_http_version(), parser.get_method(), self._target
         self._target = b""
         if version not in ("1.1", "1.0"):
-            raise _Refuse("unsupported HTTP version")
+            raise Refuse("unsupported HTTP version")
         self._check_start_line(b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii")))
         if b"#" in target:
-            raise _Refuse("a fragment in the request target")
+            raise Refuse("a fragment in the request target")
         head = RequestHead(
             version=version,
             fields=self._close_head(),
@@ -259,12 +133,11 @@ class RequestParser(_Parser):
         self._open = False
 
 
-class ResponseParser(_Parser):
+class ResponseParser(Parser):
     """The answers on one connection to a provider, each to a request that was announced with `expect`."""
 
     def __init__(self) -> None:
         super().__init__(ANSWER_HEAD_LIMIT, ANSWER_HEAD_LIMIT)
-        self._items: list[ResponseItem] = []
         self._parser = httptools.HttpResponseParser(self)
         self._head: ResponseHead | None = None
         self._complete = True
@@ -286,14 +159,7 @@ class ResponseParser(_Parser):
         if self._failed or self._complete:
             self.reusable = False
             return []
-        items = self._items = []
-        try:
-            self._feed(data)
-        except _Refuse as refuse:
-            self._failed = True
-            self._flush()
-            items.append(refuse.bad)
-        return items
+        return self._collect(data)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -301,10 +167,10 @@ class ResponseParser(_Parser):
         except httptools.HttpParserError as error:
             if self._complete:
                 self.reusable = False
-            elif isinstance(error.__context__, _Refuse):
+            elif isinstance(error.__context__, Refuse):
                 raise error.__context__ from None
             else:
-                raise _Refuse("malformed HTTP") from None
+                raise Refuse("malformed HTTP") from None
         if self._complete:
             return
         self._flush()
@@ -316,11 +182,6 @@ class ResponseParser(_Parser):
             return BadMessage(502, "connection closed in the middle of the answer")
         self._complete = True
         return END
-
-    def _flush(self) -> None:
-        body = self._take_body()
-        if body is not None:
-            self._items.append(body)
 
     def _end(self) -> None:
         self._flush()
@@ -337,7 +198,7 @@ class ResponseParser(_Parser):
 
     def on_message_begin(self) -> None:
         if self._complete:
-            raise _Refuse("bytes behind the end of the answer")
+            raise Refuse("bytes behind the end of the answer")
         super().on_message_begin()
         self._reason = b""
         self._size = self._spent  # interim answers count: together they are as long as one head may be
@@ -357,10 +218,10 @@ class ResponseParser(_Parser):
         fields = self._close_head()
         self._spent = self._size + 32
         if version not in ("1.1", "1.0") or not 100 <= status <= 599 or status == 101:
-            raise _Refuse("dubious status line")
+            raise Refuse("dubious status line")
         self._check_start_line(b"HTTP/%b %d" % (version.encode("ascii"), status))
         if _CONTROL.search(reason):
-            raise _Refuse("control character in the reason phrase")
+            raise Refuse("control character in the reason phrase")
         chunked = self._is_chunked(version)
         if status < 200:
             return

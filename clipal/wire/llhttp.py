@@ -1,0 +1,142 @@
+"""llhttp, through httptools, and what requests and answers have in common above it: fields, pieces of a body, limits.
+
+Two subclasses, in `clipal.wire.parser`, make heads of what this collects.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httptools
+
+from clipal.wire.message import BadMessage, Fields
+
+TARGET_LIMIT: Final = 8 * 1024
+"""Bytes of a request's target."""
+_READ: Final = 64 * 1024
+"""What one read of a socket brings at most: by so much a limit that counts whole reads may be passed."""
+_QUIET_LIMIT: Final = 16 * 1024
+"""Bytes that a body may bring without any content: chunk extensions, trailers."""
+
+_SINGLE = frozenset([b"host", b"transfer-encoding"])
+
+
+class Refuse(Exception):
+    """Carries a BadMessage out of one of llhttp's callbacks."""
+
+    def __init__(self, problem: str, status: int = 400) -> None:
+        self.bad = BadMessage(status, problem)
+
+
+class Parser:
+    """What requests and answers have in common: fields, pieces of a body, limits. Subclasses make the heads."""
+
+    def __init__(self, head_limit: int, fields_limit: int) -> None:
+        self._head_limit = head_limit
+        self._fields_limit = fields_limit
+        self._items: list[Any] = []
+        self._pieces: list[bytes] = []
+        self._failed = False
+        self._open = False
+        self._now = b""
+        self._keys: list[bytes] = []
+        self._table: dict[bytes, bytes] = {}
+        self._new_message()
+
+    def _new_message(self) -> None:
+        self._in_head = True
+        self._size = self._held = self._quiet = 0
+        self._fields: Fields = []
+        self.trailers: Fields = []
+        self._seen = self._now
+
+    # llhttp's callbacks
+
+    def on_message_begin(self) -> None:
+        self._new_message()
+        self._open = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called for each field, so it does the least: `_close_head` looks at all of them in a few passes in C."""
+        self._fields.append((name, value.rstrip(b" \t")))
+
+    def on_body(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    # Rules about heads
+
+    def _close_head(self) -> Fields:
+        """The fields of a complete head; what comes from now on is trailers."""
+        fields, self._fields = self._fields, self.trailers
+        keys = self._keys = [name.lower() for name, _ in fields]
+        self._table = dict(zip(keys, [value for _, value in fields], strict=True))
+        self._size += sum([len(name) + len(value) + 4 for name, value in fields])
+        if self._size > self._head_limit:
+            raise Refuse("header section too large", 431)
+        if len(keys) > self._fields_limit:
+            raise Refuse("too many header fields", 431)
+        if len(self._table) < len(keys) and any(keys.count(key) > 1 for key in _SINGLE):
+            raise Refuse("a field that may come only once came twice")
+        return fields
+
+    def _check_start_line(self, line: bytes) -> None:
+        """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between."""
+        if line not in self._seen:
+            raise Refuse("malformed start line")
+        self._seen = b""
+        self._in_head = False
+
+    def _is_chunked(self, version: str) -> bool:
+        """Whether chunks frame the body; any other coding, and one in HTTP/1.0, is refused (RFC 9112, 6.1)."""
+        coding = self._table.get(b"transfer-encoding")
+        if coding is None:
+            return False
+        if coding.lower() != b"chunked" or version != "1.1":
+            raise Refuse("unsupported Transfer-Encoding")
+        return True
+
+    # Feeding
+
+    def _collect(self, data: bytes) -> list[Any]:
+        """The items that `data` completes; a refusal is the last one of all."""
+        items = self._items = []
+        try:
+            self._feed(data)
+        except Refuse as refuse:
+            self._failed = True
+            self._flush()
+            items.append(refuse.bad)
+        return items
+
+    def _feed(self, data: bytes) -> None:
+        """Adds to `_items` what `data` completes; raises Refuse."""
+        raise NotImplementedError
+
+    def _flush(self) -> None:
+        """Adds the body bytes of this feed, in one piece, so that they can go out in one write."""
+        pieces = self._pieces
+        if pieces:
+            self._items.append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
+
+    def _feed_llhttp(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> None:
+        self._now = data
+        if self._open and self._in_head and len(self._seen) < 2 * _READ:
+            self._seen += data
+        try:
+            parser.feed_data(data)
+        finally:
+            self._now = b""
+
+    def _bound(self, data: bytes, progress: bool) -> None:
+        """Bounds what is held below without a callback: a field, a chunk extension or a trailer that never ends."""
+        if progress:
+            self._quiet = 0
+        elif self._in_head:
+            self._held += len(data)
+            if self._held > self._head_limit + TARGET_LIMIT + _READ:
+                raise Refuse("header section too large", 431)
+        else:
+            self._quiet += len(data)
+            if self._quiet > _QUIET_LIMIT:
+                raise Refuse("chunk extension or trailer too large")
