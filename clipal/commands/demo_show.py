@@ -29,7 +29,7 @@ from clipal.config.loader import CONFIG_FILE
 from clipal.dialects.failure import parse_object
 from clipal.dialects.known import DIALECTS
 from clipal.dialects.sse import Scanner
-from clipal.downstream.exchange import Exchange
+from clipal.downstream import exchange
 from clipal.operations.logline import one_line, text
 from clipal.operations.logs import open_logs
 from clipal.service import Clipal, secrets_of
@@ -79,7 +79,7 @@ class Reports:
 
     def __call__(self, event: LogEvent) -> None:
         """Takes one event."""
-        if isinstance(event.get("log_source"), Exchange) and "trail" in event:
+        if event.get("log_namespace") == exchange.__name__ and "trail" in event:
             waiting = self._waiting.pop(event["client"], None)
             if waiting is None:
                 self._unexpected(event)

@@ -19,13 +19,12 @@ from clipal.upstream.body import BytesBody
 from clipal.upstream.call import Call
 from clipal.upstream.credentials import client_carrier
 
+_log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
 _LINE = "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]"
 
 
 class Exchange:
     """Answers `request` through `failover`."""
-
-    _log = Logger()
 
     def __init__(self, request: Request, dialect: Dialect, failover: Failover) -> None:
         self._request = request
@@ -34,6 +33,7 @@ class Exchange:
         self._trail = Trail()
         self._path = request.path[len(dialect.prefix) + 1 :]
         self._clock = request.channel.site.reactor
+        self._body = BytesBody(b"")
 
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the exchange."""
@@ -44,7 +44,8 @@ class Exchange:
     async def _answer(self) -> None:
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
-        call = Call(request.head, self._path, request.query, BytesBody(request.body), carrier)
+        self._body = BytesBody(request.take_body())
+        call = Call(request.head, self._path, request.query, self._body, carrier)
         result = await self._failover.answer(call, self._trail)
         if isinstance(result, Unanswered):
             self._refuse(result)
@@ -69,16 +70,17 @@ class Exchange:
         if failure.check(CancelledError):
             self._report(None, None, 0, Ending.CLIENT_GONE)
             return
-        self._log.failure("Bug while answering {id}", failure, id=self._request.id)
+        _log.failure("Bug while answering {id}", failure, id=self._request.id)
         self._request.client_gone = None
         self._request.fail()
         self._report(Refused.INTERNAL.value, None, 0, Ending.WHOLE)
 
     def _report(self, status: int | None, provider: str | None, sent: int, ending: Ending) -> None:
-        """The one line of this request."""
+        """The one line of this request, and the end of what it held."""
+        self._body.forget()
         unwell = ending in (Ending.CUT, Ending.SILENT) or (provider is None and ending is Ending.WHOLE)
         request = self._request
-        self._log.emit(
+        _log.emit(
             LogLevel.warn if unwell else LogLevel.info,
             _LINE,
             client=self._dialect.prefix,

@@ -81,12 +81,10 @@ class Request(WebRequest):
             self._body.write(data)
         self.received += len(data)
 
-    @property
-    def body(self) -> bytes:
-        """All of it, once it is complete."""
-        if isinstance(self._body, BytesIO):
-            self._body = self._body.getvalue()
-        return self._body
+    def take_body(self) -> bytes:
+        """Gives all of the body away, once it is complete: whoever takes it decides for how long it is kept."""
+        body, self._body = self._body, b""
+        return body.getvalue() if isinstance(body, BytesIO) else body
 
     @property
     def closes(self) -> bool:

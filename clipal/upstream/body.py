@@ -29,6 +29,10 @@ class BytesBody:
             return succeed(None)
         return _Sending(self.body, consumer).done
 
+    def forget(self) -> None:
+        """Nobody will send it again. A cancelled request's traceback would keep it until the next full collection."""
+        self.body = b""
+
     def stopProducing(self) -> None:
         """Nothing to stop: each sending ends with its own connection."""
 
