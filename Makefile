@@ -48,7 +48,7 @@ check: $(VENV)/.dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under 95
+	$(BIN)/coverage report --fail-under 97
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks

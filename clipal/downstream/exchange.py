@@ -57,8 +57,12 @@ class Exchange:
             answer.ended(Ended(whole=ending is Ending.WHOLE, blamed=ending in (Ending.CUT, Ending.SILENT)))
             self._report(answer.head.status, answer.provider, relay.sent, ending)
 
-        relay = Relay(self._request, answer.head, answer.trailers, self._failover.idle_timeout, ended)
-        answer.hand_on(relay)
+        try:
+            relay = Relay(self._request, answer.head, answer.trailers, self._failover.idle_timeout, ended)
+            answer.hand_on(relay)
+        except Exception:
+            answer.let_go()
+            raise
 
     def _refuse(self, result: Unanswered) -> None:
         unavailable = self._dialect.unavailable(rate_limited=result.rate_limited, wait=result.wait)

@@ -1,0 +1,82 @@
+"""A bug of ours: 500 in the client's shape, the traceback in the log, the next request fine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from clipal.downstream.relay import Relay
+from clipal.downstream.resources import Health
+from clipal.routing.failover import Failover
+from clipal.routing.gate import FirstEvent
+from tests.proxy import StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import answer, event, event_stream
+
+
+def bug(*_: object, **__: object) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("where", "name"), [(Failover, "answer"), (Failover, "_commit"), (Relay, "connectionMade")], ids=str
+)
+@ensure_deferred
+async def test_a_bug_is_a_500(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    flush_logged_failures: FlushLoggedFailures,
+    where: type,
+    name: str,
+) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(where, name, bug)
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+        response = await client.read_response()
+    assert response.status == 500
+    assert json.loads(response.body)["error"]["type"] == "api_error"
+    assert [failure.type for failure in flush_logged_failures(ZeroDivisionError)] == [ZeroDivisionError]
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    assert (await client.read_response()).body == b"hello"
+
+
+@ensure_deferred
+async def test_a_bug_in_an_ordinary_resource_is_a_500(
+    start_proxy: StartProxy, connect: Connect, flush_logged_failures: FlushLoggedFailures
+) -> None:
+    proxy = start_proxy({})
+    client = await connect(proxy.port)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(Health, "render_GET", bug)
+        client.send(request(b"GET", b"/health"))
+        assert (await client.read_response()).status == 500
+    assert flush_logged_failures(ZeroDivisionError)
+    client.send(request(b"GET", b"/health"))
+    assert (await client.read_response()).status == 200
+    client.send(request(b"POST", b"/health", body=b"x"))
+    refused = await client.read_response()
+    assert (refused.status, refused.values(b"allow")) == (405, [b"HEAD, GET"])
+
+
+@ensure_deferred
+async def test_a_bug_in_the_gate_opens_it(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    flush_logged_failures: FlushLoggedFailures,
+) -> None:
+    monkeypatch.setattr(FirstEvent, "feed", bug)
+    upstream = start_upstream(event_stream(event(b"{}", b"ping")))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    assert (await client.read_response()).complete
+    assert flush_logged_failures(ZeroDivisionError)
