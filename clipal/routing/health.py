@@ -120,6 +120,10 @@ class Health:
         """Whether it is open, and failures in a row are all that keeps it so."""
         return self._by_breaker and self.state(now) is State.OPEN
 
+    def held_by_breaker(self, now: float) -> bool:
+        """Whether failures in a row are all that keeps attempts away: until its rest is over, and then its probe."""
+        return self.opened_by_breaker(now) or (self._by_breaker and self.state(now) is State.HALF_OPEN)
+
     # An attempt
 
     def begin(self, now: float) -> Permit:

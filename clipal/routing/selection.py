@@ -61,8 +61,11 @@ def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -
 
 
 def last_road(members: Sequence[Member], now: float) -> Member | None:
-    """The member to be asked though its circuit breaker rests it, because all members rest for that reason alone."""
-    broken = [each for each in members if each.health.opened_by_breaker(now) and each.usable_key(now) is not None]
+    """The member to be asked though its circuit breaker holds it, because all are held for that reason alone.
+
+    One that is on trial counts too: with nobody else to go past it to, others need not wait for the trial's end.
+    """
+    broken = [each for each in members if each.health.held_by_breaker(now) and each.usable_key(now) is not None]
     if len(broken) < len(members):
         return None
     return min(broken, key=lambda each: each.health.remaining(now), default=None)

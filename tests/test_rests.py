@@ -1,0 +1,144 @@
+"""Who is passed over, over sockets: an unreachable provider, a refused key; and who never is: the only road."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from clipal.config.model import CircuitBreaker
+from tests.asking import FAILED, ask, ranked
+from tests.proxy import StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import Reset, Steps, Wait, answer
+from tests.wirekit.upstream import RecordedRequest
+
+# Unreachable
+
+
+@ensure_deferred
+async def test_nobody_is_charged_when_nobody_can_be_reached(start_proxy: StartProxy, connect: Connect) -> None:
+    providers = [provider(name, "http://127.0.0.1:1") for name in ("one", "two")]
+    proxy = start_proxy({"claudecode": providers}, circuit_breaker=CircuitBreaker(1, 60))
+    client = await connect(proxy.port)
+    for _ in range(2):
+        error = json.loads(await ask(client))["error"]
+        assert "one: connection refused; two: connection refused" in error["message"]
+        assert "rest" not in error["message"]
+        assert "retry in" not in error["message"]
+    assert all("attempts: 2" in line for line in proxy.requests)
+    assert not [line for line in proxy.lines if "rests for" in line]
+
+
+@pytest.mark.parametrize("script", [FAILED, (Reset(),), answer(200, b"two")], ids=["a 500", "a reset", "an answer"])
+@ensure_deferred
+async def test_who_cannot_be_reached_is_charged_where_another_can(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
+) -> None:
+    reached = start_upstream(script)
+    proxy = start_proxy(
+        {"claudecode": [provider("one", "http://127.0.0.1:1"), provider("two", reached.base_url)]},
+        circuit_breaker=CircuitBreaker(1, 60),
+    )
+    await ask(await connect(proxy.port))
+    assert [line for line in proxy.lines if "one rests for 1m: connection refused" in line]
+
+
+# Several keys
+
+
+REFUSED_KEY: dict[str, Steps] = {
+    "refused": answer(401, b'{"error":{}}'),
+    "out of money": answer(402, b""),
+    "out of quota": answer(429, b'{"error":{"code":"insufficient_quota"}}'),
+    "rate limited": answer(429, b"", ((b"Retry-After", b"30"),)),
+}
+
+
+@pytest.mark.parametrize("script", REFUSED_KEY.values(), ids=REFUSED_KEY.keys())
+@ensure_deferred
+async def test_a_key_rests_by_itself(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
+) -> None:
+    """The next key of the same provider comes before the next provider, and goes on being used."""
+
+    def by_key(asked: RecordedRequest) -> Steps:
+        return script if b"key-a" in asked.raw_head else answer(200, b"one")
+
+    first, second = start_upstream(by_key), start_upstream(answer(200, b"two"))
+    proxy = start_proxy(
+        {"claudecode": [provider("one", first.base_url, "key-a", "key-b"), provider("two", second.base_url)]}
+    )
+    client = await connect(proxy.port)
+    assert [await ask(client), await ask(client)] == [b"one", b"one"]
+    assert [b"key-a" in each.raw_head for each in first.requests] == [True, False, False]
+    assert not second.requests
+    assert [line for line in proxy.lines if "one (key 1) rests for" in line]
+    assert "key-" not in "".join(proxy.lines)
+
+
+@ensure_deferred
+async def test_a_provider_rests_when_all_its_keys_do(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    first, second = start_upstream(answer(401, b"")), start_upstream(answer(200, b"two"), FAILED)
+    proxy = start_proxy(
+        {"claudecode": [provider("one", first.base_url, "key-a", "key-b"), provider("two", second.base_url)]}
+    )
+    client = await connect(proxy.port)
+    assert await ask(client) == b"two"
+    assert len(first.requests) == 2
+    assert await ask(client) == b"", "two's own answer: nobody else was asked"
+    assert len(first.requests) == 2
+
+
+# The only road
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 429, 500, 503, 529])
+@ensure_deferred
+async def test_the_pinned_providers_answers_are_relayed_and_never_rest_it(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
+) -> None:
+    first, second = start_upstream(answer(200, b"one")), start_upstream(answer(status, b"two"), answer(200, b"well"))
+    proxy = ranked(start_proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
+    client = await connect(proxy.port)
+    assert [await ask(client), await ask(client)] == [b"two", b"well"]
+    assert not first.requests
+    assert f"→ {status} via two" in proxy.requests[0]
+
+
+@ensure_deferred
+async def test_a_pinned_provider_that_breaks_off_is_asked_again(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """Though its breaker is open: there is no other road."""
+    first, second = start_upstream(answer(200, b"one")), start_upstream((Reset(),), answer(200, b"two"))
+    proxy = ranked(start_proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
+    client = await connect(proxy.port)
+    assert "two: broken answer" in json.loads(await ask(client))["error"]["message"]
+    assert await ask(client) == b"two"
+    assert not first.requests
+
+
+@pytest.mark.parametrize("pinned", [None, "one"])
+@ensure_deferred
+async def test_the_only_road_is_open_to_more_than_the_trial(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, pinned: str | None
+) -> None:
+    """While its rest is over, and the request that tries it has no answer yet, others are not turned away."""
+    answered: Deferred[None] = Deferred()
+    upstream = start_upstream((Reset(),), (Wait(answered), *answer(200, b"trial")), answer(200, b"other"))
+    breaker = CircuitBreaker(1, 1e-6)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, pinned=pinned, circuit_breaker=breaker)
+    trial, other = await connect(proxy.port), await connect(proxy.port)
+    await ask(trial)
+    await upstream.next_request()
+    trial.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    await upstream.next_request()
+    assert await ask(other) == b"other"
+    answered.callback(None)
+    assert (await trial.read_response()).body == b"trial"

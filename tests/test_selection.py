@@ -1,0 +1,202 @@
+"""Who is asked first, over sockets: by priority, session, earlier answer, and the ways back to a better provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from clipal.config.model import Affinity, FailBack
+from tests.asking import FAILED, ask, named, ranked
+from tests.proxy import StartProxy, provider
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import Steps, answer, event, event_stream
+from tests.wirekit.upstream import RecordedRequest
+
+# The order
+
+
+@ensure_deferred
+async def test_the_order_wraps_round(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+    """Who answered last is asked first, then who comes behind it, then those before it."""
+    first = start_upstream(FAILED, answer(200, b"one"))
+    second = start_upstream(answer(200, b"two"), FAILED)
+    third = start_upstream(FAILED)
+    proxy = ranked(start_proxy, first, second, third)
+    client = await connect(proxy.port)
+    assert [await ask(client), await ask(client)] == [b"two", b"one"]
+    assert "200 via two" in proxy.requests[0]
+    assert "(one: 500 server error)" in proxy.requests[0]
+    assert "(two: 500 server error; three: 500 server error)" in proxy.requests[1]
+
+
+@ensure_deferred
+async def test_who_rests_is_passed_over(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    first, second = start_upstream(answer(402, b"")), start_upstream(answer(200, b"two"), FAILED)
+    third = start_upstream(answer(200, b"three"))
+    proxy = ranked(start_proxy, first, second, third)
+    client = await connect(proxy.port)
+    assert [await ask(client), await ask(client)] == [b"two", b"three"]
+    assert len(first.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 404, 422])
+@ensure_deferred
+async def test_only_a_success_is_preferred(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
+) -> None:
+    first = start_upstream(FAILED, answer(200, b"one"))
+    second = start_upstream(answer(status, b"two"))
+    client = await connect(ranked(start_proxy, first, second).port)
+    assert [await ask(client), await ask(client)] == [b"two", b"one"]
+
+
+@ensure_deferred
+async def test_each_client_has_its_own_order(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    def one(asked: RecordedRequest) -> Steps:
+        return FAILED if b"responses" in asked.target else answer(200, b"one")
+
+    first, second = start_upstream(one), start_upstream(answer(200, b"two"))
+    both = [provider("one", first.base_url), provider("two", second.base_url)]
+    client = await connect(start_proxy({"claudecode": both, "codex": both}).port)
+    assert [await ask(client, prefix) for prefix in ("codex", "claudecode", "codex")] == [b"two", b"one", b"two"]
+
+
+# Sessions
+
+
+SESSIONS: list[tuple[str, bytes, bool]] = [
+    ("claudecode", b"X-Claude-Code-Session-Id", True),
+    ("claudecode", b"x-client-request-id", False),
+    ("codex", b"session-id", True),
+    ("codex", b"thread-id", True),
+    ("codex", b"x-client-request-id", False),
+]
+
+
+@pytest.mark.parametrize(("prefix", "field", "names"), SESSIONS)
+@pytest.mark.parametrize("affinity", list(Affinity))
+@ensure_deferred
+async def test_a_session_stays_with_who_answered_it(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    prefix: str,
+    field: bytes,
+    names: bool,
+    affinity: Affinity,
+) -> None:
+    """While another is elsewhere; where sessions do not count, all follow who answered last."""
+
+    def one(asked: RecordedRequest) -> Steps:
+        return FAILED if b"moves" in asked.body else answer(200, b"one")
+
+    first, second = start_upstream(one), start_upstream(answer(200, b"two"))
+    proxy = ranked(start_proxy, first, second, prefix=prefix, affinity=affinity)
+    client = await connect(proxy.port)
+    asked = [(b"stays", b"{}"), (b"other", b'"moves"'), (b"stays", b"{}"), (b"other", b"{}")]
+    said = [await ask(client, prefix, ((field, name),), body) for name, body in asked]
+    apart = names and affinity is Affinity.SESSION
+    assert said == [b"one", b"two", b"one" if apart else b"two", b"two"]
+
+
+@ensure_deferred
+async def test_a_session_whose_provider_fails_moves_and_stays_moved(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    first = start_upstream(answer(200, b"one"), FAILED, answer(200, b"one"))
+    second = start_upstream(answer(200, b"two"))
+    client = await connect(ranked(start_proxy, first, second).port)
+    assert [await ask(client, fields=named(b"s")) for _ in range(3)] == [b"one", b"two", b"two"]
+
+
+# Ways back
+
+
+@pytest.mark.parametrize(
+    ("failback", "running", "new", "nameless"),
+    [
+        (FailBack.NEVER, b"two", b"two", b"two"),
+        (FailBack.NEW_SESSIONS, b"two", b"one", b"one"),
+        (FailBack.ALWAYS, b"one", b"one", b"one"),
+    ],
+)
+@ensure_deferred
+async def test_who_goes_back_to_a_better_provider(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    failback: FailBack,
+    running: bytes,
+    new: bytes,
+    nameless: bytes,
+) -> None:
+    """A request without a session follows who answered last, which is where the new session went."""
+    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
+    proxy = ranked(start_proxy, first, second, failback=failback, failback_after=0.0)
+    client = await connect(proxy.port)
+    assert await ask(client, fields=named(b"running")) == b"two"
+    assert await ask(client, fields=named(b"running")) == running
+    assert await ask(client, fields=named(b"new")) == new
+    assert await ask(client) == nameless
+
+
+@pytest.mark.parametrize(("failback", "said"), [(FailBack.NEW_SESSIONS, b"two"), (FailBack.ALWAYS, b"one")])
+@ensure_deferred
+async def test_without_sessions_nobody_is_new(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, failback: FailBack, said: bytes
+) -> None:
+    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
+    proxy = ranked(start_proxy, first, second, failback=failback, failback_after=0.0)
+    client = await connect(proxy.port)
+    assert [await ask(client), await ask(client)] == [b"two", said]
+
+
+@pytest.mark.parametrize("failback", list(FailBack))
+@ensure_deferred
+async def test_nobody_goes_back_too_soon(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, failback: FailBack
+) -> None:
+    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
+    client = await connect(ranked(start_proxy, first, second, failback=failback, failback_after=3600.0).port)
+    assert [await ask(client, fields=named(name)) for name in (b"running", b"new")] == [b"two", b"two"]
+
+
+@ensure_deferred
+async def test_an_equal_is_no_better(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
+    providers = [provider("one", first.base_url), provider("two", second.base_url)]
+    proxy = start_proxy({"claudecode": providers}, failback=FailBack.ALWAYS, failback_after=0.0)
+    client = await connect(proxy.port)
+    assert [await ask(client), await ask(client)] == [b"two", b"two"]
+
+
+# Earlier answers
+
+
+MADE: dict[str, Steps] = {
+    "whole": answer(200, b'{"id": "resp_two", "object": "response"}'),
+    "stream": event_stream(
+        event(b'{"type":"response.created","response":{"id":"resp_two"}}', b"response.created"),
+        event(b'{"type":"response.output_text.delta","delta":"Hi"}', b"response.output_text.delta"),
+    ),
+}
+
+
+@pytest.mark.parametrize("made", MADE.values(), ids=MADE.keys())
+@ensure_deferred
+async def test_what_builds_on_an_answer_goes_to_who_made_it(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, made: Steps
+) -> None:
+    """Even where another is better and preferred; an answer that nobody here made decides nothing."""
+    first = start_upstream(FAILED, answer(200, b"one"))
+    second = start_upstream(made, answer(200, b"two"))
+    proxy = ranked(start_proxy, first, second, prefix="codex", failback=FailBack.ALWAYS, failback_after=0.0)
+    client = await connect(proxy.port)
+    assert b"resp_two" in await ask(client, "codex")
+    assert await ask(client, "codex") == b"one"
+    assert await ask(client, "codex", body=b'{"previous_response_id": "resp_two"}') == b"two"
+    assert await ask(client, "codex", body=b'{"previous_response_id": "resp_none"}') == b"one"
