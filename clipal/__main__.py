@@ -10,6 +10,8 @@ from twisted.python import usage
 
 COMMANDS = {
     "init": "write commented templates of the configuration files",
+    "connect": "point clients at this clipal, in their own configuration",
+    "disconnect": "put back what was in a client's configuration",
     "demo": "show failover with two built-in upstreams, without any key",
 }
 """Each is a module of `clipal.commands` with its `Options` and `run`; imported only when it is asked for."""

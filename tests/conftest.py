@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from clipal.config.model import Provider
+from tests.machine import Machine
 from tests.proxy import Proxy, StartProxy
 from tests.wirekit.client import RawClient
 from tests.wirekit.fixtures import Connect, FlushLoggedFailures, RunProgram, StartUpstream
@@ -124,3 +127,11 @@ async def run_program(nothing_left: None) -> AsyncIterator[RunProgram]:
     for program in started:
         if program.exit is None:
             await program.kill()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Without any client's program, and without a terminal."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(sys, "stdin", StringIO())
+    return Machine(tmp_path)

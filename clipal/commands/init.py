@@ -23,7 +23,7 @@ _NEXT = """
 Next:
   1. Put your keys into {clients}, and remove the providers that you do not use.
   2. Run `{serve}`.
-  3. Point the clients at it: the README has the lines for each, under "Setting up the clients".
+  3. Point the clients at it: `{connect}`, or by hand, with the README's lines under "Setting up the clients".
 """
 
 
@@ -58,8 +58,8 @@ def run(options: Options) -> int:
     except OSError as error:
         print(f"clipal: {_problem(error, directory)}", file=sys.stderr)
         return 1
-    serve = "clipal" if options["config-dir"] is None else f"clipal --config-dir {shlex.quote(options['config-dir'])}"
-    print(_NEXT.format(clients=", ".join(names[1:]), serve=serve), end="")
+    where = "" if options["config-dir"] is None else f" --config-dir {shlex.quote(options['config-dir'])}"
+    print(_NEXT.format(clients=", ".join(names[1:]), serve=f"clipal{where}", connect=f"clipal connect{where}"), end="")
     return 0
 
 

@@ -1,0 +1,151 @@
+"""Changes of files, all of them or none.
+
+A file is written beside itself and then takes the old one's place, with its mode and owner; where a link leads to it,
+what the link names is changed and the link stays. A change says what it found: a file that is no longer that is left
+alone, for a client may have written it while a question was open. New files can be read by their owner only.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from attrs import field, frozen
+
+SIZE: Final = 4 * 1024 * 1024
+"""Bytes of a file that is read; larger, it is no configuration."""
+
+
+class FileError(Exception):
+    """A file that cannot be read, understood or written: `PATH:LINE: problem`, and never a value."""
+
+    def __init__(self, path: Path, line: int | None, problem: str) -> None:
+        super().__init__(f"{path}{'' if line is None else f':{line}'}: {problem}")
+
+
+@frozen
+class Change:
+    """A file's content from `before` to `after`; None stands for no file."""
+
+    path: Path
+    before: bytes | None = field(repr=False)
+    after: bytes | None = field(repr=False)
+
+
+def read(path: Path) -> bytes | None:
+    """What is in the file at `path`; None if there is none.
+
+    Raises:
+        FileError: it cannot be read, is no file, or is larger than SIZE.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileError(path, None, "is not a file")  # a pipe would block for ever
+        with path.open("rb") as file:
+            data = file.read(SIZE + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileError(path, None, f"cannot be read: {_reason(error)}") from None
+    if len(data) > SIZE:
+        raise FileError(path, None, f"is larger than {SIZE // 1024} KiB")
+    return data
+
+
+def decoded(path: Path, data: bytes) -> str:
+    """`data`, which came from the file at `path`, as text with its byte order mark and its line endings.
+
+    Raises:
+        FileError: it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8 text") from None
+
+
+def missing_directories(path: Path) -> tuple[Path, ...]:
+    """The directories that must be made for the file at `path`, outermost first."""
+    missing = [each for each in _target(path).parents if not each.exists()]
+    return tuple(reversed(missing))
+
+
+def write_all(changes: Sequence[Change]) -> None:
+    """Carries out `changes` in their order, and takes them back if one fails.
+
+    Raises:
+        FileError: nothing has changed.
+    """
+    done: list[Change] = []
+    made: list[Path] = []
+    for change in changes:
+        try:
+            for directory in missing_directories(change.path) if change.after is not None else ():
+                directory.mkdir(mode=0o700)
+                made.append(directory)
+            _write(change)
+            done.append(change)
+        except (OSError, FileError) as error:
+            for each in reversed(done):
+                with suppress(OSError, FileError):  # written by its client since: then that counts
+                    _write(Change(each.path, each.after, each.before))
+            remove_directories(made)
+            if isinstance(error, FileError):
+                raise
+            raise FileError(change.path, None, f"cannot be written: {_reason(error)}") from None
+
+
+def remove_directories(directories: Sequence[Path]) -> None:
+    """Removes those of `directories`, outermost first, that hold nothing."""
+    for directory in reversed(directories):
+        with suppress(OSError):
+            directory.rmdir()
+
+
+def _write(change: Change) -> None:
+    target = _target(change.path)
+    if read(target) != change.before:
+        raise FileError(change.path, None, "was changed in the meantime; nothing is written")
+    if change.after is None:
+        target.unlink(missing_ok=True)
+    else:
+        _replace(target, change.after)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Puts `content` in the place of the file `target`, or makes it."""
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".clipal-")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        if target.exists():
+            _dress(Path(name), target.stat())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink()
+        raise
+
+
+def _dress(path: Path, like: os.stat_result) -> None:
+    """Gives a file another one's owner and mode."""
+    mine = path.stat()
+    if sys.platform != "win32" and (mine.st_uid, mine.st_gid) != (like.st_uid, like.st_gid):
+        os.chown(path, like.st_uid, like.st_gid)
+    path.chmod(stat.S_IMODE(like.st_mode))
+
+
+def _target(path: Path) -> Path:
+    """The file that `path` means: where its links lead."""
+    return path.resolve()
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "not possible").lower()

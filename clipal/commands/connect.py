@@ -1,0 +1,166 @@
+"""`clipal connect`: writes a client's own configuration so that it uses this clipal.
+
+It shows the difference first and asks. What was there is kept for `clipal disconnect`. A client whose files cannot be
+read or understood is left alone, and the others are connected all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import frozen
+from twisted.python import usage
+
+from clipal import tap
+from clipal.clients.apply import FileError
+from clipal.clients.client import Client
+from clipal.clients.known import CLIENTS
+from clipal.clients.plan import RECORDS, connection
+from clipal.clients.proposal import show
+from clipal.clients.record import Record, load_record
+from clipal.commands.program import Version
+from clipal.config.model import Settings
+
+
+class Options(Version, tap.Options):
+    """Which clients, and whether it asks; the address is that of the configuration."""
+
+    synopsis = f"Usage: clipal connect [options] [{'|'.join(CLIENTS)} ...]"
+    longdesc = "Points clients at this clipal: those that are named, else all that are found on this machine."
+    optFlags = [
+        ["yes", "y", "Do not ask."],
+        ["print", None, "Only show what would be written."],
+    ]
+    optParameters = [["home", None, None, "Home directory of the clients' files (default: yours)."]]
+
+    def parseArgs(self, *clients: str) -> None:
+        """Takes the clients' names."""
+        self["clients"] = checked(clients)
+
+
+def checked(names: Sequence[str]) -> tuple[str, ...]:
+    """`names` without repetitions, if all are those of clients.
+
+    Raises:
+        usage.UsageError: one is not.
+    """
+    for name in names:
+        if name not in CLIENTS:
+            raise usage.UsageError(f"there is no client {name!r}; the clients are {', '.join(CLIENTS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def run(options: Options) -> int:
+    """Connects them.
+
+    Returns:
+        the exit status: 1 where a client that was meant is not connected in the end, else 0.
+    """
+    configuration = tap.load(options)
+    where = _Where.of(options)
+    base = base_url(configuration.settings)
+    records = configuration.directory / RECORDS
+    clients = [CLIENTS[name] for name in options["clients"]] or where.found()
+    if not clients:
+        print("clipal: no client is found here; name those that you want to connect", file=sys.stderr)
+        return 1
+    statuses = [_Connecting(options, client, where, base, records).run() for client in clients]
+    return max(statuses)
+
+
+def base_url(settings: Settings) -> str:
+    """Where clients reach clipal: an IP address, for Codex resolves `localhost` to ::1 first.
+
+    Raises:
+        usage.UsageError: the port is 0, so that nobody knows it.
+    """
+    if settings.port == 0:
+        raise usage.UsageError("clients need to know the port; it cannot be 0")
+    address = "127.0.0.1" if settings.listen_addr in ("0.0.0.0", "::") else settings.listen_addr  # noqa: S104
+    return f"http://[{address}]:{settings.port}" if ":" in address else f"http://{address}:{settings.port}"
+
+
+@frozen
+class _Where:
+    """Where the clients' files are."""
+
+    home: Path
+    environment: dict[str, str]
+
+    @classmethod
+    def of(cls, options: Options) -> _Where:
+        """With `--home`, the environment's directories do not count, for they are outside of it."""
+        if options["home"] is not None:
+            return cls(Path(options["home"]).absolute(), {})
+        return cls(Path(os.path.expanduser("~")).absolute(), dict(os.environ))
+
+    def directory(self, client: Client) -> Path:
+        return client.directory(self.home, self.environment)
+
+    def found(self) -> list[Client]:
+        """The clients that are here; says which are not."""
+        clients = []
+        for client in CLIENTS.values():
+            directory = self.directory(client)
+            if shutil.which(client.program) or directory.is_dir():
+                clients.append(client)
+            else:
+                print(f"skipped {client.title}: there is neither a program {client.program} nor {directory}")
+        return clients
+
+
+@frozen
+class _Connecting:
+    """One client's turn."""
+
+    options: Options
+    client: Client
+    where: _Where
+    base: str
+    records: Path
+
+    def run(self) -> int:
+        try:
+            return self._run()
+        except FileError as error:
+            print(f"clipal: {error}; {self.client.title} is left as it was", file=sys.stderr)
+            return 1
+
+    def _run(self) -> int:
+        path = self.records / f"{self.client.name}.json"
+        files = self.client.files(self.where.directory(self.client), self.base)
+        plan = connection(files, load_record(path) or Record(path))
+        if not plan.files:
+            print(f"{self.client.title} is already connected")
+            return 0
+        show(plan)
+        if self.options["print"]:
+            return 0
+        if not self.options["yes"] and not self._agreed():
+            return 1
+        plan.carry_out()
+        self._done()
+        return 0
+
+    def _agreed(self) -> bool:
+        if not sys.stdin.isatty():
+            print(f"clipal: {self.client.title}: no terminal to ask on; use --yes to write this", file=sys.stderr)
+            return False
+        try:
+            answer = input(f"Write this for {self.client.title}? Values that stay are not shown. [y/N] ")
+        except EOFError:
+            answer = ""
+        agreed = answer.strip().lower() in ("y", "yes")
+        if not agreed:
+            print(f"{self.client.title} is left as it was")
+        return agreed
+
+    def _done(self) -> None:
+        name = self.client.name
+        print(
+            f"connected {self.client.title} to {self.base}/{name}; `clipal disconnect {name}` puts back what was there"
+        )
