@@ -18,7 +18,10 @@ _READ: Final = 64 * 1024
 _QUIET_LIMIT: Final = 16 * 1024
 """Bytes that a body may bring without any content: chunk extensions, trailers."""
 
-_SINGLE = frozenset([b"host", b"transfer-encoding"])
+_SEEN: Final = 2 * _READ
+"""Bytes of a head that are kept to look at; what is longer is looked at field by field."""
+
+_SINGLE: Final = frozenset([b"host", b"transfer-encoding"])
 
 
 class Refuse(Exception):
@@ -34,8 +37,10 @@ class Parser:
     def __init__(self, head_limit: int, fields_limit: int) -> None:
         self._head_limit = head_limit
         self._fields_limit = fields_limit
+        self._least_limit = min(head_limit, _READ)
         self._items: list[Any] = []
         self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # llhttp's callback, with no call in Python for each of many small chunks
         self._failed = False
         self._open = False
         self._now = b""
@@ -60,23 +65,23 @@ class Parser:
         """Called for each field, so it does the least: `_close_head` looks at all of them in a few passes in C."""
         self._fields.append((name, value.rstrip(b" \t")))
 
-    def on_body(self, data: bytes) -> None:
-        self._pieces.append(data)
-
     # Rules about heads
 
     def _close_head(self) -> Fields:
-        """The fields of a complete head; what comes from now on is trailers."""
+        """The fields of a complete head; what comes from now on is trailers. One pass, where no rule asks for more."""
         fields, self._fields = self._fields, self.trailers
-        keys = self._keys = [name.lower() for name, _ in fields]
-        self._table = dict(zip(keys, [value for _, value in fields], strict=True))
-        self._size += sum([len(name) + len(value) + 4 for name, value in fields])
-        if self._size > self._head_limit:
-            raise Refuse("header section too large", 431)
+        table = self._table = {name.lower(): value for name, value in fields}
+        keys = self._keys = list(table)
+        if len(keys) < len(fields):
+            keys = self._keys = [name.lower() for name, _ in fields]
+            if any(keys.count(key) > 1 for key in _SINGLE):
+                raise Refuse("a field that may come only once came twice")
+        if self._size + len(self._seen) > self._least_limit:
+            self._size += size_of(fields)
+            if self._size > self._head_limit:
+                raise Refuse("header section too large", 431)
         if len(keys) > self._fields_limit:
             raise Refuse("too many header fields", 431)
-        if len(self._table) < len(keys) and any(keys.count(key) > 1 for key in _SINGLE):
-            raise Refuse("a field that may come only once came twice")
         return fields
 
     def _check_start_line(self, line: bytes) -> None:
@@ -120,19 +125,21 @@ class Parser:
             pieces.clear()
 
     def _feed_llhttp(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> None:
+        """In the middle of a body, `parser.feed_data` alone does it: no head begins there."""
         self._now = data
-        if self._open and self._in_head and len(self._seen) < 2 * _READ:
+        if self._open and self._in_head and len(self._seen) < _SEEN:
             self._seen += data
         try:
             parser.feed_data(data)
         finally:
             self._now = b""
 
-    def _bound(self, data: bytes, progress: bool) -> None:
-        """Bounds what is held below without a callback: a field, a chunk extension or a trailer that never ends."""
-        if progress:
-            self._quiet = 0
-        elif self._in_head:
+    def _bound(self, data: bytes) -> None:
+        """Bounds what is held below without a callback: a field, a chunk extension or a trailer that never ends.
+
+        Called with what completed nothing; whoever calls it sets `_quiet` back when something was.
+        """
+        if self._in_head:
             self._held += len(data)
             if self._held > self._head_limit + TARGET_LIMIT + _READ:
                 raise Refuse("header section too large", 431)
@@ -140,3 +147,8 @@ class Parser:
             self._quiet += len(data)
             if self._quiet > _QUIET_LIMIT:
                 raise Refuse("chunk extension or trailer too large")
+
+
+def size_of(fields: Fields) -> int:
+    """Bytes of a header section."""
+    return sum([len(name) + len(value) + 4 for name, value in fields])

@@ -17,7 +17,7 @@ from typing import Final
 
 import httptools
 
-from clipal.wire.llhttp import TARGET_LIMIT, Parser, Refuse
+from clipal.wire.llhttp import TARGET_LIMIT, Parser, Refuse, size_of
 from clipal.wire.message import END, BadMessage, RequestHead, RequestItem, ResponseHead, ResponseItem
 
 HEAD_LIMIT: Final = 16 * 1024
@@ -67,7 +67,10 @@ class RequestParser(Parser):
         except httptools.HttpParserError as error:
             raise self._refusal(error) from None
         self._flush()
-        self._bound(data, progress=bool(self._items))
+        if self._items:
+            self._quiet = 0
+        else:
+            self._bound(data)
 
     def _refusal(self, error: httptools.HttpParserError) -> Refuse:
         if isinstance(error.__context__, Refuse):
@@ -97,7 +100,8 @@ class RequestParser(Parser):
     # llhttp's callbacks
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self._new_message()
+        self._open = True
         self._seen_from_start = self._was_idle and not self._items
 
     def on_url(self, piece: bytes) -> None:
@@ -111,12 +115,13 @@ class RequestParser(Parser):
         self._target = b""
         if version not in ("1.1", "1.0"):
             raise Refuse("unsupported HTTP version")
+        fields = self._close_head()
         self._check_start_line(b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii")))
         if b"#" in target:
             raise Refuse("a fragment in the request target")
         head = RequestHead(
             version=version,
-            fields=self._close_head(),
+            fields=fields,
             keys=self._keys,
             table=self._table,
             keep_alive=parser.should_keep_alive(),
@@ -148,6 +153,7 @@ class ResponseParser(Parser):
         """Begins with the answer to a request of this method: one to HEAD has no body, whatever it says."""
         self._to_head = method == b"HEAD"
         self._complete = False
+        self._in_head = True
         self._head = None
         self._reason = b""
         self._spent = 0
@@ -163,7 +169,10 @@ class ResponseParser(Parser):
 
     def _feed(self, data: bytes) -> None:
         try:
-            self._feed_llhttp(self._parser, data)
+            if self._in_head:
+                self._feed_llhttp(self._parser, data)
+            else:
+                self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             if self._complete:
                 self.reusable = False
@@ -172,9 +181,15 @@ class ResponseParser(Parser):
             else:
                 raise Refuse("malformed HTTP") from None
         if self._complete:
+            if self._pieces:  # a body behind an answer to HEAD, in the same read as its head
+                self._pieces.clear()
+                self.reusable = False
             return
         self._flush()
-        self._bound(data, progress=bool(self._items))
+        if self._items:
+            self._quiet = 0
+        else:
+            self._bound(data)
 
     def eof(self) -> ResponseItem:
         """What the orderly end of the connection means: the END of a body without a length, else something broken."""
@@ -199,15 +214,10 @@ class ResponseParser(Parser):
     def on_message_begin(self) -> None:
         if self._complete:
             raise Refuse("bytes behind the end of the answer")
-        super().on_message_begin()
+        self._new_message()
+        self._open = True
         self._reason = b""
         self._size = self._spent  # interim answers count: together they are as long as one head may be
-
-    def on_body(self, data: bytes) -> None:
-        if self._complete:
-            self.reusable = False  # a body behind an answer to HEAD, in the same read as its head
-        else:
-            super().on_body(data)
 
     def on_status(self, piece: bytes) -> None:
         self._reason += piece
@@ -216,7 +226,6 @@ class ResponseParser(Parser):
         parser, reason = self._parser, self._reason
         version, status = parser.get_http_version(), parser.get_status_code()
         fields = self._close_head()
-        self._spent = self._size + 32
         if version not in ("1.1", "1.0") or not 100 <= status <= 599 or status == 101:
             raise Refuse("dubious status line")
         self._check_start_line(b"HTTP/%b %d" % (version.encode("ascii"), status))
@@ -224,6 +233,7 @@ class ResponseParser(Parser):
             raise Refuse("control character in the reason phrase")
         chunked = self._is_chunked(version)
         if status < 200:
+            self._spent += size_of(fields) + 32
             return
         has_body = not self._to_head and status not in (204, 304)
         head = self._head = ResponseHead(
