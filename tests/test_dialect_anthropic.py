@@ -202,6 +202,5 @@ def test_counting_tokens_is_seen_from_the_path(path: bytes, counts: bool) -> Non
 
 
 def test_the_session_is_the_one_that_claude_code_names() -> None:
-    fields = [(b"User-Agent", b"claude-cli/2.1.330"), (b"X-Claude-Code-Session-Id", b"6f1c")]
-    assert ANTHROPIC.session(fields) == b"6f1c"
-    assert ANTHROPIC.session(fields[:1]) is None
+    assert ANTHROPIC.session({b"user-agent": b"claude-cli/2.1.330", b"x-claude-code-session-id": b"6f1c"}) == b"6f1c"
+    assert ANTHROPIC.session({b"user-agent": b"claude-cli/2.1.330"}) is None

@@ -114,7 +114,7 @@ def test_gemini_cli_gets_the_true_wait_and_status() -> None:
     ],
 )
 def test_a_stream_is_asked_for_by_the_method_in_the_path(path: bytes, body: bytes, streams: bool) -> None:
-    assert GEMINI.asks_for_stream(path, b"alt=sse", [(b"accept", b"*/*")], body) is streams
+    assert GEMINI.asks_for_stream(path, b"alt=sse", {b"accept": b"*/*"}, body) is streams
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_client_and_provider_may_both_have_a_version_or_not(path: bytes, base: b
     ],
 )
 def test_the_session_is_the_one_that_codex_names(fields: list[tuple[bytes, bytes]], session: bytes | None) -> None:
-    assert OPENAI.session(fields) == session
+    assert OPENAI.session({name.lower(): value for name, value in fields}) == session
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ JSON_ACCEPT = (b"Accept", b"application/json")
 def test_whether_a_stream_is_asked_for_is_seen_without_a_parse(
     dialect: Dialect, fields: list[tuple[bytes, bytes]], body: bytes, streams: bool
 ) -> None:
-    assert dialect.asks_for_stream(b"/v1/x", b"", fields, body) is streams
+    assert dialect.asks_for_stream(b"/v1/x", b"", {name.lower(): value for name, value in fields}, body) is streams
 
 
 @pytest.mark.parametrize("dialect", [DIALECTS[0], DIALECTS[2]], ids=lambda dialect: dialect.prefix)
@@ -176,7 +176,7 @@ def test_only_codex_has_paths_and_answers_of_its_own(dialect: Dialect) -> None:
 
 
 def test_gemini_cli_names_no_session() -> None:
-    assert DIALECTS[2].session([(b"session-id", b"s"), (b"x-claude-code-session-id", b"s")]) is None
+    assert DIALECTS[2].session({b"session-id": b"s", b"x-claude-code-session-id": b"s"}) is None
 
 
 @pytest.mark.parametrize(("wait", "seconds"), [(None, None), (0.0, 1), (0.2, 1), (1.0, 1), (36.1, 37), (3600.0, 3600)])

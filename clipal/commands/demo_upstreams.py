@@ -72,9 +72,8 @@ class Answering(Upstream):
         if api.wants_json is not None and api.wants_json.search(body):
             said = evolve(said, pieces=[api.json])
         query = request.uri.partition(b"?")[2]
-        fields = list(request.requestHeaders.getAllRawHeaders())
-        plain = [(name, value) for name, values in fields for value in values]
-        if not api.dialect.asks_for_stream(request.path, query, plain, body):
+        fields = {name.lower(): values[-1] for name, values in request.requestHeaders.getAllRawHeaders()}
+        if not api.dialect.asks_for_stream(request.path, query, fields, body):
             return send(request, 200, api.whole(said))
         request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
         streaming = Deferred.fromCoroutine(self._stream(request, api.events(said)))

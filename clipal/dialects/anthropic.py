@@ -17,8 +17,8 @@ from clipal.dialects.dialect import (
     UNKNOWN,
     Dialect,
     EventMeaning,
-    Fields,
     Refused,
+    Table,
     compact_json,
     session_name,
 )
@@ -91,7 +91,7 @@ class Anthropic(Dialect):
         """See Dialect."""
         return path == b"/v1/messages/count_tokens"
 
-    def session(self, fields: Fields) -> bytes | None:
+    def session(self, fields: Table) -> bytes | None:
         """See Dialect. Claude Code names the session in each of its requests."""
         return session_name(fields, b"x-claude-code-session-id")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Final
 
@@ -19,6 +19,8 @@ from clipal.config.model import Carrier
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Header fields as they stand on the wire: names with their own case, in order, duplicates too."""
+Table = Mapping[bytes, bytes]
+"""The last value of each header field, by its lower-case name."""
 
 _STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
 _END: Final = 16 * 1024
@@ -130,23 +132,22 @@ class Dialect(ABC):
     def counts_tokens(self, path: bytes) -> bool:
         """Whether `path` (raw, behind the prefix, no query) only counts tokens."""
 
-    def asks_for_stream(self, path: bytes, query: bytes, fields: Fields, body: bytes) -> bool:
+    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, body: bytes) -> bool:
         """Whether the request asks for a stream: by its path, Accept or a plain search, never by a parse.
 
         Accept alone does not say it: Claude Code asks for a stream with `Accept: application/json`. An
         encoded body cannot be searched (Codex sends zstd, but a truthful Accept too). A `"stream": true`
         deep in a body is taken for the real one; then the request merely has the shorter of two timeouts.
         """
-        if any(b"text/event-stream" in value.lower() for name, value in fields if name.lower() == b"accept"):
+        if b"text/event-stream" in fields.get(b"accept", b"").lower():
             return True
-        encoding = field_value(fields, b"content-encoding") or b"identity"
-        return encoding.lower() == b"identity" and _says_stream(body)
+        return (fields.get(b"content-encoding") or b"identity").lower() == b"identity" and _says_stream(body)
 
     def upstream_path(self, path: bytes, base_path: bytes) -> bytes:
         """The path to append to a provider's base path; only Codex's `/v1` ever differs from `path`."""
         return path
 
-    def session(self, fields: Fields) -> bytes | None:
+    def session(self, fields: Table) -> bytes | None:
         """What names the agent session that a request belongs to, or None."""
         return None
 
@@ -172,9 +173,11 @@ class Dialect(ABC):
 
 
 def _says_stream(body: bytes) -> bool:
-    """Whether `"stream": true` is in `body`; clients have it at its end, and a search of a megabyte costs 0.7 ms."""
+    """Whether `"stream": true` is in `body`; clients have it at its end, and `re` takes 0.7 ms for a megabyte."""
     end = max(0, len(body) - _END)
-    return _STREAM.search(body, end) is not None or _STREAM.search(body, 0, end + 64) is not None
+    if _STREAM.search(body, end) is not None:
+        return True
+    return body.find(b'"stream"', 0, end) >= 0 and _STREAM.search(body, 0, end + 64) is not None
 
 
 def field_value(fields: Fields, name: bytes) -> bytes | None:
@@ -182,10 +185,13 @@ def field_value(fields: Fields, name: bytes) -> bytes | None:
     return next((value for key, value in fields if key.lower() == name), None)
 
 
-def session_name(fields: Fields, *names: bytes) -> bytes | None:
+def session_name(fields: Table, *names: bytes) -> bytes | None:
     """The first value among `names` that can name a session: of 1 to 256 bytes, for it will be remembered."""
-    values = (field_value(fields, name) for name in names)
-    return next((value for value in values if value and len(value) <= _SESSION_LENGTH), None)
+    for name in names:
+        value = fields.get(name)
+        if value and len(value) <= _SESSION_LENGTH:
+            return value
+    return None
 
 
 def whole_seconds(wait: float | None) -> int | None:

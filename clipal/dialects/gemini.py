@@ -17,8 +17,8 @@ from clipal.dialects.dialect import (
     UNKNOWN,
     Dialect,
     EventMeaning,
-    Fields,
     Refused,
+    Table,
     compact_json,
 )
 from clipal.dialects.failure import failure, parse_object
@@ -78,7 +78,7 @@ class Gemini(Dialect):
         """See Dialect."""
         return path.endswith(b":countTokens")
 
-    def asks_for_stream(self, path: bytes, query: bytes, fields: Fields, body: bytes) -> bool:
+    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, body: bytes) -> bool:
         """See Dialect. The method behind the last colon says it; without one, it is as elsewhere."""
         _, colon, method = path.rpartition(b"/")[2].rpartition(b":")
         if colon:

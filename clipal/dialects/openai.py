@@ -18,8 +18,8 @@ from clipal.dialects.dialect import (
     UNKNOWN,
     Dialect,
     EventMeaning,
-    Fields,
     Refused,
+    Table,
     Unavailable,
     compact_json,
     session_name,
@@ -94,6 +94,7 @@ _RESOURCE: Final = re.compile(rb"/(?:responses|chat/completions|completions|mode
 _VERSION: Final = re.compile(rb"/v[0-9]+(?:(?:alpha|beta)[0-9]*)?\Z")
 _BEGINNING: Final = 64 * 1024
 _ID: Final = rb'"[ \t\r\n]*:[ \t\r\n]*"(resp_[A-Za-z0-9_-]{1,128})"'
+_PREVIOUS_NAME: Final = b'"previous_response_id"'
 _PREVIOUS: Final = re.compile(rb'"previous_response_id' + _ID)
 _MADE: Final = re.compile(rb'"id' + _ID)
 
@@ -140,13 +141,14 @@ class OpenAI(Dialect):
             return path[len(b"/v1") :] if path.startswith(b"/v1/") else path
         return b"/v1" + path if _RESOURCE.match(path) else path
 
-    def session(self, fields: Fields) -> bytes | None:
+    def session(self, fields: Table) -> bytes | None:
         """See Dialect. Never `x-client-request-id`, which is no session's name."""
         return session_name(fields, b"session-id", b"thread-id")
 
     def previous_answer(self, body: bytes) -> bytes | None:
         """See Dialect."""
-        found = _PREVIOUS.search(body)
+        at = body.find(_PREVIOUS_NAME)  # 0.03 ms for a megabyte; `re` by itself takes 0.7
+        found = None if at < 0 else _PREVIOUS.search(body, at)
         return None if found is None else found[1]
 
     def made_answer(self, beginning: bytes) -> bytes | None:

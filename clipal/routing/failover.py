@@ -141,7 +141,7 @@ class Failover:
             self._let_go(this)
 
     def _limit(self, call: Call) -> float:
-        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.fields, call.body.body)
+        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.body)
         return self._stream_limit if streams else self.settings.nonstreaming_timeout
 
     # Asking
