@@ -26,6 +26,7 @@ from clipal.routing.health import HealthPolicy
 from clipal.routing.member import Member
 from clipal.routing.route import Route
 from clipal.routing.trail import Trail
+from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
 from clipal.upstream.call import Call
 from clipal.upstream.client import Upstream
@@ -178,7 +179,9 @@ class World:
         head, _ = RequestParser().feed(data)
         self.trail = Trail()
         call = Call(head, path, None, BytesBody(body), self.failover.route.dialect.carrier)  # type: ignore[arg-type]
-        return Deferred.fromCoroutine(self.failover.answer(call, self.trail))
+        deadline = Deadline(self.clock)
+        answering = Deferred.fromCoroutine(self.failover.answer(call, self.trail, deadline))
+        return answering.addBoth(_ended, deadline)
 
     def ask(self, **fields: Any) -> str:
         """Who answered a request that ends at once; `-` for nobody."""
@@ -189,6 +192,11 @@ class World:
         result.hand_on(body)
         result.ended(Ended(whole=True, blamed=False))
         return result.provider
+
+
+def _ended(result: T, deadline: Deadline) -> T:
+    deadline.close()
+    return result
 
 
 def now(deferred: Deferred[T]) -> T:

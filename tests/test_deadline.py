@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from clipal.downstream.deadline import Deadline
+from clipal.transport.deadline import Deadline
 
 
 class Bell:

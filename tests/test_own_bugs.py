@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from clipal.downstream import exchange
 from clipal.downstream.relay import Relay
 from clipal.downstream.resources import Health
 from clipal.routing.failover import Failover
@@ -14,7 +15,7 @@ from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import answer, event, event_stream
+from tests.wirekit.steps import Steps, answer, chunked, event, event_stream
 
 
 def bug(*_: object, **__: object) -> None:
@@ -22,7 +23,14 @@ def bug(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "name"), [(Failover, "answer"), (Failover, "_commit"), (Relay, "connectionMade")], ids=str
+    ("where", "name", "steps"),
+    [
+        (Failover, "answer", answer(200, b"hello")),
+        (Failover, "_commit", answer(200, b"hello")),
+        (exchange, "write_whole", answer(200, b"hello")),
+        (Relay, "connectionMade", chunked(b"hel", b"lo")),
+    ],
+    ids=str,
 )
 @ensure_deferred
 async def test_a_bug_is_a_500(
@@ -30,10 +38,11 @@ async def test_a_bug_is_a_500(
     start_upstream: StartUpstream,
     connect: Connect,
     flush_logged_failures: FlushLoggedFailures,
-    where: type,
+    where: object,
     name: str,
+    steps: Steps,
 ) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
+    upstream = start_upstream(steps)
     proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:

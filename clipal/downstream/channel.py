@@ -21,8 +21,8 @@ from twisted.web.http import HTTPChannel
 from clipal.dialects.dialect import Refused
 from clipal.downstream.admission import Refusal
 from clipal.downstream.closing import Closing
-from clipal.downstream.deadline import Deadline
 from clipal.downstream.request import Request
+from clipal.transport.deadline import Deadline
 from clipal.wire.message import END, BadMessage, RequestHead
 from clipal.wire.parser import RequestParser
 
@@ -51,7 +51,12 @@ class _Rejected:
 
 
 class Channel(HTTPChannel):
-    """The server's side of one connection from a client."""
+    """The server's side of one connection from a client.
+
+    Attributes:
+        first_byte: the deadline of what a provider answers first to the request that is being answered.
+        silence: that of what it sends next. Both are the connection's, so that a request needs no timer of its own.
+    """
 
     site: Site
     transport: Connection
@@ -62,6 +67,8 @@ class Channel(HTTPChannel):
         self.factory = site
         self._parser = RequestParser()
         self._deadline = Deadline(site.reactor, self._expired)
+        self.first_byte = Deadline(site.reactor)
+        self.silence = Deadline(site.reactor)
         self._incoming: Request | None = None
         self._waiting: deque[Request | _Rejected] = deque()
         self._current: Request | None = None
@@ -86,7 +93,8 @@ class Channel(HTTPChannel):
         self._deadline.set(IDLE_DEADLINE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        self._deadline.close()
+        for deadline in (self._deadline, self.first_byte, self.silence):
+            deadline.close()
         if self._closing is not None:
             self._closing.lost()
         self._waiting.clear()

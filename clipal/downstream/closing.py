@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IPullProducer, IReactorTime
 from twisted.internet.tcp import Connection
 from zope.interface import implementer
 
-from clipal.downstream.deadline import Deadline
+from clipal.transport.deadline import Deadline
 
 _LINGER: Final = 2.0
 """Seconds in which a refused client may still send what nobody reads."""

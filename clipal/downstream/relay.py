@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from clipal.downstream.deadline import Deadline
 from clipal.downstream.request import Request
 from clipal.upstream.response import WHOLE
 from clipal.wire.fields import last_chunk, response_head
@@ -57,21 +56,11 @@ class Relay(Protocol):
         self._trailers = trailers
         self._idle_timeout = idle_timeout
         self._ended: Callable[[Ending], None] | None = ended
-        modern = request.head.version == "1.1"
-        self._chunked = modern and head.has_body and head.content_length is None
-        self._unsent = response_head(head, chunked=self._chunked, connection=self._connection_field(head, modern))
+        self._chunked, self._unsent = head_for(request, head)
         self._write = request.transport.write
-        self._silence = Deadline(request.channel.site.reactor, self._fell_silent)
+        self._silence = request.channel.silence
         self.sent = 0
         """Bytes of the body that went to the client."""
-
-    def _connection_field(self, head: ResponseHead, modern: bool) -> bytes | None:
-        """What Connection must say: only the client's own version decides what goes without saying."""
-        if not modern and head.has_body and head.content_length is None:
-            self._request.channel.close_behind()
-        if self._request.closes:
-            return b"close"
-        return None if modern else b"keep-alive"
 
     # The body
 
@@ -79,14 +68,15 @@ class Relay(Protocol):
         self._request.startedWriting = 1
         self._request.client_gone = self._client_gone
         self._request.registerProducer(self, True)
-        self._silence.set(self._idle_timeout)
+        self._silence.begin(self._idle_timeout, self._fell_silent)
 
     def dataReceived(self, data: bytes) -> None:
         self.sent += len(data)
         if self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if self._unsent:
-            data, self._unsent = self._unsent + data, b""
+            data = self._unsent + data
+            self._unsent = b""
         self._write(data)
         self._silence.set(self._idle_timeout)
 
@@ -117,7 +107,7 @@ class Relay(Protocol):
         self._request.abort()
 
     def _end(self, ending: Ending) -> None:
-        self._silence.close()
+        self._silence.end()
         self._request.client_gone = None
         ended, self._ended = self._ended, None
         if ending is not Ending.CLIENT_GONE:
@@ -137,3 +127,27 @@ class Relay(Protocol):
 
     def stopProducing(self) -> None:
         """The client's connection is going away; `client_gone` follows."""
+
+
+def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fields) -> None:
+    """Writes all of an answer at once, for one that came at once; `finish` is still to be called."""
+    chunked, data = head_for(request, head)
+    if chunked:
+        data += (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + last_chunk(trailers)
+    else:
+        data += body
+    request.startedWriting = 1
+    request.client_gone = None
+    request.transport.write(data)
+
+
+def head_for(request: Request, head: ResponseHead) -> tuple[bool, bytes]:
+    """Whether the body goes to the client in chunks, and the head that it gets."""
+    modern = request.head.version == "1.1"
+    unbounded = head.has_body and head.content_length is None
+    if unbounded and not modern:
+        request.channel.close_behind()
+    chunked = unbounded and modern
+    # Only the client's own version decides what goes without saying.
+    connection = b"close" if request.closes else None if modern else b"keep-alive"
+    return chunked, response_head(head, chunked=chunked, connection=connection)

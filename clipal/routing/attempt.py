@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Final
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.dialects.dialect import Dialect
@@ -16,11 +16,13 @@ from clipal.routing import outcome as outcomes
 from clipal.routing.gate import Decision, FirstByte, FirstEvent, Gate, Verdict, is_event_stream
 from clipal.routing.hold import Hold
 from clipal.routing.outcome import Outcome
+from clipal.transport.deadline import Deadline
 from clipal.upstream.call import Call
 from clipal.upstream.client import Upstream
-from clipal.upstream.errors import AnswerCut, ConnectFailed, ConnectTimeout, UpstreamError
+from clipal.upstream.errors import ConnectFailed, ConnectTimeout, UpstreamError
 
-T = TypeVar("T")
+_ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
+_SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
 
 
 @frozen
@@ -35,49 +37,54 @@ class Result:
     answer: Hold | None
 
 
+@frozen
+class Terms:
+    """What all attempts of a route have in common.
+
+    Attributes:
+        first_event: whether a stream is held until an event decides.
+        event_time: seconds from the first byte on, after which it is handed on anyway; 0 for no limit.
+        judge: False to take every answer as it is.
+        wall: seconds since the epoch.
+    """
+
+    dialect: Dialect
+    clock: IReactorTime
+    first_event: FirstEventMode
+    event_time: float
+    judge: bool = True
+    wall: Callable[[], float] = time.time
+
+
 class Attempt:
     """Sends `call` to `upstream` once.
 
     Parameters:
-        limit: seconds until the first byte of the answer's body; 0 for no limit.
-        first_event: whether a stream is held until an event decides.
-        event_time: seconds from the first byte on, after which it is handed on anyway; 0 for no limit.
-        judge: False to take every answer as it is.
+        deadline: of the first byte of the answer's body.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        upstream: Upstream,
-        dialect: Dialect,
-        clock: IReactorTime,
-        *,
-        limit: float,
-        first_event: FirstEventMode,
-        event_time: float,
-        judge: bool = True,
-        wall: Callable[[], float] = time.time,
-    ) -> None:
+    _waiting: Deferred[Any] | None = None
+    _late = False
+
+    def __init__(self, call: Call, upstream: Upstream, terms: Terms, deadline: Deadline) -> None:
         self._call = call
         self._upstream = upstream
-        self._dialect = dialect
-        self._clock = clock
-        self._limit = limit
-        self._first_event = first_event
-        self._event_time = event_time
-        self._judge = judge
-        self._wall = wall
-        self._timer: IDelayedCall | None = None
-        self._waiting: Deferred[object] | None = None
-        self._late = False
+        self._terms = terms
+        self._deadline = deadline
 
-    async def run(self, key: int) -> Result:
-        """Tries it with the provider's key number `key`. Cancelling it closes the connection."""
-        if self._limit:
-            self._timer = self._clock.callLater(self._limit, self._too_late)
+    async def run(self, key: int, limit: float) -> Result:
+        """Tries it with the provider's key number `key`. Cancelling it closes the connection.
+
+        Parameters:
+            limit: seconds until the first byte of the answer's body; 0 for no limit.
+        """
+        self._deadline.begin(limit, self._too_late)
         try:
-            response = await self._wait(self._upstream.ask(self._call, key))
-            return await self._judged(Hold(response, self._clock))
+            waiting = self._waiting = self._upstream.ask(self._call, key)
+            answer = Hold(await waiting, self._terms.clock)
+            if self._terms.judge and outcomes.needs_body(answer.head.status):
+                return await self._judge_error(answer)
+            return Result(self._outcome(await self._decide(answer), answer), answer)
         except CancelledError:
             if not self._late:
                 raise
@@ -85,52 +92,44 @@ class Attempt:
         except UpstreamError as error:
             return Result(_failure(error), None)
         finally:
-            self._in_time()
+            self._deadline.end()
+            self._waiting = None
 
-    async def _judged(self, answer: Hold) -> Result:
+    async def _judge_error(self, answer: Hold) -> Result:
+        self._deadline.clear()
         head = answer.head
-        if self._judge and outcomes.needs_body(head.status):
-            self._in_time()
-            body = await self._wait(answer.read_error())
-            return Result(outcomes.classify(head.status, head.fields, body, self._wall()), answer)
-        try:
-            decision = await self._wait(answer.decide(self._gate(answer), self._event_time, self._in_time))
-        except AnswerCut:
-            return Result(outcomes.BROKEN_ANSWER, None)
-        return Result(self._outcome(decision, answer), answer)
+        waiting = self._waiting = answer.read_error()
+        return Result(outcomes.classify(head.status, head.fields, await waiting, self._terms.wall()), answer)
+
+    async def _decide(self, answer: Hold) -> Decision:
+        decision = answer.look(self._gate(answer))
+        if decision.verdict is Verdict.HOLD:
+            waiting = self._waiting = answer.decide(self._terms.event_time, self._deadline.clear)
+            decision = await waiting
+        return decision
 
     def _gate(self, answer: Hold) -> Gate:
-        head = answer.head
-        if self._judge and head.status == 200 and is_event_stream(head):
-            gate = FirstEvent(self._dialect, self._call.path)
-            if self._first_event is FirstEventMode.ON:
+        head, terms = answer.head, self._terms
+        if not terms.judge or head.status != 200:
+            return _ANY_ANSWER
+        if is_event_stream(head) and terms.first_event is not FirstEventMode.OFF:
+            gate = FirstEvent(terms.dialect, self._call.path)
+            if terms.first_event is FirstEventMode.ON:
                 return gate
-            if self._first_event is FirstEventMode.SHADOW:
-                answer.watch(gate, self._upstream.name)
-        return FirstByte(empty_is_whole=not (self._judge and self._call.method == b"POST" and head.status == 200))
+            answer.watch(gate, self._upstream.name)
+        return _SOME_ANSWER if self._call.method == b"POST" else _ANY_ANSWER
 
     def _outcome(self, decision: Decision, answer: Hold) -> Outcome:
         if decision.verdict is Verdict.EMPTY:
             return outcomes.EMPTY_ANSWER
         if decision.verdict is Verdict.ERROR:
-            return outcomes.classify(decision.status, answer.head.fields, decision.body, self._wall())
+            return outcomes.classify(decision.status, answer.head.fields, decision.body, self._terms.wall())
         return outcomes.relayed(answer.head.status)
-
-    # Time
-
-    def _wait(self, waiting: Deferred[T]) -> Deferred[T]:
-        self._waiting = waiting  # type: ignore[assignment]  # only ever cancelled
-        return waiting
 
     def _too_late(self) -> None:
         self._late = True
         if self._waiting is not None:
             self._waiting.cancel()
-
-    def _in_time(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
 
 
 def _failure(error: UpstreamError) -> Outcome:

@@ -16,13 +16,14 @@ from twisted.logger import Logger
 from clipal.config.model import Settings
 from clipal.dialects.dialect import whole_seconds
 from clipal.routing import outcome as outcomes
-from clipal.routing.attempt import Attempt, Result
+from clipal.routing.attempt import Attempt, Result, Terms
 from clipal.routing.hold import Hold
 from clipal.routing.member import Admission, Member
 from clipal.routing.outcome import Action, Charge, Outcome
 from clipal.routing.route import Route
 from clipal.routing.selection import Purpose, candidates, last_road, purpose_of, succeeded
 from clipal.routing.trail import Step, Trail
+from clipal.transport.deadline import Deadline
 from clipal.upstream.call import Call
 from clipal.wire.message import Fields, ResponseHead
 
@@ -44,9 +45,18 @@ class Answered:
         """As it came."""
         return self.answer.head
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is here: then `take` its body, else `hand_on` what comes of it."""
+        return self.answer.whole
+
     def trailers(self) -> Fields:
         """As they came, once the body is complete."""
         return self.answer.trailers
+
+    def take(self) -> bytes:
+        """A whole answer's body."""
+        return self.answer.take()
 
     def hand_on(self, protocol: IProtocol) -> None:
         """Gives the body to `protocol`."""
@@ -101,6 +111,7 @@ class _Round:
     purpose: Purpose
     trail: Trail
     limit: float
+    deadline: Deadline
     asked: set[Member] = field(factory=set)
     reached: bool = False
     unreached: list[tuple[Member, Admission, Outcome]] = field(factory=list)
@@ -118,14 +129,18 @@ class Failover:
         self.settings = settings
         self.idle_timeout = settings.upstream_idle_timeout
         self._clock = clock
+        self._terms = Terms(
+            route.dialect, clock, settings.first_event, settings.first_event_timeout, judge=not route.manual
+        )
         header = settings.response_header_timeout
         self._stream_limit = route.dialect.header_timeout if header is None else header
 
-    async def answer(self, call: Call, trail: Trail) -> Answered | Unanswered:
+    async def answer(self, call: Call, trail: Trail, deadline: Deadline) -> Answered | Unanswered:
         """Asks the providers in order, each at most once.
 
         Parameters:
             trail: is filled with what came of each attempt.
+            deadline: one that nobody else uses meanwhile, for the attempts, one after another.
 
         Cancelling it closes the connection to the provider that is being asked; nobody is charged then.
         """
@@ -134,7 +149,7 @@ class Failover:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
         purpose = purpose_of(call, route, self.settings)
-        this = _Round(call, purpose, trail, self._limit(call))
+        this = _Round(call, purpose, trail, self._limit(call), deadline)
         try:
             return await self._ask_all(this) or self._give_up(this)
         finally:
@@ -177,17 +192,7 @@ class Failover:
         this.trail.attempts += 1
         this.asked.add(member)
         this.under_way = (member, admission)
-        attempt = Attempt(
-            this.call,
-            member.upstream,
-            self.route.dialect,
-            self._clock,
-            limit=this.limit,
-            first_event=self.settings.first_event,
-            event_time=self.settings.first_event_timeout,
-            judge=not self.route.manual,
-        )
-        result = await attempt.run(admission.key)
+        result = await Attempt(this.call, member.upstream, self._terms, this.deadline).run(admission.key, this.limit)
         this.under_way = None
         return result
 
@@ -204,6 +209,8 @@ class Failover:
 
     def _charge_unreached(self, this: _Round) -> None:
         """Somebody could be reached: so those who could not be are charged after all."""
+        if not this.unreached:
+            return
         unreached, this.unreached = this.unreached, []
         for member, admission, outcome in unreached:
             member.settle(admission, outcome, self._clock.seconds())

@@ -54,7 +54,7 @@ def is_event_stream(head: ResponseHead) -> bool:
 
 
 class FirstByte:
-    """Holds an answer until there is something of it."""
+    """Holds an answer until there is something of it. It has no state, so that one serves all answers."""
 
     def __init__(self, empty_is_whole: bool) -> None:
         self._empty_is_whole = empty_is_whole

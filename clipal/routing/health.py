@@ -91,6 +91,7 @@ class Health:
         self._policy = policy
         self._failures = 0
         self._opening = 0
+        self._permit = Permit(0)  # one for all attempts that begin before the next opening
         self._length = 0.0
         self._by_breaker = False
         self._announced = True
@@ -110,7 +111,7 @@ class Health:
 
     def usable(self, now: float) -> bool:
         """Whether an attempt may begin: always when closed, never when open, one at a time in between."""
-        return self.state(now) is State.CLOSED or self._wants_probe(now)
+        return self.until is None or self._wants_probe(now)
 
     def remaining(self, now: float) -> float:
         """Seconds until it is not open any more; 0 if it is not."""
@@ -132,8 +133,8 @@ class Health:
         It is given at all times: `usable` says whether there should be an attempt, and whoever makes one all the
         same (the last road, a pinned provider) takes no probe's place.
         """
-        if not self._wants_probe(now):
-            return Permit(self._opening)
+        if self.until is None or not self._wants_probe(now):
+            return self._permit
         self._probes += 1
         self._probe, self._probe_ends = self._probes, now + LEASE
         return Permit(self._opening, self._probes)
@@ -204,6 +205,7 @@ class Health:
         if seconds <= 0 or (self.until is not None and now + seconds <= self.until):
             return None
         self._opening += 1
+        self._permit = Permit(self._opening)
         self._probe = None
         self.until, self._length, self.reason = now + seconds, seconds, reason
         self._by_breaker = by_breaker

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.routing.gate import OPEN, Decision, FirstEvent, Gate, Verdict
+from clipal.routing.gate import HOLD, OPEN, Decision, FirstEvent, Gate, Verdict
 from clipal.routing.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
@@ -33,24 +33,22 @@ class Hold(Protocol):
 
     _log = Logger()
 
+    # Of the class, for most answers are judged by what their first read brought, and need none of these.
+    _reason: Failure | None = None
+    _watch: Callable[[IProtocol], IProtocol] | None = None
+    _gate: Gate | None = None
+    _decided: Deferred[Decision] | None = None
+    _room = 0
+    _event_time = 0.0
+    _begun: Callable[[], None] | None = None
+    _timer: IDelayedCall | None = None
+
     def __init__(self, response: Response, clock: IReactorTime) -> None:
+        self.head: ResponseHead = response.head
         self._response = response
         self._clock = clock
         self._pieces: list[bytes] = []
-        self._reason: Failure | None = None
-        self._watch: Callable[[IProtocol], IProtocol] | None = None
-        self._gate: Gate | None = None
-        self._decided: Deferred[Decision] | None = None
-        self._room = 0
-        self._event_time = 0.0
-        self._begun: Callable[[], None] | None = None
-        self._timer: IDelayedCall | None = None
         response.deliverBody(self)
-
-    @property
-    def head(self) -> ResponseHead:
-        """The answer's."""
-        return self._response.head
 
     @property
     def trailers(self) -> Fields:
@@ -60,12 +58,38 @@ class Hold(Protocol):
     @property
     def held(self) -> bytes:
         """What has come of the body so far, until it is handed on."""
-        return b"".join(self._pieces)
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the body has come, and nobody wants to watch it."""
+        return self._reason is WHOLE and self._watch is None
 
     # Judging
 
-    def decide(self, gate: Gate, event_time: float, begun: Callable[[], None]) -> Deferred[Decision]:
-        """Holds the body until `gate` has decided.
+    def look(self, gate: Gate) -> Decision:
+        """What `gate` says to what has come already; `decide` goes on from there.
+
+        Raises:
+            AnswerCut: the body has broken off.
+        """
+        self._gate = gate
+        decision = HOLD
+        for piece in self._pieces:
+            decision = self._ask(gate, piece)
+            if decision is not HOLD:
+                break
+        if decision is HOLD and self._reason is not None:
+            if self._reason is not WHOLE and not self._reason.check(ResponseDone):
+                self._reason.raiseException()
+            decision = gate.end()
+        if decision.verdict not in (Verdict.HOLD, Verdict.OPEN):
+            self.pause()
+        return decision
+
+    def decide(self, event_time: float, begun: Callable[[], None]) -> Deferred[Decision]:
+        """Holds the body until the gate that has had a look at it decides.
 
         Parameters:
             event_time: seconds from the first byte on, after which it is open anyway; 0 for no limit.
@@ -74,31 +98,29 @@ class Hold(Protocol):
         Returns:
             a Deferred that fails with AnswerCut when the body breaks off before; cancelling it lets go of the answer.
         """
-        self._gate = gate
         self._event_time = event_time
         self._begun = begun
-        return self._wait()
+        decided = self._decided = Deferred(lambda _: self.let_go())
+        if self._pieces:
+            self._begin_to_wait()
+        return decided
 
     def read_error(self) -> Deferred[bytes]:
         """As much of an error's body as classifies it: what came within its bounds in bytes and time."""
         self._room = ERROR_BODY
         self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
-        return self._wait().addBoth(self._error_body)
+        decided = self._decided = Deferred(lambda _: self.let_go())
+        for piece in self._pieces:
+            self._judge(piece)
+        if self._reason is not None:
+            self._judge_end(self._reason)
+        return decided.addBoth(self._error_body)
 
     def _error_body(self, result: Decision | Failure) -> bytes:
         if isinstance(result, Failure):
             result.trap(AnswerCut)
         self.pause()
         return b"".join(self._pieces)
-
-    def _wait(self) -> Deferred[Decision]:
-        decided = self._decided = Deferred(lambda _: self.let_go())
-        pieces, self._pieces = self._pieces, []
-        for piece in pieces:
-            self.dataReceived(piece)
-        if self._reason is not None:
-            self._judge_end(self._reason)
-        return decided
 
     def _fire(self, decision: Decision) -> None:
         self._stop_timer()
@@ -119,18 +141,25 @@ class Hold(Protocol):
             if self._room <= 0:
                 self._fire(OPEN)
             return
+        self._begin_to_wait()
+        decision = self._ask(self._gate, data)
+        if decision is not HOLD:
+            self._fire(decision)
+
+    def _begin_to_wait(self) -> None:
+        """The first byte is here."""
         begun, self._begun = self._begun, None
         if begun is not None:
             begun()
+            if self._event_time:
+                self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
+
+    def _ask(self, gate: Gate, data: bytes) -> Decision:
         try:
-            decision = self._gate.feed(data)
+            return gate.feed(data)
         except Exception:
             self._log.failure("The gate failed, so it opens")
-            decision = OPEN
-        if decision.verdict is not Verdict.HOLD:
-            self._fire(decision)
-        elif self._timer is None and self._event_time:
-            self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
+            return OPEN
 
     def _judge_end(self, reason: Failure) -> None:
         if self._decided is None:
@@ -150,6 +179,12 @@ class Hold(Protocol):
 
     def _deliver_to(self, protocol: IProtocol) -> None:
         self._response.protocol = protocol
+
+    def take(self) -> bytes:
+        """All of a whole body."""
+        body = self.held
+        self._pieces.clear()
+        return body
 
     def hand_on(self, protocol: IProtocol) -> None:
         """Gives the body to `protocol`, from its first byte to its end."""

@@ -52,7 +52,10 @@ class Member:
 
     def usable_key(self, now: float, tried: Container[int] = ()) -> int | None:
         """The number of the first key that may be used and was not tried, or None."""
-        return next((n for n, key in enumerate(self.keys) if n not in tried and key.usable(now)), None)
+        for number, key in enumerate(self.keys):
+            if number not in tried and key.usable(now):
+                return number
+        return None
 
     def usable(self, now: float) -> bool:
         """Whether it may be asked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
 from attrs import frozen
@@ -94,6 +95,7 @@ def network(reason: str) -> Outcome:
     return Outcome(Action.NEXT, Charge.FAILURE, reason, network=True)
 
 
+@cache  # a status has three digits
 def relayed(status: int) -> Outcome:
     """An answer that is the client's, whatever it says."""
     return Outcome(Action.RELAY, Charge.SUCCESS, status=status)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
@@ -36,15 +35,6 @@ from clipal.upstream.target import Target
 from clipal.upstream.tls import client_options
 
 RawFields = Sequence[tuple[bytes, bytes]]
-
-
-@frozen
-class _Message:
-    """One request as it goes out, kept for the one retry."""
-
-    method: bytes
-    head: bytes
-    body: IBodyProducer | None
 
 
 @implementer(IAgent)
@@ -94,23 +84,25 @@ class Agent:
             a Deferred of the `Response` at its head. It fails with an UpstreamError; cancelling it closes the
             connection.
         """
-        lines = [b"%b %b HTTP/1.1\r\n" % (method, uri[len(self._target.origin) :])]
-        lines += [b"%b: %b\r\n" % pair for pair in _raw(headers)]
+        lines = [b"%b %b HTTP/1.1" % (method, uri[len(self._target.origin) :])]
+        lines += [b": ".join(pair) for pair in _raw(headers)]
         lines.append(b"\r\n")
-        message = _Message(method, b"".join(lines), bodyProducer)
+        head = b"\r\n".join(lines)
         if not self._idle:
-            return Deferred.fromCoroutine(self._send_fresh(message))
-        answer = self._idle.pop().send(message.method, message.head, message.body)
-        answer.addErrback(self._retry_stale, message)
+            return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer))
+        answer = self._idle.pop().send(method, head, bodyProducer)
+        answer.addErrback(self._retry_stale, method, head, bodyProducer)
         return answer
 
-    def _retry_stale(self, failure: Failure, message: _Message) -> Deferred[Response]:
+    def _retry_stale(
+        self, failure: Failure, method: bytes, head: bytes, body: IBodyProducer | None
+    ) -> Deferred[Response]:
         failure.trap(StaleConnection)
-        return Deferred.fromCoroutine(self._send_fresh(message))
+        return Deferred.fromCoroutine(self._send_fresh(method, head, body))
 
-    async def _send_fresh(self, message: _Message) -> Response:
+    async def _send_fresh(self, method: bytes, head: bytes, body: IBodyProducer | None) -> Response:
         connection = await self._connect()
-        return await connection.send(message.method, message.head, message.body)
+        return await connection.send(method, head, body)
 
     async def _connect(self) -> Connection:
         connecting = Deferred.fromCoroutine(self._establish())
@@ -172,6 +164,8 @@ def _timed_out(value: object, timeout: float) -> None:
 
 
 def _raw(headers: Headers | RawFields | None) -> RawFields:
+    if headers.__class__ is list:
+        return headers  # ours, the usual case, before the costly question
     if isinstance(headers, Headers):
         return [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
     return headers or ()

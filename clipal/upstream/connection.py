@@ -90,9 +90,10 @@ class Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = True
-        if self._answering is None and self._response is None:
+        if self._response is None and self._answering is None:
             self._close()  # nobody asked
             return
+        answering: Deferred[Response] | None = None
         for item in self._parser.feed(data):
             if isinstance(item, bytes):
                 if self._response is not None:
@@ -100,16 +101,15 @@ class Connection(Protocol):
             elif item is END:
                 self._complete()
             elif isinstance(item, ResponseHead):
-                self._answer(item)
+                answering, self._answering = self._answering, None
+                response = self._response = Response(item, self)
             elif isinstance(item, BadMessage):
                 self._fail(BrokenAnswer(item.problem))
                 self._close()
-
-    def _answer(self, head: ResponseHead) -> None:
-        answering, self._answering = self._answering, None
-        if answering is not None:
-            response = self._response = Response(head, self)
+        if answering is not None:  # told now, with all that one read brought: a small answer is whole by then
             answering.callback(response)
+            if self._response is response and response.protocol is None:
+                self.pauseProducing()  # until somebody wants the body
 
     def _complete(self) -> None:
         response, self._response = self._response, None

@@ -80,7 +80,6 @@ class Response:
             self.protocol.dataReceived(data)
             return
         self._waiting.append(data)
-        self.connection.pauseProducing()
 
     def body_ended(self, reason: Failure) -> None:
         """The body is complete, or will never be."""
