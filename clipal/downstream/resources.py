@@ -11,7 +11,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from clipal.dialects.dialect import Dialect, Refused, compact_json
 from clipal.downstream.exchange import Exchange
-from clipal.downstream.request import Request
+from clipal.downstream.request import Relaying, Request
 from clipal.routing.failover import Failover
 
 
@@ -34,7 +34,7 @@ class Root(Resource):
         return self._unknown
 
 
-class Client(Resource):
+class Client(Relaying):
     """All that lies below one client's prefix."""
 
     isLeaf = True

@@ -57,8 +57,10 @@ def namespace(event: LogEvent) -> str:
 
 def text(event: LogEvent) -> str:
     """What `event` says, then its traceback if it has one; several lines, or none at all."""
-    parts = [_message(event), _traceback(event)]
-    return "\n".join(part for part in parts if part)
+    message = _message(event)
+    if "log_failure" not in event:
+        return message
+    return "\n".join(part for part in (message, _traceback(event)) if part)
 
 
 def one_line(text: str) -> str:

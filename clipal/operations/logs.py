@@ -22,6 +22,8 @@ from clipal.operations.dailyfile import DailyLogFile
 from clipal.operations.logline import LocalTime, Severity, namespace, one_line, severity, text
 from clipal.operations.redaction import Redactor
 
+_LABELS = {level: f"{level.name:<5}" for level in Severity}
+
 
 class Console:
     """A text stream that may go away, such as a pipe whose reader leaves.
@@ -112,7 +114,7 @@ class Logs:
             return self._time.at(self._wall())
 
     def _line(self, stamp: str, level: Severity, source: str, said: str) -> str:
-        return f"{stamp} {level.name:<5} {one_line(self._redactor.redact(f'[{source}] {said}'))}"
+        return f"{stamp} {_LABELS[level]} {one_line(self._redactor.redact(f'[{source}] {said}'))}"
 
     def _write(self, day: date, line: str, console: Console | None) -> None:
         if console is not None:

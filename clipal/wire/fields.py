@@ -9,6 +9,7 @@ permitted differences between the fields that came and those that go stand in th
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -20,6 +21,7 @@ CREDENTIALS: Final = frozenset([b"authorization", b"x-api-key", b"x-goog-api-key
 
 _HOP_BY_HOP: Final = frozenset([b"connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"])
 _NOT_UPWARDS: Final = _HOP_BY_HOP | {b"trailer", b"expect", b"cookie", b"chatgpt-account-id"}
+_REWRITTEN: Final = CREDENTIALS | {b"host", b"content-length", b"transfer-encoding"}
 _FRAMING: Final = frozenset([b"content-length", b"host"])
 """What Connection cannot take away, for the message would be read otherwise without it."""
 _NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
@@ -48,10 +50,15 @@ class Credential:
 
 def _named_by_connection(head: RequestHead | ResponseHead) -> frozenset[bytes]:
     """The lower-case names that the Connection fields list (RFC 9110, 7.6.1)."""
-    if b"connection" not in head.table:
-        return frozenset()
+    if len(head.keys) == len(head.table):
+        return _tokens(head.table[b"connection"])
     listed = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"connection"]
-    return frozenset(token.strip(b" \t").lower() for value in listed for token in value.split(b",")) - _FRAMING
+    return _tokens(b",".join(listed))
+
+
+@lru_cache(maxsize=64)  # nearly always one of three
+def _tokens(connection: bytes) -> frozenset[bytes]:
+    return frozenset(token.strip(b" \t").lower() for token in connection.split(b",")) - _FRAMING
 
 
 def request_fields(head: RequestHead, host: bytes, credential: Credential, length: int) -> Fields:
@@ -65,7 +72,10 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
     dropped = _NOT_UPWARDS | _named_by_connection(head) if b"connection" in head.table else _NOT_UPWARDS
     pending = credential.key
     for key, pair in zip(head.keys, head.fields, strict=True):
-        if key == b"host":
+        if key not in _REWRITTEN:
+            if key not in dropped and not key.startswith(b"proxy-"):
+                fields.append(pair)
+        elif key == b"host":
             fields.append((pair[0], host))
         elif key in CREDENTIALS:
             if pending:
@@ -73,10 +83,8 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
                 pending = b""
         elif key == b"content-length":
             fields.append((pair[0], b"%d" % length))
-        elif key == b"transfer-encoding":
+        else:
             fields.append((b"Content-Length", b"%d" % length))
-        elif key not in dropped and key[:6] != b"proxy-":
-            fields.append(pair)
     if pending:
         fields.append((credential.name, credential.value))
     return fields
@@ -92,7 +100,7 @@ def response_head(head: ResponseHead, *, chunked: bool, connection: bytes | None
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
     dropped = _HOP_BY_HOP | _named_by_connection(head) if b"connection" in head.table else _HOP_BY_HOP
     for key, (name, value) in zip(head.keys, head.fields, strict=True):
-        if key not in dropped and key[:6] != b"proxy-" and (chunked or key != b"trailer"):
+        if key not in dropped and not key.startswith(b"proxy-") and (chunked or key != b"trailer"):
             lines.append(b"%b: %b\r\n" % (name, value))
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
