@@ -173,11 +173,10 @@ class Dialect(ABC):
 
 
 def _says_stream(body: bytes) -> bool:
-    """Whether `"stream": true` is in `body`; clients have it at its end, and `re` takes 0.7 ms for a megabyte."""
-    end = max(0, len(body) - _END)
-    if _STREAM.search(body, end) is not None:
-        return True
-    return body.find(b'"stream"', 0, end) >= 0 and _STREAM.search(body, 0, end + 64) is not None
+    """Whether `"stream": true` is near one of the ends of `body`: what is large stands between (0.7 ms a megabyte)."""
+    if len(body) <= 2 * _END:
+        return _STREAM.search(body) is not None
+    return _STREAM.search(body, len(body) - _END) is not None or _STREAM.search(body, 0, _END) is not None
 
 
 def field_value(fields: Fields, name: bytes) -> bytes | None:

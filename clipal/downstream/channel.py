@@ -35,6 +35,8 @@ BODY_DEADLINE: Final = 60.0
 """Seconds without a byte of a body."""
 IDLE_DEADLINE: Final = 120.0
 """Seconds without a request on an open connection."""
+_LARGE_READ: Final = 256 * 1024
+"""Bytes of a large body that are read at a time; each read costs a turn of the loop."""
 _READ_AHEAD: Final = 64 * 1024
 """Bytes taken from a client that pipelines behind a request that is being answered."""
 
@@ -162,6 +164,8 @@ class Channel(HTTPChannel):
         request = self._incoming
         assert request is not None
         self._continue_due = False
+        if request.received:  # one read was not enough: read more at a time
+            self.transport.bufferSize = _LARGE_READ
         request.handleContentChunk(piece)
         refusal = self.site.admission.too_large(request.received)
         if refusal is not None:
@@ -172,6 +176,7 @@ class Channel(HTTPChannel):
         assert request is not None
         self._continue_due = False
         self._last_is_in = not request.head.keep_alive
+        self.transport.bufferSize = Connection.bufferSize
         self._waiting.append(request)
 
     def _reject(self, refusal: Refusal, head: RequestHead | None = None) -> None:

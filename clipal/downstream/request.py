@@ -6,7 +6,6 @@ It keeps its raw head, and its body in memory as one immutable `bytes`, so that 
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionDone
@@ -63,7 +62,7 @@ class Request(WebRequest):
         self.path, mark, query = self.uri.partition(b"?")
         self.query = query if mark else None
         self.clientproto = b"HTTP/" + head.version.encode("ascii")
-        self._body: bytes | BytesIO = b""
+        self._body: list[bytes] = []
 
     @property
     def requestHeaders(self) -> Headers:
@@ -78,21 +77,14 @@ class Request(WebRequest):
         """twisted.web sets an empty one at first."""
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Takes a piece of the body. BytesIO grows in place and gives its one `bytes` away without a copy."""
-        if not self.received:
-            self._body = data
-        elif isinstance(self._body, bytes):
-            first, self._body = self._body, BytesIO()
-            self._body.write(first)
-            self._body.write(data)
-        else:
-            self._body.write(data)
+        """Takes a piece of the body."""
+        self._body.append(data)
         self.received += len(data)
 
     def take_body(self) -> bytes:
         """Gives all of the body away, once it is complete: whoever takes it decides for how long it is kept."""
-        body, self._body = self._body, b""
-        return body.getvalue() if isinstance(body, BytesIO) else body
+        pieces, self._body = self._body, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def closes(self) -> bool:

@@ -7,6 +7,8 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from clipal.transport.eager import SendsAtOnce
+
 _SLICE = 256 * 1024
 """Bytes handed to the transport at a time: more would be copied into its buffer while the provider does not read."""
 
@@ -46,6 +48,8 @@ class _Sending:
     def __init__(self, body: bytes, consumer: IConsumer) -> None:
         self._body = memoryview(body)
         self._consumer = consumer
+        # An eager transport copies no more than what the kernel does not take at once.
+        self._write = consumer.write if isinstance(consumer, SendsAtOnce) else lambda view: consumer.write(bytes(view))
         self._offset = 0
         self._paused = False
         self.done: Deferred[None] = Deferred()
@@ -56,7 +60,7 @@ class _Sending:
         self._paused = False
         while not self._paused and self._offset < len(self._body):
             begin, self._offset = self._offset, self._offset + _SLICE
-            self._consumer.write(bytes(self._body[begin : self._offset]))
+            self._write(self._body[begin : self._offset])
         if self._offset >= len(self._body) and not self.done.called:
             self._consumer.unregisterProducer()
             self.done.callback(None)
