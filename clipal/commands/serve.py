@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from twisted.application.app import startApplication
 from twisted.application.service import Application
 from twisted.logger import globalLogBeginner
@@ -22,6 +24,7 @@ class Options(Version, tap.Options):
 
 def run(options: Options) -> int:
     """Serves until SIGTERM or SIGINT."""
+    _install_reactor()
     from twisted.internet import reactor
 
     service = tap.makeService(options)
@@ -31,3 +34,11 @@ def run(options: Options) -> int:
     startApplication(application, False)
     reactor.run()
     return 0
+
+
+def _install_reactor() -> None:
+    """Our own where there is epoll, unless something has chosen another one."""
+    if sys.platform.startswith("linux") and "twisted.internet.reactor" not in sys.modules:
+        from clipal.transport.reactor import install
+
+        install()

@@ -1,0 +1,9 @@
+"""Tells twistd of clipal's reactor, for `twistd --reactor=clipal`. Data, like the other plugin."""
+
+from twisted.application.reactors import Reactor
+
+direct = Reactor(
+    "clipal",
+    "clipal.transport.reactor",
+    "epoll, with a shorter way from a readable connection to its protocol (Linux).",
+)
