@@ -257,6 +257,16 @@ def test_an_answer_that_broke_off_counts_as_a_failure() -> None:
     assert world.ask() == "b"
 
 
+def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
+    world = World.make(circuit_breaker=CircuitBreaker(1, 60))
+    answered = now(world.start(path=b"/v1/messages/count_tokens"))
+    assert not isinstance(answered, Unanswered)
+    answered.ended(Ended(whole=False, blamed=True))
+    first, _ = world.failover.route.members
+    assert first.unwell_at is None
+    assert world.ask() == "a"
+
+
 def test_the_wait_is_the_shortest_of_all() -> None:
     world = World.make(3)
     for stub, seconds in zip(world.stubs, (b"50", b"20", b"90"), strict=True):

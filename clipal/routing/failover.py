@@ -230,7 +230,7 @@ class Failover:
 
         def ended(how: Ended) -> None:
             then = self._clock.seconds()
-            if purpose.probe or not (how.whole or how.blamed):
+            if purpose.probe or not (how.whole or (how.blamed and not purpose.counts_tokens)):
                 member.release(admission, then)
             else:
                 member.settle(admission, outcome if how.whole else outcomes.CUT, then)
