@@ -53,6 +53,18 @@ async def test_only_a_success_is_preferred(
 
 
 @ensure_deferred
+async def test_an_error_event_of_a_request_is_no_success(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """It stands for a 400, whatever the head says."""
+    refused = event(b'{"type":"error","error":{"type":"invalid_request_error","message":"m"}}', b"error")
+    first = start_upstream(FAILED, answer(200, b"one"))
+    second = start_upstream(event_stream(refused))
+    client = await connect(ranked(start_proxy, first, second).port)
+    assert [await ask(client), await ask(client)] == [refused, b"one"]
+
+
+@ensure_deferred
 async def test_each_client_has_its_own_order(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:

@@ -224,7 +224,7 @@ class Failover:
         self._charge_unreached(this)
         if outcome.charge is Charge.SUCCESS and not purpose.probe:
             member.answered(admission, now)
-            if 200 <= answer.head.status < 300:
+            if outcome.status is not None and 200 <= outcome.status < 300:  # what a first event stands for counts
                 succeeded(self.route, purpose, member, now)
                 self.route.answers.put(self.route.dialect.made_answer(answer.held), member, now)
 
