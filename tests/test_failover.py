@@ -39,8 +39,9 @@ FAILOVERS: dict[str, tuple[Steps, str]] = {
     "500 with a hint": (answer(500, b"", ((b"Retry-After", b"120"),)), "one: 500 server error, resting 2m"),
     "504": (answer(504, b""), "one: 504 gateway timeout)"),
     "529": (answer(529, b'{"type":"error","error":{"type":"overloaded_error"}}'), "one: 529 overloaded)"),
-    "a close": ((Close(),), "one: broken answer)"),
-    "a reset": ((Reset(),), "one: broken answer)"),
+    "a close": ((Close(),), "one: connection lost)"),
+    "a reset": ((Reset(),), "one: connection lost)"),
+    "half a head": ((Send(b"HTTP/1.1 200 OK\r\nX: "), Reset()), "one: connection lost)"),
     "garbage": ((Send(b"SSH-2.0-OpenSSH\r\n"),), "one: broken answer)"),
     "HTTP/9.9": ((Send(b"HTTP/9.9 200 OK\r\nContent-Length: 2\r\n\r\nhi"),), "one: broken answer)"),
     "both framings": (

@@ -13,27 +13,32 @@ from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Reset, Steps, Wait, answer
+from tests.wirekit.steps import Reset, Send, Steps, Wait, answer
 from tests.wirekit.upstream import RecordedRequest
+
+GARBAGE = (Send(b"SSH-2.0-OpenSSH\r\n"),)
 
 # Unreachable
 
 
 @ensure_deferred
-async def test_nobody_is_charged_when_nobody_can_be_reached(start_proxy: StartProxy, connect: Connect) -> None:
-    providers = [provider(name, "http://127.0.0.1:1") for name in ("one", "two")]
+async def test_nobody_is_charged_when_nobody_can_be_reached(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """A reset before the head is no sign of a provider either."""
+    providers = [provider("one", "http://127.0.0.1:1"), provider("two", start_upstream((Reset(),)).base_url)]
     proxy = start_proxy({"claudecode": providers}, circuit_breaker=CircuitBreaker(1, 60))
     client = await connect(proxy.port)
     for _ in range(2):
         error = json.loads(await ask(client))["error"]
-        assert "one: connection refused; two: connection refused" in error["message"]
+        assert "one: connection refused; two: connection lost" in error["message"]
         assert "rest" not in error["message"]
         assert "retry in" not in error["message"]
     assert all("attempts: 2" in line for line in proxy.requests)
     assert not [line for line in proxy.lines if "rests for" in line]
 
 
-@pytest.mark.parametrize("script", [FAILED, (Reset(),), answer(200, b"two")], ids=["a 500", "a reset", "an answer"])
+@pytest.mark.parametrize("script", [FAILED, GARBAGE, answer(200, b"two")], ids=["a 500", "garbage", "an answer"])
 @ensure_deferred
 async def test_who_cannot_be_reached_is_charged_where_another_can(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
@@ -116,7 +121,7 @@ async def test_a_pinned_provider_that_breaks_off_is_asked_again(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
     """Though its breaker is open: there is no other road."""
-    first, second = start_upstream(answer(200, b"one")), start_upstream((Reset(),), answer(200, b"two"))
+    first, second = start_upstream(answer(200, b"one")), start_upstream(GARBAGE, answer(200, b"two"))
     proxy = ranked(start_proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
     client = await connect(proxy.port)
     assert "two: broken answer" in json.loads(await ask(client))["error"]["message"]
@@ -131,7 +136,7 @@ async def test_the_only_road_is_open_to_more_than_the_trial(
 ) -> None:
     """While its rest is over, and the request that tries it has no answer yet, others are not turned away."""
     answered: Deferred[None] = Deferred()
-    upstream = start_upstream((Reset(),), (Wait(answered), *answer(200, b"trial")), answer(200, b"other"))
+    upstream = start_upstream(GARBAGE, (Wait(answered), *answer(200, b"trial")), answer(200, b"other"))
     breaker = CircuitBreaker(1, 1e-6)
     proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, pinned=pinned, circuit_breaker=breaker)
     trial, other = await connect(proxy.port), await connect(proxy.port)

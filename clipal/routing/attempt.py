@@ -19,7 +19,7 @@ from clipal.routing.outcome import Outcome
 from clipal.transport.deadline import Deadline
 from clipal.upstream.call import Call
 from clipal.upstream.client import Upstream
-from clipal.upstream.errors import ConnectFailed, ConnectTimeout, UpstreamError
+from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, UpstreamError
 
 _ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
 _SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
@@ -136,4 +136,6 @@ def _failure(error: UpstreamError) -> Outcome:
     """What it means that there is no answer."""
     if isinstance(error, ConnectTimeout):
         return outcomes.CONNECT_TIMEOUT
-    return outcomes.network(str(error)) if isinstance(error, ConnectFailed) else outcomes.BROKEN_ANSWER
+    if isinstance(error, ConnectFailed | ConnectionBroken):
+        return outcomes.network(str(error))
+    return outcomes.BROKEN_ANSWER

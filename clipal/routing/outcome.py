@@ -47,7 +47,7 @@ class Outcome:
         reason: in an operator's words; empty for an answer that is relayed.
         status: the answer's, or the one that its first event stands for; None without an answer.
         wait: seconds for which the provider wants to be left alone; None where it does not say.
-        network: whether there was no connection, which may be our own network's fault.
+        network: whether there was no connection, or none that lasted until an answer: maybe our own network's fault.
         of_key: whether it concerns the key that was used, and not the provider as a whole.
     """
 
@@ -91,7 +91,7 @@ _LASTING_QUOTA: Final = ("perday", "per day", "per_day", "freetier", "free tier"
 
 
 def network(reason: str) -> Outcome:
-    """There was no connection."""
+    """There was no connection, or it was lost before the head of an answer."""
     return Outcome(Action.NEXT, Charge.FAILURE, reason, network=True)
 
 
