@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 from twisted.internet.task import deferLater
@@ -11,7 +12,7 @@ from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Flood, Send, StopReading, WaitFor, answer, chunk, chunked, head
+from tests.wirekit.steps import Flood, Send, StopReading, WaitFor, answer, chunk, chunked, event, event_stream, head
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import reactor
 
@@ -55,6 +56,26 @@ async def test_a_client_that_does_not_read_stops_the_provider(
     assert len(channel.transport.dataBuffer) + sum(map(len, channel.transport._tempDataBuffer)) < MIB
     client.abort()
     await upstream.next_connection_lost()
+
+
+@ensure_deferred
+async def test_a_client_that_does_not_read_the_end_keeps_no_connection_from_the_next_request(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """A stream that said nothing is held to its end, and the connection is free by the time that it is relayed."""
+    preamble = event(b'{"type":"message_start","pad":"%b"}' % (b"x" * 60_000), b"message_start")
+    upstream = start_upstream(event_stream(*[preamble] * 4), answer(200, b"next"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, nonstreaming_timeout=2.0)
+    slow, other = await connect(proxy.port, receive_buffer=4096), await connect(proxy.port)
+    for channel in proxy.service.site.channels:
+        channel.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    slow.pause()
+    ask = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
+    slow.send(ask)
+    await proxy.logged("200 empty answer")
+    other.send(ask)
+    assert (await other.read_response()).body == b"next"
+    assert [each.connection for each in upstream.requests] == [0, 0]
 
 
 @ensure_deferred

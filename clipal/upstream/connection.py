@@ -146,7 +146,8 @@ class Connection(Protocol):
     # IPushProducer, for the protocol that gets the body
 
     def pauseProducing(self) -> None:
-        if not self._gone and not self._paused:
+        """Stops reading, unless the answer is over: a slow client must not hold a connection that is free again."""
+        if self._response is not None and not self._gone and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 
