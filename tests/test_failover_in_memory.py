@@ -257,6 +257,25 @@ def test_an_answer_that_broke_off_counts_as_a_failure() -> None:
     assert world.ask() == "b"
 
 
+def test_a_trial_that_broke_off_does_not_begin_the_count_anew() -> None:
+    """Its answer's beginning lets the others in; its end, not its beginning, is the success that ends a row."""
+    world = World.make()
+    world.stubs[0].status = 500
+    for _ in range(4):
+        world.failover.route.cursor = None
+        assert world.ask() == "b"
+    world.clock.advance(60)
+    world.stubs[0].status = 200
+    world.failover.route.cursor = None
+    trial = now(world.start())
+    assert not isinstance(trial, Unanswered)
+    assert trial.provider == "a"
+    member = world.failover.route.members[0]
+    assert member.usable(world.clock.seconds())
+    trial.ended(Ended(whole=False, blamed=True))
+    assert member.wait(world.clock.seconds()) == 60
+
+
 def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     answered = now(world.start(path=b"/v1/messages/count_tokens"))

@@ -75,6 +75,20 @@ class Attempts(RuleBasedStateMachine):
         assert change is None or change.after is State.CLOSED
         self.failures, self.probe = 0, None
 
+    @rule(attempt=attempts)
+    def its_answer_begins(self, attempt: Attempt) -> None:
+        """Which closes it, but ends no row of failures."""
+        permit, openings = attempt
+        before = self.health.until
+        change = self.health.answered(permit, self.now)
+        self.ended(permit)
+        if openings != self.openings:
+            self.nothing_changed(change, before)
+            return
+        assert self.health.state(self.now) is State.CLOSED
+        assert (change is None) is (before is None)
+        self.probe = None
+
     @rule(attempt=consumes(attempts))
     def it_fails(self, attempt: Attempt) -> None:
         permit, openings = attempt
@@ -85,7 +99,7 @@ class Attempts(RuleBasedStateMachine):
             self.opened(change, min(2 * self.length, self.policy.reactivate_after or LONGEST))
         elif state is State.CLOSED and openings == self.openings:
             self.failures += 1
-            if self.failures == self.policy.failure_threshold:
+            if 0 < self.policy.failure_threshold <= self.failures:
                 self.opened(change, self.policy.open_timeout)
                 assert self.health.opened_by_breaker(self.now)
                 return
@@ -132,7 +146,7 @@ class Attempts(RuleBasedStateMachine):
         assert change.after is State.OPEN
         assert change.seconds == seconds == self.health.remaining(self.now)
         assert not self.health.usable(self.now)
-        self.length, self.failures, self.probe = seconds, 0, None
+        self.length, self.probe = seconds, None
         self.openings += 1
 
     def rests(self, change: Change | None, before: float | None, seconds: float) -> None:

@@ -140,12 +140,16 @@ class Health:
         return Permit(self._opening, self._probes)
 
     def succeeded(self, permit: Permit, now: float) -> Change | None:
-        """The attempt was answered."""
+        """The attempt was answered, to the end."""
+        change = self.answered(permit, now)
+        if permit.opening == self._opening:
+            self._failures = 0
+        return change
+
+    def answered(self, permit: Permit, now: float) -> Change | None:
+        """The answer has begun: it is closed, but failures in a row are not over before an answer is whole."""
         self.released(permit, now)
-        if permit.opening != self._opening:
-            return None
-        self._failures = 0
-        if self.until is None:
+        if permit.opening != self._opening or self.until is None:
             return None
         self.until = None
         self._probe = None  # one that is still on its way is an attempt like any other now

@@ -106,8 +106,8 @@ class Member:
     def answered(self, admission: Admission, now: float) -> None:
         """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
         if admission.probe:
-            self._changed(self.health.succeeded(admission.provider_permit, now), now)
-            self._changed(self.keys[admission.key].succeeded(admission.key_permit, now), now, admission.key)
+            self._changed(self.health.answered(admission.provider_permit, now), now)
+            self._changed(self.keys[admission.key].answered(admission.key_permit, now), now, admission.key)
 
     # What others may know
 
