@@ -123,6 +123,24 @@ def test_a_cooldown_that_is_running_is_only_ever_lengthened(seconds: float, unti
     assert health.reason == ("overloaded" if until > 60.0 else "rate limit")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "reason", "news"),
+    [(60.0, "rate limit", False), (63.0, "rate limit", False), (67.0, "rate limit", True), (60.0, "overloaded", True)],
+)
+def test_a_little_more_of_the_same_rest_is_no_news(seconds: float, reason: str, news: bool) -> None:
+    health = closed()
+    late = health.begin(0.0)
+    health.rest(health.begin(0.0), 0.0, 60.0, "rate limit")
+    change = health.rest(late, 1.0, seconds, reason)
+    assert change == Change(State.OPEN, reason, seconds, news)
+
+
+def test_the_same_rest_after_a_failed_trial_is_news() -> None:
+    health = resting(37.0, HealthPolicy(reactivate_after=37.0))
+    change = health.failed(health.begin(37.0), 37.0, "rate limit")
+    assert change == Change(State.OPEN, "rate limit", 37.0, news=True)
+
+
 def test_a_deactivation_does_not_shorten_a_longer_cooldown() -> None:
     health = closed()
     late = health.begin(0.0)

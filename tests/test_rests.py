@@ -13,6 +13,7 @@ from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.message import Fields
 from tests.wirekit.steps import Reset, Send, Steps, Wait, answer
 from tests.wirekit.upstream import RecordedRequest
 
@@ -98,6 +99,25 @@ async def test_a_provider_rests_when_all_its_keys_do(
     assert len(first.requests) == 2
     assert await ask(client) == b"", "two's own answer: nobody else was asked"
     assert len(first.requests) == 2
+
+
+@pytest.mark.parametrize(("status", "fields"), [(429, ((b"Retry-After", b"30"),)), (401, ())])
+@ensure_deferred
+async def test_a_rest_is_one_line_however_many_are_refused_at_once(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int, fields: Fields
+) -> None:
+    answered: list[Deferred[None]] = [Deferred() for _ in range(5)]
+    scripts = [(Wait(each), *answer(status, b"", fields)) for each in answered]
+    first, second = start_upstream(*scripts), start_upstream(answer(200, b"two"))
+    proxy = ranked(start_proxy, first, second)
+    clients = [await connect(proxy.port) for _ in answered]
+    for client in clients:
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+        await first.next_request()
+    for number, each in enumerate(answered, 1):
+        each.callback(None)
+        await proxy.logged("via two", number)
+    assert len([line for line in proxy.lines if "one rests for" in line]) == 1
 
 
 # The only road

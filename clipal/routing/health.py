@@ -24,6 +24,9 @@ LEASE: Final = 600.0
 LONGEST: Final = 3600.0
 """Seconds of a cooldown at most, and of a doubled rest where `reactivate_after` does not bound it."""
 
+_NEWS: Final = 1.1
+"""By so much must a rest grow for that to be news."""
+
 
 class State(Enum):
     """Whether requests are let through: all, none, or one to try it."""
@@ -72,11 +75,14 @@ class Change:
 
     Attributes:
         seconds: for which it is open now; 0 if it is not.
+        news: False where a rest that has been told of merely lasts a little longer: requests that are made at once
+            are refused one after another.
     """
 
     after: State
     reason: str
     seconds: float
+    news: bool = True
 
 
 class Health:
@@ -208,10 +214,11 @@ class Health:
         """Opens it, unless it rests for longer already."""
         if seconds <= 0 or (self.until is not None and now + seconds <= self.until):
             return None
+        news = reason != self.reason or seconds > _NEWS * self.remaining(now)
         self._opening += 1
         self._permit = Permit(self._opening)
         self._probe = None
         self.until, self._length, self.reason = now + seconds, seconds, reason
         self._by_breaker = by_breaker
         self._announced = False
-        return Change(State.OPEN, reason, seconds)
+        return Change(State.OPEN, reason, seconds, news)

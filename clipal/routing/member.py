@@ -137,7 +137,7 @@ class Member:
 
     def _changed(self, change: Change | None, now: float, key: int | None = None) -> None:
         """One line for each change of state."""
-        if change is None:
+        if change is None or not change.news:
             return
         whom = self.name if key is None or len(self.keys) == 1 else f"{self.name} (key {key + 1})"
         if change.after is State.OPEN:
