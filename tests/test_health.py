@@ -153,10 +153,27 @@ def test_a_longer_cooldown_is_none_of_the_breakers() -> None:
     health = closed()
     late = health.begin(0.0)
     fail(health, 0.0, 3)
-    health.rest(late, 1.0, 30.0, "unavailable")
     assert health.opened_by_breaker(1.0)
-    health.rest(health.begin(1.0), 1.0, 90.0, "unavailable")
+    health.rest(late, 1.0, 90.0, "unavailable")
     assert not health.opened_by_breaker(1.0)
+    assert not health.opened_by_breaker(90.0)
+
+
+def test_a_shorter_cooldown_is_kept_beside_the_breaker() -> None:
+    health = closed()
+    late = health.begin(0.0)
+    fail(health, 0.0, 3)
+    health.rest(late, 1.0, 30.0, "unavailable")
+    assert health.until == 60.0
+    assert [health.held_by_breaker(now) for now in (1.0, 30.9, 31.0, 60.0)] == [False, False, True, True]
+
+
+def test_a_success_ends_what_was_asked_for_too() -> None:
+    health = closed()
+    health.rest(health.begin(0.0), 0.0, 30.0, "unavailable")
+    health.succeeded(health.begin(1.0), 1.0)
+    fail(health, 2.0, 3)
+    assert health.opened_by_breaker(2.0)
 
 
 def test_late_failures_do_not_lengthen_it() -> None:

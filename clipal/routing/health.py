@@ -100,6 +100,7 @@ class Health:
         self._permit = Permit(0)  # one for all attempts that begin before the next opening
         self._length = 0.0
         self._by_breaker = False
+        self._asked_until = 0.0
         self._announced = True
         self._probes = 0
         self._probe: int | None = None
@@ -124,8 +125,8 @@ class Health:
         return 0.0 if self.until is None else max(0.0, self.until - now)
 
     def opened_by_breaker(self, now: float) -> bool:
-        """Whether it is open, and failures in a row are all that keeps it so."""
-        return self._by_breaker and self.state(now) is State.OPEN
+        """Whether it is open, and failures in a row are all that keeps it so: no shorter cooldown runs beside that."""
+        return self._by_breaker and self._asked_until <= now and self.state(now) is State.OPEN
 
     def held_by_breaker(self, now: float) -> bool:
         """Whether failures in a row are all that keeps attempts away: until its rest is over, and then its probe."""
@@ -158,6 +159,7 @@ class Health:
         if permit.opening != self._opening or self.until is None:
             return None
         self.until = None
+        self._asked_until = 0.0
         self._probe = None  # one that is still on its way is an attempt like any other now
         change, self.reason = Change(State.CLOSED, self.reason, 0.0), ""
         return change
@@ -177,6 +179,7 @@ class Health:
         """The provider wants to be left alone for so many seconds; an hour at most are believed."""
         probe = self.released(permit, now)
         seconds = min(seconds, LONGEST)
+        self._asked_until = max(self._asked_until, now + seconds)
         return self._open(now, max(seconds, self._doubled()) if probe else seconds, reason, False)
 
     def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
