@@ -6,6 +6,7 @@ import pytest
 
 from clipal.config.model import Affinity, CircuitBreaker, FailBack, Mode
 from clipal.routing.failover import Ended, Unanswered
+from clipal.routing.outcome import Action, Charge, Outcome
 from tests.memory import HANG, REFUSED, World, now
 
 HOUR = 3600.0
@@ -224,6 +225,22 @@ def test_who_goes_back_to_a_better_provider_and_when(failback: FailBack, running
     assert world.ask(x_claude_code_session_id="new") == new
 
 
+def test_a_provider_is_well_again_from_the_end_of_its_rest_on() -> None:
+    """Not from its failure on, though a trial has passed in the meantime."""
+    world = World.make(failback=FailBack.ALWAYS, reactivate_after=1000.0)
+    first, second = world.stubs
+    first.status = 401
+    assert world.ask(**SESSION) == "b"
+    first.status, second.status = 200, 500
+    world.clock.advance(1000)
+    assert world.ask(**OTHER) == "a", "the trial"
+    second.status = 200
+    world.clock.advance(299)
+    assert world.ask(**SESSION) == "b"
+    world.clock.advance(1)
+    assert world.ask(**SESSION) == "a"
+
+
 def test_what_builds_on_an_answer_goes_to_who_made_it() -> None:
     world = World.make(prefix="codex", failback=FailBack.ALWAYS, failback_after=0.0)
     first, second = world.stubs
@@ -284,6 +301,21 @@ def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
     first, _ = world.failover.route.members
     assert first.unwell_at is None
     assert world.ask() == "a"
+
+
+def test_of_several_keys_the_one_that_is_ready_first_says_why_and_for_how_long() -> None:
+    world = World.make(1, keys=2)
+    (member,) = world.failover.route.members
+    first = member.admit(0.0)
+    second = member.admit(0.0, [0])
+    assert first is not None
+    assert second is not None
+    member.settle(first, Outcome(Action.NEXT, Charge.DEACTIVATE, "auth", 401, of_key=True), 0.0)
+    member.settle(second, Outcome(Action.NEXT, Charge.COOLDOWN, "rate limit", 429, 30.0, of_key=True), 0.0)
+    nobody = now(world.start())
+    assert isinstance(nobody, Unanswered)
+    assert (nobody.rate_limited, nobody.wait) == (True, 30)
+    assert "a: rate limit, resting 30s." in nobody.message
 
 
 def test_the_wait_is_the_shortest_of_all() -> None:

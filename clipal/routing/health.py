@@ -90,6 +90,7 @@ class Health:
 
     Attributes:
         until: when its last rest ends or ended; None before the first, and after a success.
+        rested: when the rest ended that a success was the end of, None before the first.
         reason: of that rest, in an operator's words.
     """
 
@@ -106,6 +107,7 @@ class Health:
         self._probe: int | None = None
         self._probe_ends = 0.0
         self.until: float | None = None
+        self.rested: float | None = None
         self.reason = ""
 
     # What may be asked
@@ -158,7 +160,7 @@ class Health:
         self.released(permit, now)
         if permit.opening != self._opening or self.until is None:
             return None
-        self.until = None
+        self.rested, self.until = min(self.until, now), None
         self._asked_until = 0.0
         self._probe = None  # one that is still on its way is an attempt like any other now
         change, self.reason = Change(State.CLOSED, self.reason, 0.0), ""

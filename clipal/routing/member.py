@@ -113,20 +113,23 @@ class Member:
 
     def wait(self, now: float) -> float:
         """Seconds until it may be asked again; 0 for now."""
-        key = min((key.remaining(now) for key in self.keys), default=0.0)
-        return max(self.health.remaining(now), key)
+        return self._holding(now).remaining(now)
 
     def resting_reason(self, now: float) -> str:
-        """Why it may not be asked now; empty where it may."""
-        resting = (self.health, *self.keys)
-        return next((health.reason for health in resting if health.remaining(now)), "")
+        """Why it may not be asked for so long; empty where it may be asked now."""
+        holding = self._holding(now)
+        return holding.reason if holding.remaining(now) else ""
+
+    def _holding(self, now: float) -> Health:
+        """Whose rest is in the way longest: its own, or that of the key that is ready first."""
+        key = min(self.keys, key=lambda each: each.remaining(now))
+        return max(self.health, key, key=lambda each: each.remaining(now))
 
     def well_for(self, now: float) -> float:
         """Seconds since it last failed or rested, whichever was later; infinite if it never did."""
-        ends = [health.until for health in (self.health, *self.keys) if health.until is not None]
-        if self.unwell_at is not None:
-            ends.append(self.unwell_at)
-        return now - max(ends) if ends else float("inf")
+        ends = [end for health in (self.health, *self.keys) for end in (health.until, health.rested)]
+        known = [end for end in (self.unwell_at, *ends) if end is not None]
+        return now - max(known) if known else float("inf")
 
     def look_after(self, now: float) -> None:
         """Called every few seconds: closes what is idle, and says so when a rest is over."""
