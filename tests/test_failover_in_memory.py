@@ -89,6 +89,22 @@ def test_a_breaker_never_takes_the_last_road() -> None:
     assert world.ask() == "a", "it is closed again"
 
 
+@pytest.mark.parametrize(("count", "mode", "status"), [(2, Mode.AUTO, 500), (1, Mode.MANUAL, HANG)])
+def test_nobody_is_told_to_wait_for_a_road_that_is_open(count: int, mode: Mode, status: int) -> None:
+    world = World.make(count, mode=mode, circuit_breaker=CircuitBreaker(1, 60))
+    for stub in world.stubs:
+        stub.status = status
+    answering = world.start()
+    world.clock.advance(600 if status == HANG else 0)
+    nobody = now(answering)
+    assert isinstance(nobody, Unanswered)
+    assert nobody.wait is None
+    assert "retry in" not in nobody.message
+    for stub in world.stubs:
+        stub.status = 200
+    assert world.ask() == "a"
+
+
 def test_nobody_is_charged_when_the_network_is_down() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     for stub in world.stubs:

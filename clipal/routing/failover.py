@@ -252,8 +252,7 @@ class Failover:
             if member not in this.asked:
                 resting = member.wait(now) or None
                 this.trail.steps.append(Step(member.name, member.resting_reason(now) or "busy", None, resting))
-        waits = [member.wait(now) for member in self.route.members]
-        wait = min(waits) or None
+        wait = self._wait(now)
         again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
         rate_limited = all(step.reason == outcomes.RATE_LIMIT for step in this.trail.steps)
         return Unanswered(
@@ -261,6 +260,15 @@ class Failover:
             wait,
             f"No provider of {self.route.dialect.title} could answer: {this.trail}.{again}",
         )
+
+    def _wait(self, now: float) -> float | None:
+        """Seconds until the next request is more than turned away; None where that is so already.
+
+        The last road and a pinned provider are asked though they rest: nobody need wait for them.
+        """
+        if self.route.manual or last_road(self.route.members, now) is not None:
+            return None
+        return min(member.wait(now) for member in self.route.members) or None
 
     def _let_go(self, this: _Round) -> None:
         """Gives back whatever the round still holds, on whichever way it ended."""
