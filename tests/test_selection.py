@@ -125,6 +125,26 @@ async def test_a_session_whose_provider_fails_moves_and_stays_moved(
     assert [await ask(client, fields=named(b"s")) for _ in range(3)] == [b"one", b"two", b"two"]
 
 
+@ensure_deferred
+async def test_sessions_that_stay_apart_are_no_switch(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """One line says that one of them moved; none that the other answers in between."""
+
+    def one(asked: RecordedRequest) -> Steps:
+        return FAILED if b"moves" in asked.body else answer(200, b"one")
+
+    proxy = ranked(start_proxy, start_upstream(one), start_upstream(answer(200, b"two")))
+    client = await connect(proxy.port)
+    assert await ask(client, fields=named(b"stays")) == b"one"
+    assert await ask(client, fields=named(b"other"), body=b'"moves"') == b"two"
+    for _ in range(3):
+        assert await ask(client, fields=named(b"stays")) == b"one"
+        assert await ask(client, fields=named(b"other")) == b"two"
+    switches = [line for line in proxy.lines if "answers now" in line]
+    assert switches == ["claudecode: two answers now, in place of one"]
+
+
 # Ways back
 
 

@@ -40,9 +40,13 @@ class Route:
         self.sessions: AffinityTable[Member] = AffinityTable()
         self.answers: AffinityTable[Member] = AffinityTable()
 
-    def prefer(self, member: Member) -> None:
-        """`member` answered last; says so where it was another one before."""
-        before, self.cursor = self.cursor or self.members[0], member
+    def prefer(self, member: Member, session: bytes | None, now: float) -> None:
+        """`member` answered last; says so where it was another one before.
+
+        Before is within the session, where there is one: two sessions that are with two providers switch nothing.
+        """
+        before = self.sessions.get(session, now) or self.cursor or self.members[0]
+        self.cursor = member
         if before is not member:
             self._log.info(
                 "{client}: {provider} answers now, in place of {before}",

@@ -78,7 +78,7 @@ def succeeded(route: Route, purpose: Purpose, member: Member, now: float) -> Non
     if purpose.own_cursor:
         route.token_cursor = member
         return
-    route.prefer(member)
+    route.prefer(member, purpose.session, now)
     if not purpose.counts_tokens:
         route.sessions.put(purpose.session, member, now)
 
