@@ -99,6 +99,8 @@ class Clipal(Service):
             self.failovers[prefix].route.close()
         for prefix in self._dialects.keys() - reset:
             route = self.failovers[prefix].route
+            for member in route.members:
+                member.adopt(policy_of(configuration.settings), configuration.settings.connect_timeout)
             self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
         self._make_routes(configuration, reset)
         self.site.admission = Admission(configuration.settings)
@@ -175,16 +177,17 @@ class Clipal(Service):
 
 def make_route(reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig, settings: Settings) -> Route:
     """A fresh route of the enabled providers by priority, or of the pinned one alone."""
-    breaker = settings.circuit_breaker
-    policy = HealthPolicy(
-        failure_threshold=breaker.failure_threshold,
-        open_timeout=breaker.open_timeout,
-        reactivate_after=settings.reactivate_after,
-    )
+    policy = policy_of(settings)
     chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
     members = [Member(dialect.prefix, Upstream(reactor, each, dialect, settings), policy) for each in chosen]
     return Route(dialect, config, members)
+
+
+def policy_of(settings: Settings) -> HealthPolicy:
+    """How the health of providers is kept."""
+    breaker = settings.circuit_breaker
+    return HealthPolicy(breaker.failure_threshold, breaker.open_timeout, settings.reactivate_after)
 
 
 def secrets_of(configuration: Configuration) -> list[str]:

@@ -16,7 +16,7 @@ from tests.proxy import Proxy
 from tests.wirekit.client import RawResponse, request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import async_fixture, ensure_deferred
-from tests.wirekit.steps import Send, Wait, answer, chunk, chunked
+from tests.wirekit.steps import Hang, Send, Steps, Wait, answer, chunk, chunked
 from tests.wirekit.upstream import ScriptedUpstream
 
 LoadProxy: TypeAlias = Callable[[], Proxy]
@@ -198,6 +198,48 @@ async def test_a_new_limit_of_config_yaml_is_in_force(
     write(tmp_path / "config.yaml", "log_stdout: false\nmax_request_body_bytes: 1\nport: 4444\n")
     await proxy.logged(LOADED)
     assert (await ask(connect, proxy)).status == 413
+
+
+CHANGED = [
+    (
+        "circuit_breaker:\n  failure_threshold: 1\n  open_timeout: 7s\n",
+        answer(500, b""),
+        "p0 rests for 7s: server error",
+    ),
+    ("reactivate_after: 9m\n", answer(401, b""), "p0 rests for 9m: auth"),
+]
+
+
+@pytest.mark.parametrize(("setting", "script", "said"), CHANGED, ids=["circuit_breaker", "reactivate_after"])
+@ensure_deferred
+async def test_new_rests_of_config_yaml_are_in_force_for_who_keeps_what_it_knows(
+    load_proxy: LoadProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    tmp_path: Path,
+    setting: str,
+    script: Steps,
+    said: str,
+) -> None:
+    write(tmp_path / "claude-code.yaml", providers(start_upstream(script), start_upstream(answer(200, b"second"))))
+    proxy = load_proxy()
+    write(tmp_path / "config.yaml", f"log_stdout: false\n{setting}")
+    await proxy.logged(LOADED)
+    assert (await ask(connect, proxy)).body == b"second"
+    await proxy.logged(said)
+
+
+@ensure_deferred
+async def test_a_new_connect_timeout_of_config_yaml_is_in_force(
+    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+) -> None:
+    silent = start_upstream(on_connect=(Hang(),), scheme="https")
+    write(tmp_path / "claude-code.yaml", providers(silent, start_upstream(answer(200, b"second"))))
+    proxy = load_proxy()
+    write(tmp_path / "config.yaml", "log_stdout: false\nconnect_timeout: 50ms\n")
+    await proxy.logged(LOADED)
+    assert (await ask(connect, proxy)).body == b"second"
+    await proxy.logged("p0: connection timed out")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")

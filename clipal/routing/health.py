@@ -89,13 +89,14 @@ class Health:
     """One provider's, or one key's.
 
     Attributes:
+        policy: may be replaced at any time; a rest that has begun stays as long as it is.
         until: when its last rest ends or ended; None before the first, and after a success.
         rested: when the rest ended that a success was the end of, None before the first.
         reason: of that rest, in an operator's words.
     """
 
     def __init__(self, policy: HealthPolicy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._failures = 0
         self._opening = 0
         self._permit = Permit(0)  # one for all attempts that begin before the next opening
@@ -173,9 +174,9 @@ class Health:
         if self.state(now) is not State.CLOSED or permit.opening != self._opening:
             return None
         self._failures += 1
-        if not self._policy.failure_threshold or self._failures < self._policy.failure_threshold:
+        if not self.policy.failure_threshold or self._failures < self.policy.failure_threshold:
             return None
-        return self._open(now, self._policy.open_timeout, reason, True)
+        return self._open(now, self.policy.open_timeout, reason, True)
 
     def rest(self, permit: Permit, now: float, seconds: float, reason: str) -> Change | None:
         """The provider wants to be left alone for so many seconds; an hour at most are believed."""
@@ -187,7 +188,7 @@ class Health:
     def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
         """The provider refuses the key, or wants money: that does not pass by itself."""
         self.released(permit, now)
-        return self._open(now, self._policy.reactivate_after, reason, False)
+        return self._open(now, self.policy.reactivate_after, reason, False)
 
     def released(self, permit: Permit, now: float) -> bool:
         """The attempt has ended, which in itself says nothing.
@@ -213,7 +214,7 @@ class Health:
 
     def _doubled(self) -> float:
         """Seconds of the rest after a failed probe: twice as long as before, within the bound."""
-        return min(2 * self._length, self._policy.longest)
+        return min(2 * self._length, self.policy.longest)
 
     def _open(self, now: float, seconds: float, reason: str, by_breaker: bool) -> Change | None:
         """Opens it, unless it rests for longer already."""

@@ -48,6 +48,12 @@ class Member:
         self.keys = tuple(Health(policy) for _ in upstream.provider.api_keys or ("",))
         self.unwell_at: float | None = None
 
+    def adopt(self, policy: HealthPolicy, connect_timeout: float) -> None:
+        """Goes on with other settings, and with what it knows."""
+        self.upstream.set_connect_timeout(connect_timeout)
+        for health in (self.health, *self.keys):
+            health.policy = policy
+
     # Asking
 
     def usable_key(self, now: float, tried: Container[int] = ()) -> int | None:

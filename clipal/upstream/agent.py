@@ -59,7 +59,7 @@ class Agent:
     ) -> None:
         self._reactor = reactor
         self._target = target
-        self._connect_timeout = connect_timeout
+        self.connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
         self._max_idle = max_idle
         self._endpoint = endpoint or _endpoint(reactor, target)
@@ -106,8 +106,8 @@ class Agent:
 
     async def _connect(self) -> Connection:
         connecting = Deferred.fromCoroutine(self._establish())
-        if self._connect_timeout:
-            connecting.addTimeout(self._connect_timeout, self._reactor, _timed_out)
+        if self.connect_timeout:
+            connecting.addTimeout(self.connect_timeout, self._reactor, _timed_out)
         return await connecting
 
     async def _establish(self) -> Connection:

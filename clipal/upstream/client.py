@@ -76,6 +76,10 @@ class Upstream:
         url = self._target.origin + self._target.request_target(path, query)
         return self._client.request(call.method, url, headers=fields, data=body if body.length else None)
 
+    def set_connect_timeout(self, seconds: float) -> None:
+        """For the connections that are made from now on."""
+        self._connections.connect_timeout = seconds
+
     def close_idle(self) -> None:
         """Closes connections that have been unused for long."""
         self._connections.close_idle()
