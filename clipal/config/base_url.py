@@ -62,9 +62,10 @@ def _host(text: str) -> str:
         raise ValueError("a URL without a host")
     if _NUMBER.fullmatch(text):  # a resolver takes 127.1, 2130706433 and 0x7f000001 for 127.0.0.1
         raise ValueError("a URL whose IP address is malformed")
-    if _NAME.fullmatch(text) and len(text) <= 253:
-        return text.lower()
     try:
+        if _NAME.fullmatch(text) and len(text) <= 253:
+            idna.encode(text)  # what a connection will ask of the name: no hyphen at a label's end, no broken xn--
+            return text.lower()
         return idna.encode(text, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise ValueError("a URL whose host name is malformed") from None
