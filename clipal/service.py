@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger, globalLogPublisher
+from twisted.logger import Logger
 
 from clipal.config.loader import Overrides
 from clipal.config.model import ClientConfig, Configuration, Settings
@@ -26,8 +26,7 @@ from clipal.downstream.resources import Root
 from clipal.downstream.site import Site
 from clipal.operations.files import client_capacity
 from clipal.operations.logs import Logs
-from clipal.operations.notifications import Notifications, NotificationThread, sender
-from clipal.operations.redaction import Redactor
+from clipal.operations.notifications import Desktop
 from clipal.operations.signals import Signals
 from clipal.routing.failover import Failover
 from clipal.routing.health import HealthPolicy
@@ -70,10 +69,8 @@ class Clipal(Service):
         self._listening = listening
         self._logs = logs
         self._port: IListeningPort | None = None
-        self._observer: Notifications | None = None
-        self._retired: list[Route] = []
         self.failovers: dict[str, Failover] = {}
-        self._make_routes(configuration, self._dialects)
+        self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
             Root(dialects, self.failovers), reactor, Admission(configuration.settings), dialects, client_capacity()
         )
@@ -81,31 +78,34 @@ class Clipal(Service):
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._upkeep = LoopingCall(self._look_after)
         self._upkeep.clock = reactor
-        self._notifications = self._make_notifications(configuration)
+        self._desktop = Desktop(reactor)
         self._signals = Signals(reactor, reload=self._reloader.reload_all)
 
     # Configuration
 
-    def _make_routes(self, configuration: Configuration, prefixes: Iterable[str]) -> None:
+    def _make_routes(self, configuration: Configuration, prefixes: Iterable[str]) -> dict[str, Failover]:
+        made = {}
         for prefix in prefixes:
             dialect = self._dialects[prefix]
             route = make_route(self._reactor, dialect, configuration.clients[prefix], configuration.settings)
-            self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
+            made[prefix] = Failover(route, configuration.settings, self._reactor)
+        return made
 
     def _apply(self, configuration: Configuration, reset: frozenset[str]) -> None:
         """Takes a new configuration; the clients in `reset` begin afresh, the others keep what they know."""
-        self._configuration = configuration
+        fresh = self._make_routes(configuration, reset)
+        self._logs.set_secrets(secrets_of(configuration))
         for prefix in reset:
             self.failovers[prefix].route.close()
+        self.failovers.update(fresh)
         for prefix in self._dialects.keys() - reset:
             route = self.failovers[prefix].route
             for member in route.members:
                 member.adopt(policy_of(configuration.settings), configuration.settings.connect_timeout)
             self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
-        self._make_routes(configuration, reset)
         self.site.admission = Admission(configuration.settings)
         self._logs.set_level(configuration.settings.log_level)
-        self._logs.set_secrets(secrets_of(configuration))
+        self._desktop.follow(configuration.settings.notifications, secrets_of(configuration))
 
     def _look_after(self) -> None:
         """Every two seconds; a LoopingCall ends at its first exception, so there must be none."""
@@ -118,19 +118,6 @@ class Clipal(Service):
         except Exception:
             self._log.failure("Bug in the upkeep")
 
-    def _make_notifications(self, configuration: Configuration) -> NotificationThread | None:
-        """Desktop notifications, if they are asked for and can be had."""
-        if not configuration.settings.notifications.enabled:
-            return None
-        try:
-            thread = NotificationThread(self._reactor, sender())
-        except ImportError:
-            self._log.warn("Desktop notifications need the extra: pip install 'clipal[notify]'")
-            return None
-        redactor = Redactor(secrets_of(configuration))
-        self._observer = Notifications(configuration.settings.notifications, redactor, thread)
-        return thread
-
     # Running
 
     def startService(self) -> None:
@@ -141,8 +128,7 @@ class Clipal(Service):
         self._listening.close()
         self._upkeep.start(UPKEEP, now=False)
         self._signals.install()
-        if self._observer is not None:
-            globalLogPublisher.addObserver(self._observer)
+        self._desktop.follow(self._configuration.settings.notifications, secrets_of(self._configuration))
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
         clients = ", ".join(f"/{prefix} ({len(failover.route.members)})" for prefix, failover in self.failovers.items())
@@ -169,9 +155,7 @@ class Clipal(Service):
         for failover in self.failovers.values():
             failover.route.close()
         self._signals.uninstall()
-        if self._observer is not None and self._notifications is not None:
-            globalLogPublisher.removeObserver(self._observer)
-            self._notifications.stop()
+        self._desktop.close()
         self._log.info("Stopped")
 
 

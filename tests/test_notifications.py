@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from clipal.config import model
-from clipal.operations.notifications import QUIET, Notifications, NotificationThread
+from clipal.operations.notifications import QUIET, Desktop, Notifications, NotificationThread
 from clipal.operations.redaction import Redactor
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
@@ -23,6 +24,7 @@ from tests.wirekit.steps import answer
 from tests.wirekit.waiting import reactor
 
 WARN = model.Notifications(True, model.LogLevel.WARN)
+INFO = model.Notifications(True, model.LogLevel.INFO)
 ERROR = model.Notifications(True, model.LogLevel.ERROR)
 SILENT = model.Notifications(True, model.LogLevel.ERROR, provider_switch=False)
 
@@ -48,6 +50,10 @@ def event(level: LogLevel, text: str = "news", at: float = 0.0, **fields: object
         (ERROR, event(LogLevel.warn), False),
         (WARN, event(LogLevel.warn), True),
         (WARN, event(LogLevel.info), False),
+        (INFO, event(LogLevel.info), True),
+        (INFO, event(LogLevel.debug), False),
+        (INFO, event(LogLevel.info, id="a request's"), False),
+        (INFO, event(LogLevel.info, log_namespace="twisted.web.server.Site"), False),
         (ERROR, event(LogLevel.info, switched=True), True),
         (SILENT, event(LogLevel.info, switched=True), False),
         (WARN, event(LogLevel.warn, id="a request's"), False),
@@ -96,6 +102,25 @@ async def test_sending_happens_elsewhere_and_a_failure_is_said_once() -> None:
 
 
 @ensure_deferred
+async def test_a_desktop_that_does_not_answer_keeps_nothing_from_ending() -> None:
+    begun, let_go = Event(), Event()
+
+    def send(text: str) -> None:
+        begun.set()
+        let_go.wait(30)
+
+    thread = NotificationThread(IReactorFromThreads(reactor), send)
+    thread("first")
+    assert begun.wait(5)
+    began = time.monotonic()
+    thread.stop()
+    waited = time.monotonic() - began
+    let_go.set()
+    await deferLater(reactor, 0.01)
+    assert waited < 15
+
+
+@ensure_deferred
 async def test_a_switch_of_provider_is_shown(
     start_proxy: StartProxy,
     start_upstream: StartUpstream,
@@ -112,7 +137,7 @@ async def test_a_switch_of_provider_is_shown(
 
         return send
 
-    monkeypatch.setattr("clipal.service.sender", sender)
+    monkeypatch.setattr("clipal.operations.notifications.sender", sender)
     first, second = start_upstream(answer(500, b"")), start_upstream(answer(200, b"hello"))
     proxy = start_proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
@@ -125,15 +150,47 @@ async def test_a_switch_of_provider_is_shown(
     assert shown == ["claudecode: two answers now, in place of one"]
 
 
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [(ImportError(), "need the extra: pip install"), (OSError("no bus"), "do not work here: OSError")],
+)
 @ensure_deferred
-async def test_without_the_extra_it_says_so_and_serves(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
+async def test_without_a_desktop_it_says_so_and_serves(
+    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch, problem: Exception, said: str
 ) -> None:
     def sender() -> None:
-        raise ImportError
+        raise problem
 
-    monkeypatch.setattr("clipal.service.sender", sender)
+    monkeypatch.setattr("clipal.operations.notifications.sender", sender)
     proxy = start_proxy({}, notifications=model.Notifications(enabled=True))
     client = await connect(proxy.port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).status == 200
+    assert [line for line in proxy.lines if said in line]
+
+
+@ensure_deferred
+async def test_a_reload_begins_changes_and_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    arrived: DeferredQueue[str] = DeferredQueue()
+
+    def send(text: str) -> None:
+        IReactorFromThreads(reactor).callFromThread(arrived.put, text)
+
+    monkeypatch.setattr("clipal.operations.notifications.sender", lambda: send)
+    news, desktop = Logger("clipal.x"), Desktop(IReactorFromThreads(reactor))
+    news.error("before")
+    desktop.follow(ERROR, ["old-secret"])
+    desktop.follow(ERROR, ["new-secret"])
+    news.error("it is new-secret")
+    shown.append(await arrived.get())
+    desktop.follow(WARN, ["new-secret"])
+    news.warn("changed")
+    shown.append(await arrived.get())
+    desktop.follow(model.Notifications(), [])
+    news.error("behind")
+    desktop.follow(ERROR, [])
+    news.error("last")
+    shown.append(await arrived.get())
+    desktop.close()
+    assert shown == ["it is [redacted]", "changed", "last"]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.interfaces import IReactorFromThreads
 
 import clipal.service
 from tests.proxy import Proxy
@@ -18,6 +19,7 @@ from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import async_fixture, ensure_deferred
 from tests.wirekit.steps import Hang, Send, Steps, Wait, answer, chunk, chunked
 from tests.wirekit.upstream import ScriptedUpstream
+from tests.wirekit.waiting import reactor
 
 LoadProxy: TypeAlias = Callable[[], Proxy]
 LOADED = "Loaded the configuration"
@@ -240,6 +242,28 @@ async def test_a_new_connect_timeout_of_config_yaml_is_in_force(
     await proxy.logged(LOADED)
     assert (await ask(connect, proxy)).body == b"second"
     await proxy.logged("p0: connection timed out")
+
+
+@ensure_deferred
+async def test_notifications_of_config_yaml_begin(
+    load_proxy: LoadProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: DeferredQueue[str] = DeferredQueue()
+    monkeypatch.setattr(
+        "clipal.operations.notifications.sender",
+        lambda: lambda text: IReactorFromThreads(reactor).callFromThread(shown.put, text),
+    )
+    upstreams = start_upstream(answer(500, b"")), start_upstream(answer(200, b"second"))
+    write(tmp_path / "claude-code.yaml", providers(*upstreams))
+    proxy = load_proxy()
+    write(tmp_path / "config.yaml", "log_stdout: false\nnotifications:\n  enabled: true\n")
+    await proxy.logged(LOADED)
+    await ask(connect, proxy)
+    assert await shown.get() == "claudecode: p1 answers now, in place of p0"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")

@@ -6,17 +6,17 @@ fail, or hang, without anybody but one line in the log being the worse for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from threading import Thread
 from typing import Final, TypeAlias
 
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
-from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from clipal.config import model
+from clipal.operations.logline import Severity, severity
 from clipal.operations.redaction import Redactor
 
 QUIET: Final = 10.0
@@ -24,9 +24,6 @@ QUIET: Final = 10.0
 
 Send: TypeAlias = Callable[[str], object]
 """Shows a text on the desktop; runs in a thread, and may raise."""
-
-_LEVELS: Final = {model.LogLevel.WARN: (LogLevel.warn, LogLevel.error, LogLevel.critical)}
-_ERRORS: Final = (LogLevel.error, LogLevel.critical)
 
 
 @implementer(ILogObserver)
@@ -47,7 +44,7 @@ class Notifications:
         redactor: Redactor,
         show: Callable[[str], object],
     ) -> None:
-        self._levels = _LEVELS.get(settings.min_level, _ERRORS)
+        self._least = Severity[settings.min_level.name]
         self._switches = settings.provider_switch
         self._redactor = redactor
         self._show = show
@@ -58,7 +55,7 @@ class Notifications:
         if event.get("log_namespace", "").startswith(__name__):
             return
         switch = self._switches and event.get("switched")
-        if not switch and (event.get("log_level") not in self._levels or "id" in event):
+        if not switch and (severity(event) < self._least or "id" in event):
             return
         text = self._redactor.redact(formatEvent(event))
         when = float(event.get("log_time", 0.0))
@@ -81,14 +78,18 @@ def sender() -> Send:
 
 
 class NotificationThread:
-    """One thread that sends, started with the first text; what comes while it is busy waits, up to a few."""
+    """One thread that sends, started with the first text; what comes while it is busy waits, up to a few.
+
+    It is a daemon, and nobody waits for its end: a desktop that does not answer keeps no process alive.
+    """
 
     _log = Logger()
 
     def __init__(self, reactor: IReactorFromThreads, send: Send) -> None:
         self._reactor = reactor
         self._send = send
-        self._pool = ThreadPool(0, 1, "notifications")
+        self._texts: SimpleQueue[str | None] = SimpleQueue()
+        self._started = False
         self._waiting = 0
         self._failed = False
 
@@ -96,22 +97,70 @@ class NotificationThread:
         """Sends `text`, unless a few are waiting already."""
         if self._waiting >= 3:
             return
-        if not self._pool.started:
-            self._pool.start()
         self._waiting += 1
-        sending = deferToThreadPool(self._reactor, self._pool, self._send, text)
-        sending.addErrback(self._said_once)
-        sending.addBoth(self._done)
+        self._texts.put(text)
+        if not self._started:
+            self._started = True
+            Thread(target=self._run, name="notifications", daemon=True).start()
 
-    def _done(self, _: object) -> None:
+    def _run(self) -> None:
+        """What the thread does."""
+        while (text := self._texts.get()) is not None:
+            problem = None
+            try:
+                self._send(text)
+            except Exception as error:
+                problem = type(error).__name__
+            self._reactor.callFromThread(self._sent, problem)
+
+    def _sent(self, problem: str | None) -> None:
         self._waiting -= 1
-
-    def _said_once(self, failure: Failure) -> None:
-        if not self._failed:
+        if problem is not None and not self._failed:
             self._failed = True
-            self._log.warn("Desktop notifications do not work here: {kind}", kind=type(failure.value).__name__)
+            self._log.warn("Desktop notifications do not work here: {kind}", kind=problem)
 
     def stop(self) -> None:
-        """Ends the thread."""
-        if self._pool.started:
-            self._pool.stop()
+        """Lets the thread end behind what it is sending."""
+        self._texts.put(None)
+
+
+class Desktop:
+    """Notifications as the configuration in force wants them: none, or an observer of the log and its thread."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._settings = model.Notifications()
+        self._redactor = Redactor()
+        self._running: tuple[Notifications, NotificationThread] | None = None
+
+    def follow(self, settings: model.Notifications, secrets: Iterable[str]) -> None:
+        """Begins, ends or changes them; `secrets` are what must not be shown."""
+        self._redactor.set_secrets(secrets)
+        if settings == self._settings:
+            return
+        self.close()
+        self._settings = settings
+        if settings.enabled:
+            self._begin()
+
+    def _begin(self) -> None:
+        try:
+            thread = NotificationThread(self._reactor, sender())
+        except ImportError:
+            self._log.warn("Desktop notifications need the extra: pip install 'clipal[notify]'")
+        except Exception as error:
+            self._log.warn("Desktop notifications do not work here: {kind}", kind=type(error).__name__)
+        else:
+            observer = Notifications(self._settings, self._redactor, thread)
+            globalLogPublisher.addObserver(observer)
+            self._running = observer, thread
+
+    def close(self) -> None:
+        """Shows nothing any more."""
+        running, self._running = self._running, None
+        if running is not None:
+            observer, thread = running
+            globalLogPublisher.removeObserver(observer)
+            thread.stop()
