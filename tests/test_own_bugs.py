@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.downstream import exchange
 from clipal.downstream.relay import Relay
 from clipal.downstream.resources import Health
@@ -74,6 +75,7 @@ async def test_a_bug_in_an_ordinary_resource_is_a_500(
     assert (refused.status, refused.values(b"allow")) == (405, [b"HEAD, GET"])
 
 
+@pytest.mark.parametrize("mode", [FirstEventMode.ON, FirstEventMode.SHADOW])
 @ensure_deferred
 async def test_a_bug_in_the_gate_opens_it(
     start_proxy: StartProxy,
@@ -81,10 +83,11 @@ async def test_a_bug_in_the_gate_opens_it(
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,
+    mode: FirstEventMode,
 ) -> None:
     monkeypatch.setattr(FirstEvent, "feed", bug)
     upstream = start_upstream(event_stream(event(b"{}", b"ping")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=mode)
     client = await connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     assert (await client.read_response()).complete

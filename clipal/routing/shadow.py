@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.routing.gate import Decision, FirstEvent, Verdict
+from clipal.routing.gate import OPEN, Decision, FirstEvent, Verdict
 from clipal.upstream.response import WHOLE
 
 
@@ -31,6 +31,7 @@ class Shadow(Protocol):
         self._gate = gate
         self._provider = provider
         self._step_aside = step_aside
+        self._decided = False
 
     def connectionMade(self) -> None:
         assert self.transport is not None
@@ -38,13 +39,20 @@ class Shadow(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._protocol.dataReceived(data)
-        decision = self._gate.feed(data)
+        if self._decided:
+            return
+        try:
+            decision = self._gate.feed(data)
+        except Exception:
+            self._log.failure("The gate failed, so it opens")
+            decision = OPEN
         if decision.verdict is not Verdict.HOLD:
+            self._decided = True
             self._step_aside(self._protocol)
             self._say(decision)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
-        if reason is WHOLE or reason.check(ResponseDone):
+        if not self._decided and (reason is WHOLE or reason.check(ResponseDone)):
             self._say(self._gate.end())
         self._protocol.connectionLost(reason)
 
