@@ -141,6 +141,13 @@ def test_256_KiB_open_the_gate(piece: int, filler: bytes) -> None:
     assert [gate.feed(body) for _ in range(pieces)] == [HOLD] * (pieces - 1) + [OPEN]
 
 
+def test_a_byte_less_than_256_KiB_is_held() -> None:
+    held = b":" + b"x" * (256 * 1024 - 3) + b"\n"
+    assert first_event(MESSAGES).feed(held) == HOLD
+    assert judged(MESSAGES, held, OVERLOADED).verdict is Verdict.ERROR
+    assert judged(MESSAGES, b":" + held, OVERLOADED) == OPEN
+
+
 def test_an_error_in_the_piece_that_fills_the_gate_still_counts() -> None:
     padded = b":" + b" " * 256 * 1024 + b"\n"
     assert judged(MESSAGES, padded + OVERLOADED).verdict is Verdict.ERROR
