@@ -123,6 +123,46 @@ async def test_a_request_in_flight_ends_on_the_route_that_it_began_with(
 
 
 @ensure_deferred
+async def test_connections_of_an_old_route_close_as_soon_as_nobody_uses_them(
+    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+) -> None:
+    go_on: Deferred[None] = Deferred()
+    slow = (*chunked(b"one", last=False), Wait(go_on), Send(chunk(b"two") + b"0\r\n\r\n"))
+    upstream = start_upstream(slow, answer(200, b"idle"))
+    write(tmp_path / "claude-code.yaml", providers(upstream))
+    proxy = load_proxy()
+    client = await connect(proxy.port)
+    client.send(ASK)
+    await client.wait_for(b"one")
+    assert (await ask(connect, proxy)).body == b"idle"
+    write(tmp_path / "claude-code.yaml", providers(upstream))
+    assert (await upstream.next_connection_lost()).number == 1, "the one that was idle"
+    assert [each.number for each in upstream.open_connections] == [0]
+    go_on.callback(None)
+    assert (await client.read_response()).complete
+    assert (await upstream.next_connection_lost()).number == 0
+
+
+@ensure_deferred
+async def test_a_touched_file_resets_its_own_client_alone(
+    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+) -> None:
+    upstream = start_upstream(answer(401, b"{}"))
+    text = providers(upstream)
+    for name in ("claude-code.yaml", "codex.yaml"):
+        write(tmp_path / name, text)
+    proxy = load_proxy()
+    codex = request(b"POST", b"/codex/v1/responses", body=b"{}")
+    for data in (ASK, codex):
+        assert (await ask(connect, proxy, data)).status == 401
+    write(tmp_path / "claude-code.yaml", text)
+    await proxy.logged(f"{LOADED}; clients that begin afresh: /claudecode")
+    assert (await ask(connect, proxy)).status == 401
+    assert (await ask(connect, proxy, codex)).status == 503, "it rests"
+    assert len(upstream.requests) == 3
+
+
+@ensure_deferred
 async def test_a_request_that_waits_for_its_head_may_still_fail_over_on_the_old_route(
     load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
 ) -> None:
