@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench acceptance clean
 
 help:
 	@echo "make demo     see failover at work, without any key"
@@ -15,6 +15,7 @@ help:
 	@echo "make check    format, lint, types, import rules, tests with branch coverage"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory against nginx (Linux; about six minutes)"
+	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
 	@echo "make clean    remove what these targets made"
 
 $(VENV)/.test: setup.cfg pyproject.toml
@@ -34,6 +35,11 @@ $(VENV)/.bench: $(VENV)/.test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
 	@touch $@
 
+$(VENV)/.acceptance: $(VENV)/.test
+	@echo "Installing the clients' SDKs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,acceptance]'
+	@touch $@
+
 demo: $(VENV)/.test
 	@$(BIN)/python -m clipal demo
 
@@ -41,8 +47,8 @@ test: $(VENV)/.test
 	@$(BIN)/python -m pytest -q
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check clipal tests twisted benchmarks
-	$(BIN)/ruff check clipal tests twisted benchmarks
+	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance
+	$(BIN)/ruff check clipal tests twisted benchmarks acceptance
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
@@ -51,11 +57,14 @@ check: $(VENV)/.dev
 	$(BIN)/coverage report --fail-under 97
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks
-	$(BIN)/ruff format clipal tests twisted benchmarks
+	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance
+	$(BIN)/ruff format clipal tests twisted benchmarks acceptance
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
+
+acceptance: $(VENV)/.acceptance
+	@$(BIN)/python -m acceptance --report build/acceptance.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,227 @@
+"""What must be true of a row, and what is told of it.
+
+A check takes what was seen and returns a few words about what happened; it raises `FailedError` where something is not
+as it must be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from acceptance.answers import BEGINNING, text_of, tool_result
+from acceptance.stage import PROVIDERS, Seen, key_of
+from tests.wirekit.upstream import RecordedRequest
+
+DUMMY: Final = b"any-value"
+"""The key that `clipal connect` gives to a client."""
+
+
+Check: TypeAlias = Callable[[Seen], str]
+
+
+class FailedError(Exception):
+    """A row that is not as it must be; says why."""
+
+
+def require(true: object, otherwise: str) -> None:
+    """Raises `FailedError` unless something is true."""
+    if not true:
+        raise FailedError(otherwise)
+
+
+def plain(seen: Seen) -> str:
+    """The first provider's answer, whole, after one request."""
+    _answered(seen, "first")
+    _arrived(seen, first=1, second=0)
+    return "1 request; the first provider's answer, whole"
+
+
+def failed_over(seen: Seen) -> str:
+    """The client asked once and has the second provider's answer; the first one was asked before."""
+    return _failed_over(seen, first=1)
+
+
+def failed_over_unreached(seen: Seen) -> str:
+    """The same, where nothing can arrive at the first provider."""
+    return _failed_over(seen, first=0)
+
+
+def _failed_over(seen: Seen, first: int) -> str:
+    _answered(seen, "second")
+    _arrived(seen, first=first, second=1)
+    trail = re.search(r"→ 200 via second .*attempts: 2 \((first: .*)\)", seen.asked[0])
+    require(trail is not None, f"clipal logged something else: {seen.asked[0]}")
+    assert trail is not None
+    require("The vendor said" not in seen.ended.said, "the first provider's error is in the client's output")
+    bodies = {request.body for name in PROVIDERS for request in seen.requests[name]}
+    require(len(bodies) == 1, "the second provider got another body than the first")
+    return f"1 request; {trail[1]}; the second provider's answer, whole"
+
+
+def used_tool(seen: Seen) -> str:
+    """Two requests, the second with what the tool has read, and then the answer."""
+    _answered(seen, "first", asked=2)
+    _arrived(seen, first=2, second=0)
+    before, after = seen.requests["first"]
+    require(not tool_result(seen.client.api, before), "the first request already has a tool's result")
+    require(seen.note in tool_result(seen.client.api, after), "the second request lacks what the tool has read")
+    return "2 requests; the second has the tool's result; answer whole"
+
+
+def noticed_cut(seen: Seen) -> str:
+    """The client was cut off, and either says so or has asked again and has the whole answer of one provider."""
+    _credentials(seen)
+    require(_cut(seen), "clipal has not seen the cut")
+    whole = [name for name in PROVIDERS if text_of(name) in seen.ended.stdout]
+    count = len(seen.asked)
+    if seen.ended.status == 0:
+        require(count > 1, "it ended with 0 after one request, which was cut off")
+        require(whole, f"it ended with 0 without a whole answer: {_tail(seen.ended.stdout)}")
+        again = "; what came before the cut is printed too" if _beginnings(seen) > 1 else ""
+        return f"{count} requests; asked again by itself; the {whole[0]} provider's answer, whole{again}; status 0"
+    _failed(seen)
+    require(not whole, "it ended with an error, but has a whole answer")
+    return f"{_requests(count)}; status {seen.ended.status}: “{_last_line(seen)}”"
+
+
+def never_whole(seen: Seen) -> str:
+    """Cut off each time, the client has failed, and does not take a part for the answer."""
+    _credentials(seen)
+    require(seen.asked and _cut(seen) == len(seen.asked), "clipal has not seen every answer cut")
+    _failed(seen)
+    return f"{_requests(len(seen.asked))}, each cut off; status {seen.ended.status}"
+
+
+def raised(seen: Seen) -> str:
+    """The SDK raised an exception instead of taking what came before the cut for the answer."""
+    from acceptance.sdk import RAISED
+
+    _credentials(seen)
+    require(_cut(seen), "clipal has not seen the cut")
+    require(seen.ended.status == RAISED, f"it raised nothing, but ended with {seen.ended.status}")
+    found = re.search(r"^raised ([\w.]+)", seen.ended.stderr, re.MULTILINE)
+    require(found is not None, f"it raised nothing: {_tail(seen.ended.stderr)}")
+    assert found is not None
+    return f"{_requests(len(seen.asked))}; {found[1]}"
+
+
+def told_why(seen: Seen, reason: str) -> str:
+    """The client failed, and what it printed holds clipal's message, with both providers in it.
+
+    Parameters:
+        reason: why each of them failed, in clipal's words.
+    """
+    _credentials(seen)
+    _failed(seen)
+    message = f"No provider of {seen.client.api.dialect.title} could answer: first: {reason}; second: {reason}."
+    require(message in " ".join(seen.ended.said.split()), f"clipal's message is not in it: {_tail(seen.ended.said)}")
+    for name in PROVIDERS:
+        require(seen.requests[name], f"the {name} provider was not asked")
+    return f"{_requests(len(seen.asked))}; status {seen.ended.status}; it prints “{message}”"
+
+
+def told_why_at_once(seen: Seen) -> str:
+    """The same after one request: the providers have asked for an hour."""
+    happened = told_why(seen, "429 rate limit, resting 1h")
+    require(len(seen.asked) == 1, f"the client asked {_requests(len(seen.asked))}, not 1")
+    return happened
+
+
+def gave_up_at_once(seen: Seen) -> str:
+    """The client failed after one request, and names the id under which clipal's log has the reason."""
+    _credentials(seen)
+    _failed(seen)
+    require(len(seen.asked) == 1, f"the client asked {_requests(len(seen.asked))}, not 1")
+    found = re.search(r"(exceeded retry limit, last status: 429 Too Many Requests), request id: (\S+)", seen.ended.said)
+    require(found is not None, f"it does not say so: {_tail(seen.ended.said)}")
+    assert found is not None
+    require(f"[{found[2]}]" in seen.asked[0], "the request id is not the one in clipal's log")
+    return f"1 request; status {seen.ended.status}; it prints “{found[1]}” and the id of clipal's log line"
+
+
+def fell_back_to_post(seen: Seen) -> str:
+    """The WebSocket was refused with 426, and a POST came after it; no upgrade arrived at a provider."""
+    _answered(seen, "first")
+    _arrived(seen, first=1, second=0)
+    refused = [line for line in seen.log if f"refused GET /{seen.client.prefix}/v1/responses → 426" in line]
+    require(len(refused) == 1, f"{len(refused)} upgrades were refused with 426, not 1")
+    between = _logged_at(seen.asked[0]) - _logged_at(refused[0])
+    require(between >= timedelta(0), "the POST was answered before the upgrade was refused")
+    milliseconds = between / timedelta(milliseconds=1)
+    return f"1 upgrade, 426; the POST answered {milliseconds:.0f} ms later; answer whole"
+
+
+def _logged_at(line: str) -> datetime:
+    """The moment that one of clipal's log lines begins with."""
+    return datetime.strptime(line.split(" ", 1)[0], "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def _failed(seen: Seen) -> None:
+    """The client ended by itself, and with an error."""
+    require(seen.ended.status is not None, f"it did not end within {seen.ended.seconds:.0f} s")
+    require(seen.ended.status != 0, f"it ended with 0, and printed: {_tail(seen.ended.stdout)}")
+
+
+def _cut(seen: Seen) -> int:
+    """How many answers clipal has seen break off."""
+    return sum("provider broke off in the body" in line for line in seen.asked)
+
+
+def _answered(seen: Seen, provider: str, asked: int = 1) -> None:
+    """The client ended well, with the whole answer of `provider` and nobody else's, after so many requests."""
+    ended = seen.ended
+    require(ended.status is not None, f"it did not end within {ended.seconds:.0f} s: {_tail(ended.said)}")
+    require(ended.status == 0, f"it ended with {ended.status}: {_tail(ended.said)}")
+    require(
+        text_of(provider) in ended.stdout, f"its output is not the {provider} provider's answer: {_tail(ended.said)}"
+    )
+    for other in PROVIDERS:
+        require(other == provider or text_of(other) not in ended.said, f"its output has the {other} provider's answer")
+    require(len(seen.asked) == asked, f"the client asked {_requests(len(seen.asked))}, not {asked}")
+
+
+def _arrived(seen: Seen, first: int, second: int) -> None:
+    """So many requests arrived at the providers, and each of them is as it must be."""
+    for name, count in zip(PROVIDERS, (first, second), strict=True):
+        found = len(seen.requests[name])
+        require(found == count, f"{found} requests arrived at the {name} provider, not {count}")
+    _credentials(seen)
+
+
+def _credentials(seen: Seen) -> None:
+    """Each request went where it belongs, with the provider's key, and with no other."""
+    for name in PROVIDERS:
+        for request in seen.requests[name]:
+            _credentials_of(seen, name, request)
+
+
+def _credentials_of(seen: Seen, name: str, request: RecordedRequest) -> None:
+    carrier, before = seen.client.carrier
+    require(request.method == b"POST", f"a {request.method.decode()} arrived at the {name} provider")
+    require(request.target == seen.client.target, f"the target at the {name} provider was {request.target!r}")
+    require(request.values(carrier) == [before + key_of(name).encode()], f"the {name} provider did not get its key")
+    require(DUMMY not in request.raw_head, f"the client's own key arrived at the {name} provider")
+    others = [key_of(other).encode() for other in PROVIDERS if other != name]
+    require(not any(key in request.raw_head for key in others), f"the {name} provider got another one's key")
+    require(seen.prompt.encode() in request.body, f"the question did not arrive at the {name} provider")
+
+
+def _beginnings(seen: Seen) -> int:
+    """How often the beginning of an answer stands in the output."""
+    return seen.ended.stdout.count(BEGINNING)
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def _last_line(seen: Seen) -> str:
+    lines = [line.strip() for line in seen.ended.stderr.splitlines() if line.strip()]
+    return lines[-1][:120] if lines else "nothing on standard error"
+
+
+def _tail(text: str) -> str:
+    return " ".join(text.split())[-300:] or "(nothing)"
