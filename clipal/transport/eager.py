@@ -8,6 +8,7 @@ sockets that are writable nearly always. What cannot be sent at once goes Twiste
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
@@ -91,12 +92,18 @@ class EagerPort(tcp.Port):
 class _EagerConnector(tcp.Connector):
     """Makes eager connections."""
 
+    def __init__(self, make_transport: Callable[..., EagerClient], *where: Any) -> None:
+        self._make = make_transport
+        super().__init__(*where)
+
     def _makeTransport(self) -> EagerClient:
-        return EagerClient(self.host, self.port, self.bindAddress, self, self.reactor)
+        return self._make(self.host, self.port, self.bindAddress, self, self.reactor)
 
 
 class EagerReactor:
     """The reactor, but for the connections that it makes: these are eager. For endpoints, which ask it for them."""
+
+    make_transport: Callable[..., EagerClient] = EagerClient
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -114,7 +121,7 @@ class EagerReactor:
         bindAddress: tuple[str, int] | None = None,
     ) -> IConnector:
         """As IReactorTCP's."""
-        connector = _EagerConnector(host, port, factory, timeout, bindAddress, self._reactor)
+        connector = _EagerConnector(self.make_transport, host, port, factory, timeout, bindAddress, self._reactor)
         connector.connect()
         result: IConnector = connector
         return result

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -21,18 +21,20 @@ from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from clipal.transport.eager import EagerReactor
-from clipal.upstream.connection import Connection, TLSConnection
+from clipal.transport.tls import HandshakeFailed, TLSReactor
+from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
     ConnectFailed,
     ConnectTimeout,
     NameNotFound,
     Refused,
     StaleConnection,
+    TLSFailed,
     UpstreamError,
 )
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
-from clipal.upstream.tls import client_options
+from clipal.upstream.tls import tls_host
 
 RawFields = Sequence[tuple[bytes, bytes]]
 
@@ -111,8 +113,7 @@ class Agent:
         return await connecting
 
     async def _establish(self) -> Connection:
-        kind = TLSConnection if self._target.tls else Connection
-        factory = Factory.forProtocol(lambda: kind(self._free, self._lost))
+        factory = Factory.forProtocol(lambda: Connection(self._free, self._lost))
         factory.noisy = False
         try:
             connection = await self._endpoint.connect(factory)
@@ -124,12 +125,12 @@ class Agent:
             raise Refused("connection refused") from None
         except TimeoutError:
             raise ConnectTimeout("connection timed out") from None
+        except HandshakeFailed as failed:
+            raise TLSFailed(str(failed)) from None
         except Exception:
             raise ConnectFailed("connection failed") from None
         assert isinstance(connection, Connection)
         self._open.add(connection)
-        if isinstance(connection, TLSConnection):
-            await connection.ready
         return connection
 
     # The pool
@@ -174,11 +175,11 @@ def _raw(headers: Headers | RawFields | None) -> RawFields:
 def _endpoint(reactor: object, target: Target) -> IStreamClientEndpoint:
     """Names are looked up, addresses are not; made once, for making one costs more than a request."""
     endpoint: IStreamClientEndpoint
-    reactor = EagerReactor(reactor)
+    reactor = TLSReactor(reactor, tls_host(target.host)) if target.tls else EagerReactor(reactor)
     if isIPAddress(target.host):
         endpoint = TCP4ClientEndpoint(reactor, target.host, target.port)
     elif isIPv6Address(target.host):
         endpoint = TCP6ClientEndpoint(reactor, target.host, target.port)
     else:
         endpoint = HostnameEndpoint(reactor, target.host, target.port)
-    return wrapClientTLS(client_options(target.host), endpoint) if target.tls else endpoint
+    return endpoint

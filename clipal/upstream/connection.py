@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
@@ -19,7 +18,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from clipal.upstream.body import BytesBody
-from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection, TLSFailed
+from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import END, BadMessage, ResponseHead
 from clipal.wire.parser import ResponseParser
@@ -169,29 +168,3 @@ class Connection(Protocol):
             self._gone = True
             self._lost(self)
             self.transport.abortConnection()
-
-
-@implementer(IHandshakeListener)
-class TLSConnection(Connection):
-    """A connection that can be used when its TLS handshake is done: `ready` fires then, or fails with TLSFailed."""
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.ready: Deferred[None] = Deferred(lambda _: self.stopProducing())
-
-    def handshakeCompleted(self) -> None:
-        self.ready.callback(None)
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        super().connectionLost(reason)
-        if not self.ready.called:
-            self.ready.errback(Failure(TLSFailed(_why(reason))))
-
-
-def _why(reason: Failure) -> str:
-    """A handshake's failure in our own words: what OpenSSL says quotes the other side."""
-    if reason.check(VerificationError):
-        return "the certificate is for another host"
-    if "certificate verify failed" in str(reason.value):
-        return "the certificate is not trusted"
-    return "TLS handshake failed"

@@ -1,0 +1,256 @@
+"""TLS for the client's side, as one transport: socket, OpenSSL, protocol, and nothing between.
+
+Twisted puts a protocol and a pyOpenSSL connection between a TCP transport and the protocol above; each small record
+costs 20 µs and more there. Here the transport itself holds the standard library's `ssl.SSLObject` with its two memory
+BIOs: what one read brought is decrypted and delivered in one call, what is written is encrypted and sent at once.
+
+The handshake is a part of connecting. A protocol is made when it is done, and a failure fails the connecting, so no
+byte waits for a handshake and no protocol has to know about one. Nothing decrypted is ever kept: who pauses the
+transport stops the socket.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from typing import TypeAlias
+
+from attrs import define, field
+from twisted.internet import main
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IConnector
+from twisted.python.failure import Failure
+
+from clipal.transport.eager import EagerClient, EagerReactor
+
+_RECORD = 16 * 1024
+"""The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""
+_SLICE = 64 * 1024
+"""Bytes encrypted before they go to the socket; a memory BIO that grows further copies what it has."""
+
+_ANOTHER_HOST = (62, 64)
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+
+Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
+"""Why a connection ends, None while it does not."""
+
+
+class HandshakeFailed(Exception):
+    """The TLS handshake failed. Its text is in our own words: what OpenSSL says quotes the other side."""
+
+
+@define(eq=False)
+class TLSHost:
+    """Whom connections must reach, and what they learnt of it.
+
+    Attributes:
+        context: whom to trust and what to offer; it must check host names.
+        name: the host's name in ASCII, or its IP address; the certificate must be for it.
+        session: the last full handshake's, which the next connections offer to resume (RFC 8446, 2.2).
+    """
+
+    context: ssl.SSLContext
+    name: str
+    session: ssl.SSLSession | None = field(default=None, repr=False)
+
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        """The client's side of a new connection."""
+        return self.context.wrap_bio(incoming, outgoing, server_hostname=self.name, session=self.session)
+
+
+class TLSClient(EagerClient):
+    """The client's side of a connection over TLS.
+
+    Its end is a ConnectionDone only if the other side said so with a close_notify, or if we closed it. A FIN alone is a
+    ConnectionLost, for anybody on the way can send one (RFC 8446, 6.1).
+    """
+
+    _incoming: ssl.MemoryBIO
+    _outgoing: ssl.MemoryBIO
+    _tls: ssl.SSLObject
+    _shaking = False
+    _settled = False
+    _problem = "TLS handshake failed"
+    _ended = False
+    _paused = False
+
+    def __init__(self, to: TLSHost, host: str, port: int, bind: object, connector: IConnector, reactor: object) -> None:
+        self._to = to
+        self._held: list[bytes] = []
+        super().__init__(host, port, bind, connector, reactor)
+
+    # The handshake
+
+    def _connectDone(self) -> None:
+        """TCP is connected. Twisted's own `_connectDone`, which makes the protocol, has to wait for TLS."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = self._to.wrap(self._incoming, self._outgoing)
+        self._shaking = True
+        self.connected = 1  # for `write`; it is what TCP is
+        self.startReading()
+        self._act_on(self._shake_hands())
+
+    def _begin(self) -> Ended:
+        """What the first reads brought: handshake messages, and then what comes first behind them.
+
+        The session is kept here, for TLS 1.3's tickets come behind the handshake (RFC 8446, 4.6.1). A copy of a session
+        costs 160 µs, so a connection that has resumed one leaves it to the next ones.
+        """
+        if self._shaking:
+            return self._shake_hands()
+        self._settled = True
+        why = self._take()
+        if not self._tls.session_reused:
+            self._to.session = self._tls.session
+        return why
+
+    def _shake_hands(self) -> Ended:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            super().write(self._outgoing.read())
+            return None
+        except ssl.SSLError as error:
+            super().write(self._outgoing.read())  # the alert
+            self._problem = _why(error)
+            return main.CONNECTION_LOST
+        super().write(self._outgoing.read())
+        self._shaking = False
+        super()._connectDone()
+        self._take_rest()
+        return None
+
+    def failIfNotConnected(self, err: Exception) -> None:
+        """Ends an attempt to connect: while hands are shaken, it is still one."""
+        if self._shaking:
+            self._shaking = False
+            self.connected = 0
+        super().failIfNotConnected(err)
+
+    # Receiving
+
+    def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
+        """Reads what there is, once; the result is the reason to end the connection."""
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self._incoming.write(data)
+        return self._take() if self._settled else self._begin()
+
+    def _take(self) -> Ended:
+        """Decrypts all that is there; asking what is left saves the exception that says "nothing" (1.5 µs)."""
+        pieces = []
+        why: Ended = None
+        try:
+            while self._incoming.pending:
+                piece = self._tls.read(_RECORD)
+                if not piece:
+                    self._ended = True
+                    why = main.CONNECTION_DONE
+                    break
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            pass  # half a record, or a message of TLS's own
+        except ssl.SSLError:
+            why = main.CONNECTION_LOST
+        if self._outgoing.pending:  # an alert, an answer to a KeyUpdate
+            super().write(self._outgoing.read())
+        if self._held:
+            self._write_held()
+        if pieces:
+            self.protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        return why
+
+    def _take_rest(self) -> None:
+        """Takes what came with the end of the handshake, when the protocol wants it."""
+        wanted = self.connected and not (self._paused or self._aborting or self.disconnecting)
+        if wanted and not self._settled and self._incoming.pending:
+            self._act_on(self._begin())
+
+    def _act_on(self, why: Ended) -> None:
+        """Ends the connection as the reactor does for what `doRead` returns."""
+        if why is not None:
+            self.connectionLost(Failure(why))
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        super().resumeProducing()
+        self._take_rest()
+
+    # Sending
+
+    def write(self, data: bytes) -> None:
+        """Encrypts `data` and sends it, or as much as the kernel takes; the rest is queued."""
+        if not data or not self.connected:
+            return
+        if self._held:
+            self._held.append(data)
+            return
+        sent = 0
+        try:
+            sent = self._tls.write(data)  # one record
+            while sent < len(data):
+                if self._outgoing.pending >= _SLICE:
+                    super().write(self._outgoing.read())
+                sent += self._tls.write(memoryview(data)[sent : sent + _RECORD])
+        except ssl.SSLWantReadError:
+            self._held.append(data[sent:])  # in the middle of a message of TLS's own: when the rest of that has come
+        except ssl.SSLError:
+            self.abortConnection()
+        super().write(self._outgoing.read())
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, []
+        for data in held:
+            self.write(data)
+
+    # The end
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """There are no connections that are open on one side only."""
+        self.connectionLost(reason)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone, or the attempt to make it."""
+        if self._shaking:
+            self._to.session = None  # in case it was to blame
+            self.failIfNotConnected(HandshakeFailed(self._problem))
+            return
+        if self.connected and reason.check(ConnectionDone):
+            if self._ended or self.disconnecting:
+                self._say_goodbye()
+            else:
+                reason = Failure(main.CONNECTION_LOST)
+        super().connectionLost(reason)
+
+    def _say_goodbye(self) -> None:
+        """Sends our close_notify; the other side's is not waited for (RFC 8446, 6.1)."""
+        with suppress(ssl.SSLError):
+            self._tls.unwrap()
+        with suppress(OSError):
+            self.socket.send(self._outgoing.read())
+
+
+class TLSReactor(EagerReactor):
+    """The reactor, but for the connections that it makes: these speak TLS to a host. For endpoints, as EagerReactor."""
+
+    def __init__(self, reactor: object, to: TLSHost) -> None:
+        super().__init__(reactor)
+        self.make_transport = lambda *where: TLSClient(to, *where)
+
+
+def _why(error: ssl.SSLError) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return "TLS handshake failed"
+    if error.verify_code in _ANOTHER_HOST:
+        return "the certificate is for another host"
+    return "the certificate is not trusted"
