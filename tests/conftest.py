@@ -20,6 +20,7 @@ from twisted.logger import globalLogPublisher
 from clipal.config.model import Provider
 from tests.machine import Machine
 from tests.proxy import Proxy, StartProxy
+from tests.tls_world import TLSWorld
 from tests.wirekit.client import RawClient
 from tests.wirekit.fixtures import Connect, FlushLoggedFailures, RunProgram, StartUpstream
 from tests.wirekit.leaks import Leftovers, LoggedFailures
@@ -112,6 +113,14 @@ async def start_proxy(nothing_left: None, tmp_path: Path) -> AsyncIterator[Start
     yield start
     for proxy in started:
         await proxy.stop()
+
+
+@async_fixture
+async def tls_world(nothing_left: None) -> AsyncIterator[TLSWorld]:
+    """Servers and clients of TLS; all are closed after the test."""
+    world = TLSWorld()
+    yield world
+    await world.close()
 
 
 @async_fixture

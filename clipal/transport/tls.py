@@ -117,8 +117,7 @@ class TLSClient(EagerClient):
         super().write(self._outgoing.read())
         self._shaking = False
         super()._connectDone()
-        self._take_rest()
-        return None
+        return self._take_rest()
 
     def failIfNotConnected(self, err: Exception) -> None:
         """Ends an attempt to connect: while hands are shaken, it is still one."""
@@ -166,11 +165,12 @@ class TLSClient(EagerClient):
             self.protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         return why
 
-    def _take_rest(self) -> None:
+    def _take_rest(self) -> Ended:
         """Takes what came with the end of the handshake, when the protocol wants it."""
         wanted = self.connected and not (self._paused or self._aborting or self.disconnecting)
         if wanted and not self._settled and self._incoming.pending:
-            self._act_on(self._begin())
+            return self._begin()
+        return None
 
     def _act_on(self, why: Ended) -> None:
         """Ends the connection as the reactor does for what `doRead` returns."""
@@ -184,7 +184,7 @@ class TLSClient(EagerClient):
     def resumeProducing(self) -> None:
         self._paused = False
         super().resumeProducing()
-        self._take_rest()
+        self._act_on(self._take_rest())
 
     # Sending
 

@@ -1,8 +1,9 @@
 """TLS towards providers: whom to trust, and what to offer.
 
-Trusted are the system's certificates (on Windows its stores), or those of SSL_CERT_FILE and SSL_CERT_DIR; where Python
-knows no such place (macOS), certifi's. What is checked is what Twisted's `optionsForClientTLS` checks: the chain, and
-that a subject alternative name is the host's; a certificate's common name does not count.
+Trusted are the system's certificates (on Windows its stores), or those of SSL_CERT_FILE and SSL_CERT_DIR. Where Python's
+OpenSSL knows no place for certificates (macOS; Windows, whose stores fill only when roots are used) certifi's are too.
+What is checked is what Twisted's `optionsForClientTLS` checks: the chain, and that a subject alternative name is the
+host's; a certificate's common name does not count.
 """
 
 from __future__ import annotations
