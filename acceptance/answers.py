@@ -137,7 +137,8 @@ def _said(api: Api, provider: str, request: RecordedRequest) -> Said:
 
 def _streams(api: Api, request: RecordedRequest) -> bool:
     path, _, query = request.target.partition(b"?")
-    return api.dialect.asks_for_stream(path, query, request.fields, request.body)
+    fields = {name.lower(): value for name, value in request.fields}
+    return api.dialect.asks_for_stream(path, query, fields, request.body)
 
 
 def _json(status: int, document: Document, fields: Fields = ()) -> Steps:

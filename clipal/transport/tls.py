@@ -73,7 +73,7 @@ class TLSClient(EagerClient):
 
     def __init__(self, to: TLSHost, host: str, port: int, bind: object, connector: IConnector, reactor: object) -> None:
         self._to = to
-        self._held: list[bytes] = []
+        self._held: list[bytes | memoryview] = []
         super().__init__(host, port, bind, connector, reactor)
 
     # The handshake
@@ -182,7 +182,7 @@ class TLSClient(EagerClient):
 
     # Sending
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Encrypts `data` and sends it, or as much as the kernel takes; the rest is queued."""
         if not data or not self.connected:
             return
