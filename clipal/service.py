@@ -72,7 +72,7 @@ class Clipal(Service):
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
-            Root(dialects, self.failovers), reactor, Admission(configuration.settings), dialects, client_capacity()
+            Root(dialects, self.failovers), reactor, admission_of(configuration), dialects, client_capacity()
         )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
@@ -103,7 +103,7 @@ class Clipal(Service):
             for member in route.members:
                 member.adopt(policy_of(configuration.settings), configuration.settings.connect_timeout)
             self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
-        self.site.admission = Admission(configuration.settings)
+        self.site.admission = admission_of(configuration)
         self._logs.set_level(configuration.settings.log_level)
         self._desktop.follow(configuration.settings.notifications, secrets_of(configuration))
 
@@ -166,6 +166,13 @@ def make_route(reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig
     chosen.sort(key=lambda each: each.priority)
     members = [Member(dialect.prefix, Upstream(reactor, each, dialect, settings), policy) for each in chosen]
     return Route(dialect, config, members)
+
+
+def admission_of(configuration: Configuration) -> Admission:
+    """Who may come in, and who may leave HTTP."""
+    clients = configuration.clients.items()
+    tunnelled = [prefix for prefix, client in clients if any(each.websocket for each in client.providers)]
+    return Admission(configuration.settings, frozenset(prefix.encode("ascii") for prefix in tunnelled))
 
 
 def policy_of(settings: Settings) -> HealthPolicy:

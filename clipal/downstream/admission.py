@@ -8,6 +8,7 @@ must have been allowed. (`Sec-Fetch-Mode` is no sign of a page: Node's fetch alw
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -16,6 +17,7 @@ from attrs import frozen
 from clipal.config.model import Settings
 from clipal.dialects.dialect import Refused
 from clipal.wire.message import RequestHead
+from clipal.wire.websocket import asks_for_websocket, opens_websocket
 
 _AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
 """RFC 9112, 3.2 and RFC 3986, 3.2: a host and perhaps a port, no userinfo."""
@@ -41,15 +43,20 @@ _FOREIGN_ORIGIN = Refusal(
 )
 _FOREIGN_TARGET = Refusal(Refused.MISDIRECTED, "The request's target is on another server.")
 _CONNECT = Refusal(Refused.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.")
-_WEBSOCKET = Refusal(Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.")
+NO_WEBSOCKET = Refusal(Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.")
 _NO_TARGET = Refusal(Refused.BAD_REQUEST, "The request's target is no path.")
 
 
 class Admission:
-    """The rules of one configuration."""
+    """The rules of one configuration.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters:
+        tunnelled: the prefixes of the clients who have a provider that speaks WebSocket.
+    """
+
+    def __init__(self, settings: Settings, tunnelled: Container[bytes] = ()) -> None:
         self.max_body = settings.max_request_body_bytes
+        self._tunnelled = tunnelled
         self._names = {name.lower() for name in (settings.listen_addr, *settings.allowed_hosts)}
         self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
 
@@ -69,9 +76,13 @@ class Admission:
             return _FOREIGN_ORIGIN
         if table.get(b"sec-fetch-site", b"").lower() in (b"cross-site", b"same-site") and b"origin" not in table:
             return _FOREIGN_ORIGIN
-        if b"upgrade" in table and _asks_for_websocket(head):
-            return _WEBSOCKET
+        if b"upgrade" in table and asks_for_websocket(head) and not self.tunnels(head):
+            return NO_WEBSOCKET
         return self.too_large(head.content_length or 0)
+
+    def tunnels(self, head: RequestHead) -> bool:
+        """Whether a request opens a WebSocket to a client's prefix where a provider may take it."""
+        return opens_websocket(head) and head.target[1:].partition(b"/")[0] in self._tunnelled
 
     def too_large(self, length: int) -> Refusal | None:
         """Why a body of so many bytes is refused, or None."""
@@ -133,8 +144,3 @@ def is_loopback(name: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def _asks_for_websocket(head: RequestHead) -> bool:
-    values = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"upgrade"]
-    return any(token.strip().lower() == b"websocket" for value in values for token in value.split(b","))

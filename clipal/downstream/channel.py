@@ -9,6 +9,7 @@ A request that may not come in is answered here, in its turn, and the connection
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -67,7 +68,7 @@ class Channel(HTTPChannel):
         super().__init__()
         self.site = site
         self.factory = site
-        self._parser = RequestParser()
+        self._parser = RequestParser(site.may_leave)
         self._deadline = Deadline(site.reactor, self._expired)
         self.first_byte = Deadline(site.reactor)
         self.silence = Deadline(site.reactor)
@@ -176,6 +177,8 @@ class Channel(HTTPChannel):
         assert request is not None
         self._continue_due = False
         self._last_is_in = not request.head.keep_alive
+        if request.head.upgrade and self._parser.rest:
+            self._read_ahead.append(self._parser.rest)
         self.transport.bufferSize = Connection.bufferSize
         self._waiting.append(request)
 
@@ -229,6 +232,15 @@ class Channel(HTTPChannel):
         """Ends the connection with the answer that is being given, for nothing else can show its end."""
         self._last_is_in = True
         self._waiting.clear()
+
+    def leave(self, receive: Callable[[bytes], None]) -> None:
+        """Leaves HTTP: whatever the client sends goes to `receive`, beginning with what has come already."""
+        early = b"".join(self._read_ahead)
+        self._read_ahead.clear()
+        self.dataReceived = receive  # type: ignore[assignment, method-assign]
+        self.transport.resumeProducing()
+        if early:
+            receive(early)
 
     def requestDone(self, request: Request) -> None:
         """The answer to `request` is written."""

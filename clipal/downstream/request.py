@@ -40,11 +40,13 @@ class Request(WebRequest):
         head: as it came.
         received: bytes of the body so far.
         client_gone: called once when the connection is lost before the answer is complete.
+        lost: why it was.
     """
 
     channel: Channel
     transport: Connection
     queued = False
+    lost: Failure | None = None
     _log = Logger()
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
@@ -164,6 +166,7 @@ class Request(WebRequest):
         self.channel.abort()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        self.lost = reason
         gone, self.client_gone = self.client_gone, None
         super().connectionLost(reason)
         if gone is not None:

@@ -12,7 +12,9 @@ from twisted.web.server import NOT_DONE_YET
 from clipal.dialects.dialect import Dialect, Refused, compact_json
 from clipal.downstream.exchange import Exchange
 from clipal.downstream.request import Relaying, Request
+from clipal.downstream.tunnel import Tunnel
 from clipal.routing.failover import Failover
+from clipal.wire.websocket import opens_websocket
 
 
 class Root(Resource):
@@ -45,7 +47,9 @@ class Client(Relaying):
         self._failovers = failovers
 
     def render(self, request: IRequest) -> int:
-        Exchange(cast("Request", request), self._dialect, self._failovers[self._dialect.prefix]).begin()
+        ours = cast("Request", request)
+        kind = Tunnel if ours.head.upgrade and opens_websocket(ours.head) else Exchange
+        kind(ours, self._dialect, self._failovers[self._dialect.prefix]).begin()
         return NOT_DONE_YET
 
 

@@ -64,6 +64,10 @@ class Site(WebSite):
         _, *segments = path_of(head.target).partition(b"?")[0].split(b"/", 2)
         return self._dialects.get(segments[0]) if segments else None
 
+    def may_leave(self, head: RequestHead) -> bool:
+        """Whether a request may leave HTTP, once it is let in."""
+        return self.admission.tunnels(head)
+
     def refuse(self, refusal: Refusal, head: RequestHead | None) -> bytes:
         """The answer to a request that may not come in; the connection is closed behind it."""
         own = OwnAnswer(refusal.refused, refusal.message, self.new_id(), self.dialect_of(head))

@@ -20,6 +20,7 @@ from clipal.transport.deadline import Deadline
 from clipal.upstream.call import Call
 from clipal.upstream.client import Upstream
 from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, UpstreamError
+from clipal.wire.websocket import accepts_websocket
 
 _ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
 _SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
@@ -82,6 +83,8 @@ class Attempt:
         try:
             waiting = self._waiting = self._upstream.ask(self._call, key)
             answer = Hold(await waiting, self._terms.clock)
+            if self._call.opens_websocket:
+                return await self._judge_handshake(answer)
             if self._terms.judge and outcomes.needs_body(answer.head.status):
                 return await self._judge_error(answer)
             return Result(self._outcome(await self._decide(answer), answer), answer)
@@ -100,6 +103,18 @@ class Attempt:
         head = answer.head
         waiting = self._waiting = answer.read_error()
         return Result(outcomes.classify(head.status, head.fields, await waiting, self._terms.wall()), answer)
+
+    async def _judge_handshake(self, answer: Hold) -> Result:
+        """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""
+        status = answer.head.status
+        if outcomes.needs_body(status):
+            return await self._judge_error(answer)
+        if status != 101:
+            return Result(outcomes.NO_WEBSOCKET, answer)
+        if accepts_websocket(self._call.head, answer.head):
+            return Result(outcomes.relayed(status), answer)
+        answer.let_go()
+        return Result(outcomes.BROKEN_ANSWER, None)
 
     async def _decide(self, answer: Hold) -> Decision:
         decision = answer.look(self._gate(answer))

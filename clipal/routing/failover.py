@@ -8,6 +8,7 @@ every provider of a request fails on the network, it is our own network that is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IProtocol, IReactorTime
@@ -26,6 +27,9 @@ from clipal.routing.trail import Step, Trail
 from clipal.transport.deadline import Deadline
 from clipal.upstream.call import Call
 from clipal.wire.message import Fields, ResponseHead
+
+_PREFERRED: Final = frozenset([101, *range(200, 300)])
+"""Statuses after which a provider is asked first."""
 
 
 @frozen
@@ -156,6 +160,8 @@ class Failover:
             self._let_go(this)
 
     def _limit(self, call: Call) -> float:
+        if call.opens_websocket:
+            return self._stream_limit
         streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.body)
         return self._stream_limit if streams else self.settings.nonstreaming_timeout
 
@@ -164,6 +170,8 @@ class Failover:
     async def _ask_all(self, this: _Round) -> Answered | None:
         now = self._clock.seconds()
         order = candidates(self.route, this.purpose, self.settings, now)
+        if this.call.opens_websocket:
+            order = [member for member in order if member.upstream.provider.websocket]
         for member in order:
             answered = await self._ask_keys(this, member, force=self.route.manual)
             if answered is not None:
@@ -224,7 +232,7 @@ class Failover:
         self._charge_unreached(this)
         if outcome.charge is Charge.SUCCESS and not purpose.probe:
             member.answered(admission, now)
-            if outcome.status is not None and 200 <= outcome.status < 300:  # what a first event stands for counts
+            if outcome.status is not None and outcome.status in _PREFERRED:  # what a first event stands for counts
                 succeeded(self.route, purpose, member, now)
                 self.route.answers.put(self.route.dialect.made_answer(answer.held), member, now)
 

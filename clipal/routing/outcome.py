@@ -63,6 +63,7 @@ class Outcome:
 TIMED_OUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "no answer in time")
 CONNECT_TIMEOUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "connection timed out", network=True)
 BROKEN_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "broken answer")
+NO_WEBSOCKET: Final = Outcome(Action.NEXT, Charge.NEUTRAL, "no WebSocket")
 EMPTY_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "empty answer", status=200)
 CUT: Final = Outcome(Action.RELAY, Charge.FAILURE, "answer broken off")
 

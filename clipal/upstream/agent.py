@@ -86,15 +86,22 @@ class Agent:
             a Deferred of the `Response` at its head. It fails with an UpstreamError; cancelling it closes the
             connection.
         """
-        lines = [b"%b %b HTTP/1.1" % (method, uri[len(self._target.origin) :])]
-        lines += [b": ".join(pair) for pair in _raw(headers)]
-        lines.append(b"\r\n")
-        head = b"\r\n".join(lines)
+        head = self._head(method, uri, _raw(headers))
         if not self._idle:
             return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer))
         answer = self._idle.pop().send(method, head, bodyProducer)
         answer.addErrback(self._retry_stale, method, head, bodyProducer)
         return answer
+
+    def upgrade(self, uri: bytes, fields: RawFields) -> Deferred[Response]:
+        """Sends a GET that asks to leave HTTP, on a connection of its own; else as `request`."""
+        return Deferred.fromCoroutine(self._send_fresh(b"GET", self._head(b"GET", uri, fields), None, upgrade=True))
+
+    def _head(self, method: bytes, uri: bytes, fields: RawFields) -> bytes:
+        lines = [b"%b %b HTTP/1.1" % (method, uri[len(self._target.origin) :])]
+        lines += [b": ".join(pair) for pair in fields]
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
     def _retry_stale(
         self, failure: Failure, method: bytes, head: bytes, body: IBodyProducer | None
@@ -102,9 +109,11 @@ class Agent:
         failure.trap(StaleConnection)
         return Deferred.fromCoroutine(self._send_fresh(method, head, body))
 
-    async def _send_fresh(self, method: bytes, head: bytes, body: IBodyProducer | None) -> Response:
+    async def _send_fresh(
+        self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool = False
+    ) -> Response:
         connection = await self._connect()
-        return await connection.send(method, head, body)
+        return await connection.send(method, head, body, upgrade=upgrade)
 
     async def _connect(self) -> Connection:
         connecting = Deferred.fromCoroutine(self._establish())

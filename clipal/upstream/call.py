@@ -17,6 +17,7 @@ class Call:
         path: raw, behind the client's prefix: empty, or it begins with a slash.
         query: raw, without its question mark; None where there was none.
         carrier: where the client's own key travelled, or the dialect's usual place.
+        opens_websocket: whether it is a WebSocket's handshake; its key and version are checked.
     """
 
     head: RequestHead
@@ -24,6 +25,7 @@ class Call:
     query: bytes | None
     body: BytesBody
     carrier: Carrier
+    opens_websocket: bool = False
 
     @property
     def method(self) -> bytes:

@@ -20,6 +20,7 @@ from clipal.upstream.credentials import KeyCarriers
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
 from clipal.wire.fields import request_fields
+from clipal.wire.websocket import UPGRADE_FIELDS
 
 
 class TransparentClient(HTTPClient):
@@ -74,6 +75,8 @@ class Upstream:
         body = call.body
         fields = request_fields(call.head, self._target.host_field, keys.credential(carrier), body.length)
         url = self._target.origin + self._target.request_target(path, query)
+        if call.opens_websocket:
+            return self._connections.upgrade(url, fields + UPGRADE_FIELDS)
         return self._client.request(call.method, url, headers=fields, data=body if body.length else None)
 
     def set_connect_timeout(self, seconds: float) -> None:

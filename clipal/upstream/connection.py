@@ -59,17 +59,21 @@ class Connection(Protocol):
 
     # Sending
 
-    def send(self, method: bytes, head: bytes, body: IBodyProducer | None) -> Deferred[Response]:
+    def send(
+        self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool = False
+    ) -> Deferred[Response]:
         """Sends one request.
 
         Parameters:
             head: the request line and the header section, as they go out.
+            upgrade: whether it asks for a 101. The body of that is what the provider sends from then on, and the other
+                direction is `transport`.
 
         Returns:
             a Deferred that fires with the answer at its head; it fails with an UpstreamError. Cancelling it closes the
             connection.
         """
-        self._parser.expect(method)
+        self._parser.expect(method, upgrade=upgrade)
         self._heard = False
         answering = self._answering = Deferred(lambda _: self.stopProducing())
         if body is None:

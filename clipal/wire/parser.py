@@ -13,6 +13,7 @@ nothing that a caller does can run inside llhttp.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import httptools
@@ -32,10 +33,17 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class RequestParser(Parser):
-    """The requests of one client connection, one after another."""
+    """The requests of one client connection, one after another.
 
-    def __init__(self) -> None:
+    Parameters:
+        leaves: whether a request that asks to leave HTTP/1.1 may; one that may is the last one, and `rest` is what came
+            behind it.
+    """
+
+    def __init__(self, leaves: Callable[[RequestHead], bool] = lambda head: False) -> None:
         super().__init__(HEAD_LIMIT, FIELDS_LIMIT)
+        self._leaves = leaves
+        self.rest = b""
         self._target = b""
         self._was_idle = True
         self._seen_from_start = True
@@ -62,7 +70,7 @@ class RequestParser(Parser):
         try:
             self._feed_llhttp(self._parser, data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            self._upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
             raise self._refusal(error) from None
@@ -79,8 +87,8 @@ class RequestParser(Parser):
             return Refuse("unknown method", 501)
         return Refuse("malformed HTTP")
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Goes on in HTTP/1.1 behind a head that asked to leave it, as RFC 9110, 7.8 allows.
+    def _upgrade(self, rest: bytes) -> None:
+        """Leaves HTTP/1.1 behind a head that asked for it, or goes on in it, as RFC 9110, 7.8 allows.
 
         llhttp takes such a message for complete and would read its body as the next one. So another parser is told
         of the body's framing, and goes on with the rest.
@@ -88,6 +96,9 @@ class RequestParser(Parser):
         assert self._items[-1] is END
         head = self._items[-2]
         assert isinstance(head, RequestHead)
+        if self._leaves(head):
+            self.rest = rest
+            return
         del self._items[-1]
         framing = b"Transfer-Encoding: chunked" if head.chunked else b"Content-Length: %d" % (head.content_length or 0)
         again = len(self._items)
@@ -149,9 +160,15 @@ class ResponseParser(Parser):
         self._spent = 0
         self.expect(b"GET")
 
-    def expect(self, method: bytes) -> None:
-        """Begins with the answer to a request of this method: one to HEAD has no body, whatever it says."""
+    def expect(self, method: bytes, *, upgrade: bool = False) -> None:
+        """Begins with the answer to a request of this method: one to HEAD has no body, whatever it says.
+
+        Parameters:
+            upgrade: whether a 101 was asked for: then its body is whatever comes behind it, until close.
+        """
         self._to_head = method == b"HEAD"
+        self._upgrade = upgrade
+        self._raw = False
         self._complete = False
         self._in_head = True
         self._head = None
@@ -165,7 +182,7 @@ class ResponseParser(Parser):
         if self._failed or self._complete:
             self.reusable = False
             return []
-        return self._collect(data)
+        return [data] if self._raw else self._collect(data)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -173,6 +190,10 @@ class ResponseParser(Parser):
                 self._feed_llhttp(self._parser, data)
             else:
                 self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
+            if rest:
+                self._pieces.append(rest)
         except httptools.HttpParserError as error:
             if self._complete:
                 self.reusable = False
@@ -226,13 +247,13 @@ class ResponseParser(Parser):
         parser, reason = self._parser, self._reason
         version, status = parser.get_http_version(), parser.get_status_code()
         fields = self._close_head()
-        if version not in ("1.1", "1.0") or not 100 <= status <= 599 or status == 101:
+        if version not in ("1.1", "1.0") or not 100 <= status <= 599 or (status == 101 and not self._upgrade):
             raise Refuse("dubious status line")
         self._check_start_line(b"HTTP/%b %d" % (version.encode("ascii"), status))
         if _CONTROL.search(reason):
             raise Refuse("control character in the reason phrase")
         chunked = self._is_chunked(version)
-        if status < 200:
+        if status < 200 and status != 101:
             self._spent += size_of(fields) + 32
             return
         has_body = not self._to_head and status not in (204, 304)
@@ -245,7 +266,7 @@ class ResponseParser(Parser):
             chunked=chunked,
             status=status,
             reason=reason,
-            until_close=has_body and not chunked and b"content-length" not in self._table,
+            until_close=status == 101 or (has_body and not chunked and b"content-length" not in self._table),
             has_body=has_body,
         )
         self._items.append(head)
@@ -256,5 +277,7 @@ class ResponseParser(Parser):
     def on_message_complete(self) -> None:
         self._open = False
         self._in_head = True  # where this was an interim answer; the final one is still to come
-        if self._head is not None and not self._complete:
+        if self._head is not None and self._head.status == 101:
+            self._raw = True
+        elif self._head is not None and not self._complete:
             self._end()

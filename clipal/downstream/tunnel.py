@@ -1,0 +1,223 @@
+"""A WebSocket through clipal: failover at the handshake, then bytes in both directions until either side ends.
+
+A provider is asked with the client's own handshake, as for any request. Where nobody takes it, the client gets the 426
+that it would have got without any of this, and sends a POST. After a 101 nothing is looked at any more. Each side
+goes only as fast as the other one reads; a clean end is passed on behind the last byte, and a cut is a cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection as TCPConnection
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from clipal.dialects.dialect import Dialect
+from clipal.downstream.admission import NO_WEBSOCKET
+from clipal.downstream.relay import Ending
+from clipal.downstream.request import Request
+from clipal.routing.failover import Answered, Ended, Failover
+from clipal.routing.trail import Trail
+from clipal.transport.deadline import Deadline
+from clipal.upstream.body import BytesBody
+from clipal.upstream.call import Call
+from clipal.upstream.connection import Connection
+from clipal.upstream.credentials import client_carrier
+from clipal.upstream.response import WHOLE
+from clipal.wire.websocket import switching_head
+
+_FLUSH: Final = 30.0
+"""Seconds in which a provider must have taken the last bytes of a client that has ended."""
+_log = Logger()
+_LINE = (
+    "{client} {method} {path} → {result} in {milliseconds} ms, {up} bytes up, {down} bytes down, "
+    "attempts: {attempts}{trail} [{id}]"
+)
+
+
+class Tunnel:
+    """One request that opens a WebSocket, from its head to the one line that is logged of it."""
+
+    def __init__(self, request: Request, dialect: Dialect, failover: Failover) -> None:
+        self._request = request
+        self._dialect = dialect
+        self._failover = failover
+        self._clock = request.channel.site.reactor
+        self._trail = Trail()
+        self._path = request.path[len(dialect.prefix) + 1 :]
+
+    def begin(self) -> None:
+        """Starts the attempts; their end, or the client's, ends the tunnel."""
+        opening = Deferred.fromCoroutine(self._open())
+        self._request.client_gone = opening.cancel
+        opening.addErrback(self._failed)
+
+    async def _open(self) -> None:
+        request = self._request
+        carrier = client_carrier(request.head, request.query, self._dialect.carrier)
+        call = Call(request.head, self._path, request.query, BytesBody(b""), carrier, opens_websocket=True)
+        result = await self._failover.answer(call, self._trail, request.channel.first_byte)
+        if isinstance(result, Answered) and result.head.status == 101:
+            self._join(result)
+            return
+        if isinstance(result, Answered):
+            result.let_go()
+        self._decline()
+
+    def _join(self, answer: Answered) -> None:
+        def ended(ending: Ending) -> None:
+            answer.ended(Ended(whole=ending is Ending.WHOLE, blamed=ending is Ending.CUT))
+            self._report(f"101 via {answer.provider}", ending, ends.up, ends.down)
+
+        ends = _Ends(self._request, ended)
+        try:
+            head = switching_head(answer.head)
+            self._request.startedWriting = 1
+            self._request.transport.write(head)
+            answer.hand_on(ends)
+        except Exception:
+            answer.let_go()
+            raise
+
+    def _decline(self) -> None:
+        request = self._request
+        request.client_gone = None
+        request.channel.close_behind()
+        request.answer(NO_WEBSOCKET.refused, NO_WEBSOCKET.message)
+        self._report(str(NO_WEBSOCKET.refused.value), Ending.WHOLE)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            self._report("-", Ending.CLIENT_GONE)
+            return
+        _log.failure("Bug while opening {id}", failure, id=self._request.id)
+        self._request.client_gone = None
+        self._request.channel.close_behind()
+        self._request.fail()
+        self._report("500", Ending.WHOLE)
+
+    def _report(self, result: str, ending: Ending, up: int = 0, down: int = 0) -> None:
+        request = self._request
+        _log.emit(
+            LogLevel.warn if ending is Ending.CUT else LogLevel.info,
+            _LINE,
+            client=self._dialect.prefix,
+            method=request.method.decode("latin-1"),
+            path=self._path.decode("latin-1") or "/",
+            result=result if ending is Ending.WHOLE else f"{result}, {ending.value}",
+            milliseconds=round((self._clock.seconds() - request.began) * 1000),
+            up=up,
+            down=down,
+            attempts=self._trail.attempts,
+            trail=self._trail.in_brackets(),
+            id=request.id,
+        )
+
+
+@implementer(IPushProducer)
+class _Ends(Protocol):
+    """Both ends of an open tunnel. To the provider it is the protocol, to the client's transport a producer.
+
+    Parameters:
+        ended: called once, with how it ended.
+
+    Attributes:
+        up: bytes that went to the provider.
+        down: bytes that went to the client.
+    """
+
+    transport: Connection  # type: ignore[assignment]  # what a body's protocol gets
+
+    def __init__(self, request: Request, ended: Callable[[Ending], None]) -> None:
+        self._request = request
+        self._client: TCPConnection = request.transport
+        self._ended: Callable[[Ending], None] | None = ended
+        self._left = Deadline(request.channel.site.reactor)
+        self.up = self.down = 0
+
+    def connectionMade(self) -> None:
+        self._provider = self.transport.transport
+        self._provider.registerProducer(_Reading(self._client), True)
+        self._request.client_gone = self._client_gone
+        self._request.registerProducer(self, True)
+        self._request.channel.leave(self._from_client)
+
+    def _from_client(self, data: bytes) -> None:
+        if self._ended is not None:
+            self.up += len(data)
+            self._provider.write(data)
+
+    def dataReceived(self, data: bytes) -> None:
+        """From the provider."""
+        if self._ended is not None:
+            self.down += len(data)
+            self._client.write(data)
+
+    # Its end
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        """The provider has ended, cleanly or not."""
+        self._left.close()
+        if self._ended is None:
+            return
+        whole = reason is WHOLE
+        self._end(Ending.WHOLE if whole else Ending.CUT)
+        if whole:
+            self._request.channel.close_behind()
+            self._request.finish()
+        else:
+            self._request.abort()
+
+    def _client_gone(self) -> None:
+        self._provider.unregisterProducer()
+        lost = self._request.lost
+        if lost is not None and lost.check(ConnectionDone):
+            self._end(Ending.WHOLE)
+            self._flush()
+        else:
+            self._end(Ending.CLIENT_GONE)
+            self.transport.stopProducing()
+
+    def _flush(self) -> None:
+        """Lets the provider have what is still to be sent, then the end."""
+        self._left.begin(_FLUSH, self.transport.stopProducing)
+        self._provider.loseConnection()
+
+    def _end(self, ending: Ending) -> None:
+        self._request.client_gone = None
+        ended, self._ended = self._ended, None
+        if self._request.channel is not None:
+            self._request.unregisterProducer()
+            self._client.resumeProducing()  # to see its end
+        if ended is not None:
+            ended(ending)
+
+    # IPushProducer: the client says how fast the provider may go
+
+    def pauseProducing(self) -> None:
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client's connection is going away; `client_gone` follows."""
+
+
+@implementer(IPushProducer)
+class _Reading:
+    """What comes from `client`: the provider says how fast it may."""
+
+    def __init__(self, client: TCPConnection) -> None:
+        self.pauseProducing = client.pauseProducing
+        self.resumeProducing = client.resumeProducing
+
+    def stopProducing(self) -> None:
+        """The provider's connection is going away; the tunnel is told of that as its protocol."""
