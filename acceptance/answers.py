@@ -44,7 +44,12 @@ BEFORE_CUT: Final = 0.5
 
 def text_of(provider: str) -> str:
     """The whole answer of a provider."""
-    return "".join(_PIECES).format(provider)
+    return "".join(pieces_of(provider))
+
+
+def pieces_of(provider: str) -> list[str]:
+    """The same in pieces, as it is streamed."""
+    return [piece.format(provider) for piece in _PIECES]
 
 
 @frozen
@@ -129,10 +134,9 @@ def tool_result(api: Api, request: RecordedRequest) -> str:
 
 
 def _said(api: Api, provider: str, request: RecordedRequest) -> Said:
-    pieces = [piece.format(provider) for piece in _PIECES]
     path = api.path.fullmatch(request.target.partition(b"?")[0])
     named = path.groupdict().get("model") if path is not None else None
-    return Said(named.decode() if named else model_in(request.body), int(time.time()), pieces)
+    return Said(named.decode() if named else model_in(request.body), int(time.time()), pieces_of(provider))
 
 
 def _streams(api: Api, request: RecordedRequest) -> bool:

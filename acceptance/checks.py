@@ -52,7 +52,7 @@ def failed_over_unreached(seen: Seen) -> str:
 def _failed_over(seen: Seen, first: int) -> str:
     _answered(seen, "second")
     _arrived(seen, first=first, second=1)
-    trail = re.search(r"→ 200 via second .*attempts: 2 \((first: .*)\)", seen.asked[0])
+    trail = re.search(r"→ 200 via second\b.*attempts: 2 \((first: .*)\)", seen.asked[0])
     require(trail is not None, f"clipal logged something else: {seen.asked[0]}")
     assert trail is not None
     require("The vendor said" not in seen.ended.said, "the first provider's error is in the client's output")
@@ -152,6 +152,28 @@ def fell_back_to_post(seen: Seen) -> str:
     require(between >= timedelta(0), "the POST was answered before the upgrade was refused")
     milliseconds = between / timedelta(milliseconds=1)
     return f"1 upgrade, 426; the POST answered {milliseconds:.0f} ms later; answer whole"
+
+
+def tunnelled(seen: Seen) -> str:
+    """The client talked to the second provider by WebSocket, after the first one had refused the handshake."""
+    _answered(seen, "second")
+    for name in PROVIDERS:
+        found = len(seen.requests[name])
+        require(found == 1, f"{found} handshakes arrived at the {name} provider, not 1")
+        _handshake(seen, name, seen.requests[name][0])
+    trail = re.search(r"→ 101 via second\b.* attempts: 2 \((first: .*)\)", seen.asked[0])
+    require(trail is not None, f"clipal logged something else: {seen.asked[0]}")
+    assert trail is not None
+    body = seen.requests["second"][0].body
+    require(seen.prompt.encode() in body, "the question did not arrive at the second provider")
+    return f"1 WebSocket; {trail[1]}; the second provider's answer, whole; no POST"
+
+
+def _handshake(seen: Seen, name: str, request: RecordedRequest) -> None:
+    carrier, before = seen.client.carrier
+    require(request.method == b"GET", f"a {request.method.decode()} arrived at the {name} provider")
+    require(request.values(b"upgrade") == [b"websocket"], f"no handshake arrived at the {name} provider")
+    require(request.values(carrier) == [before + key_of(name).encode()], f"the {name} provider did not get its key")
 
 
 def _logged_at(line: str) -> datetime:

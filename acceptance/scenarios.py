@@ -11,6 +11,7 @@ from acceptance import checks
 from acceptance.answers import answering, calling_tool, cutting, failing_as_event, refusing
 from acceptance.clients import Client, Place
 from acceptance.stage import DeadPort, Seen, Upstream, Way
+from acceptance.websocket import WebSocketUpstream
 from tests.wirekit.upstream import Script, ScriptedUpstream
 
 ROW_LIMIT: Final = 75.0
@@ -31,6 +32,7 @@ class Scenario:
         impatient: whether the client is told to try but once or twice.
         arguments: further ones for the client.
         limit: seconds for the client.
+        websocket: whether the providers are said to speak WebSocket.
     """
 
     title: str
@@ -41,12 +43,14 @@ class Scenario:
     impatient: bool = False
     arguments: tuple[str, ...] = ()
     limit: float = ROW_LIMIT
+    websocket: bool = False
 
     def way(self, client: Client) -> Way:
         """How a client is started."""
         if not self.impatient:
-            return Way(self.limit, self.arguments)
-        return Way(self.limit, (*self.arguments, *client.impatient), dict(client.impatient_variables))
+            return Way(self.limit, self.arguments, websocket=self.websocket)
+        arguments = (*self.arguments, *client.impatient)
+        return Way(self.limit, arguments, dict(client.impatient_variables), self.websocket)
 
 
 def _answering(name: str) -> Provided:
@@ -79,6 +83,7 @@ _FIRST: Final = _answering("first")
 _SECOND: Final = _answering("second")
 _ALWAYS: Final = 1000
 _WAIT: Final = (b"Retry-After", b"3600")
+_WEBSOCKET: Final = ("-c", "model_providers.clipal.supports_websockets=true")
 _HOUR: Final = "both providers: 429 for an hour"
 
 
@@ -132,7 +137,16 @@ SCENARIOS: Final = (
         _SECOND,
         checks.fell_back_to_post,
         _codex,
-        arguments=("-c", "model_providers.clipal.supports_websockets=true"),
+        arguments=_WEBSOCKET,
+    ),
+    Scenario(
+        "WebSocket switched on, providers too",
+        _refusing(429),
+        lambda client, place: WebSocketUpstream(client.api, "second"),
+        checks.tunnelled,
+        _codex,
+        arguments=_WEBSOCKET,
+        websocket=True,
     ),
     Scenario("first provider: cut in mid-stream", _cutting("first", _ALWAYS), _SECOND, checks.raised, _streaming_sdks),
 )

@@ -33,6 +33,7 @@ _PROVIDER: Final = """\
     base_url: {base_url}
     api_key: {key}
     priority: {priority}
+    websocket: {websocket}
 """
 
 
@@ -77,11 +78,13 @@ class Way:
         limit: seconds after which it is killed.
         arguments: further ones.
         variables: further ones.
+        websocket: whether its providers are said to speak WebSocket.
     """
 
     limit: float
     arguments: tuple[str, ...] = ()
     variables: dict[str, str] = field(factory=dict)
+    websocket: bool = False
 
 
 @frozen
@@ -157,7 +160,7 @@ class Stage:
         note, prompt = f"note-{os.urandom(8).hex()}", f"Question {os.urandom(8).hex()} of the acceptance run."
         row = self._next_row()
         (self.place.work / NOTE).write_text(f"{note}\n")
-        self._write(client.api.dialect.config_file, _providers(named))
+        self._write(client.api.dialect.config_file, _providers(named, way.websocket))
         try:
             ended, log = await self._ask(client, prompt, way, row)
         finally:
@@ -204,9 +207,15 @@ class Stage:
         file.chmod(0o600)
 
 
-def _providers(named: dict[str, Upstream]) -> str:
+def _providers(named: dict[str, Upstream], websocket: bool) -> str:
     entries = [
-        _PROVIDER.format(name=name, base_url=upstream.base_url, key=key_of(name), priority=number)
+        _PROVIDER.format(
+            name=name,
+            base_url=upstream.base_url,
+            key=key_of(name),
+            priority=number,
+            websocket="true" if websocket else "false",
+        )
         for number, (name, upstream) in enumerate(named.items(), 1)
     ]
     return "providers:\n" + "".join(entries)
