@@ -19,6 +19,7 @@ from clipal.config.loader import Overrides, load_configuration
 from clipal.config.model import Configuration
 from clipal.dialects.known import DIALECTS
 from clipal.operations.clock import use_monotonic_time
+from clipal.operations.garbage import spare_what_stays
 from clipal.operations.logs import Logs, open_logs
 from clipal.service import Clipal, secrets_of
 
@@ -71,6 +72,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)  # type: ignore[arg-type]
+    spare_what_stays(reactor)
     configuration = load(options)
     listening = listen(configuration)
     logs = open_logs(configuration.settings, secrets_of(configuration))

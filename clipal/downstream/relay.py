@@ -110,6 +110,7 @@ class Relay(Protocol):
         self._silence.end()
         self._request.client_gone = None
         ended, self._ended = self._ended, None
+        self._trailers = list  # they lead back here, by way of the answer
         if ending is not Ending.CLIENT_GONE:
             self._request.unregisterProducer()
         if ended is not None:

@@ -190,7 +190,8 @@ class Hold(Protocol):
         """Gives the body to `protocol`, from its first byte to its end."""
         if self._watch is not None:
             protocol = self._watch(protocol)
-        self._deliver_to(protocol)
+        if self._reason is None:
+            self._deliver_to(protocol)
         transport = cast("ITransport", self._response.connection)
         protocol.makeConnection(transport)
         pieces, self._pieces = self._pieces, []
@@ -205,6 +206,7 @@ class Hold(Protocol):
         """Nobody wants the answer."""
         self._stop_timer()
         self._pieces.clear()
+        self._response.protocol = None
         if self._reason is None:
             self._response.connection.stopProducing()
 

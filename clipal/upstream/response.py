@@ -70,7 +70,7 @@ class Response:
             self._waiting.clear()
             protocol.dataReceived(body)
         if self._reason is not None:
-            protocol.connectionLost(self._reason)
+            self._end(self._reason)
         else:
             self.connection.resumeProducing()
 
@@ -86,5 +86,10 @@ class Response:
         if self._reason is not None:
             return
         self._reason = reason
-        if self.protocol is not None:
-            self.protocol.connectionLost(reason)
+        self._end(reason)
+
+    def _end(self, reason: Failure) -> None:
+        """Tells the protocol, and lets go of it: those who know each other only the garbage collector would find."""
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.connectionLost(reason)

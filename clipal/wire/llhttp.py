@@ -111,6 +111,7 @@ class Parser:
             self._failed = True
             self._flush()
             items.append(refuse.bad)
+        self._items = []  # a connection that is idle keeps nothing of its last message
         return items
 
     def _feed(self, data: bytes) -> None:

@@ -225,6 +225,7 @@ class ResponseParser(Parser):
         self._complete = True
         assert self._head is not None
         self.reusable = self._head.keep_alive and not self._head.until_close
+        self._head = None
 
     def _says_close(self, version: str) -> bool:
         """Whether the provider closes behind an answer to HEAD, which llhttp takes for one until close."""
