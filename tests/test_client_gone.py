@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import gc
+from weakref import ref
 
+import pytest
+from twisted.internet.task import deferLater
+
+from clipal.downstream.channel import Channel
 from tests.proxy import Proxy, StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
@@ -11,6 +16,7 @@ from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Steps, chunked, event, event_stream
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import ScriptedUpstream
+from tests.wirekit.waiting import reactor
 
 WAYS = {
     "waiting for the head": (Hang(),),
@@ -82,3 +88,49 @@ async def test_in_the_middle_of_its_request(
     await proxy.logged("client left in the request, after 50 bytes")
     assert not upstream.requests
     assert "secret" not in "".join(proxy.lines)
+
+
+@ensure_deferred
+async def test_while_the_provider_is_being_connected_to(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """Endpoints call that by a name of their own, which is no failure of the provider."""
+    first = start_upstream(on_connect=(Hang(),), scheme="https")
+    second = start_upstream(chunked(b"other"))
+    proxy = two(start_proxy, first, second)
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    while not first.connections:
+        await deferLater(reactor, 0.01)
+    client.close()
+    await first.next_connection_lost()
+    await proxy.logged("client left waiting for an answer")
+    assert not second.requests
+    assert len(proxy.requests) == 1
+    assert "attempts: 1 " in proxy.requests[0]
+
+
+@ensure_deferred
+async def test_a_body_that_nobody_will_get_is_freed_at_once(start_proxy: StartProxy, connect: Connect) -> None:
+    """Without waiting for the garbage collector, which may come minutes later."""
+    proxy = start_proxy({"claudecode": []})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * 1000)[:-500])
+    (channel,) = await until_asked(proxy)
+    asked = ref(channel._incoming)
+    gc.disable()
+    try:
+        client.close()
+        await proxy.logged("client left in the request")
+        await deferLater(reactor, 0)
+        assert asked() is None
+    finally:
+        gc.enable()
+
+
+async def until_asked(proxy: Proxy) -> set[Channel]:
+    """The open connections, when a request has begun on each."""
+    channels = proxy.service.site.channels
+    while not channels or not all(channel._incoming for channel in channels):
+        await deferLater(reactor, 0.01)
+    return channels

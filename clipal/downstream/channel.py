@@ -101,8 +101,9 @@ class Channel(HTTPChannel):
         if self._closing is not None:
             self._closing.lost()
         self._waiting.clear()
-        if self._incoming is not None:
-            self.site.left(self._incoming)
+        incoming, self._incoming = self._incoming, None  # its body is not to wait for the garbage collector
+        if incoming is not None:
+            self.site.left(incoming)
         current, self._current = self._current, None
         if current is not None:
             current.connectionLost(reason)

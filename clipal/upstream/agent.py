@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -128,6 +128,8 @@ class Agent:
             connection = await self._endpoint.connect(factory)
         except (UpstreamError, CancelledError):
             raise
+        except ConnectingCancelledError:  # an endpoint's name for it: it is we who gave up, the provider did not fail
+            raise CancelledError from None
         except DNSLookupError:
             raise NameNotFound("host name not found") from None
         except ConnectionRefusedError:
