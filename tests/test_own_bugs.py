@@ -10,13 +10,14 @@ from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.downstream import exchange
 from clipal.downstream.relay import Relay
 from clipal.downstream.resources import Health
+from clipal.routing.attempt import Attempt
 from clipal.routing.failover import Failover
 from clipal.routing.gate import FirstEvent
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Steps, answer, chunked, event, event_stream
+from tests.wirekit.steps import Hang, Steps, answer, chunked, event, event_stream
 
 
 def bug(*_: object, **__: object) -> None:
@@ -55,6 +56,27 @@ async def test_a_bug_is_a_500(
     assert [failure.type for failure in flush_logged_failures(ZeroDivisionError)] == [ZeroDivisionError]
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     assert (await client.read_response()).body == b"hello"
+
+
+@pytest.mark.parametrize(("where", "name"), [(Failover, "_commit"), (Attempt, "_outcome")], ids=str)
+@ensure_deferred
+async def test_a_bug_keeps_no_provider_busy(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    flush_logged_failures: FlushLoggedFailures,
+    where: object,
+    name: str,
+) -> None:
+    upstream = start_upstream((*chunked(b"hel", last=False), Hang()))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(where, name, bug)
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+        assert (await client.read_response()).status == 500
+    assert flush_logged_failures(ZeroDivisionError)
+    await upstream.next_connection_lost()
 
 
 @ensure_deferred

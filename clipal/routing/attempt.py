@@ -80,6 +80,7 @@ class Attempt:
             limit: seconds until the first byte of the answer's body; 0 for no limit.
         """
         self._deadline.begin(limit, self._too_late)
+        answer: Hold | None = None
         try:
             waiting = self._waiting = self._upstream.ask(self._call, key)
             answer = Hold(await waiting, self._terms.clock)
@@ -94,6 +95,10 @@ class Attempt:
             return Result(outcomes.TIMED_OUT, None)
         except UpstreamError as error:
             return Result(_failure(error), None)
+        except Exception:  # a bug of ours must not keep the provider producing
+            if answer is not None:
+                answer.let_go()
+            raise
         finally:
             self._deadline.end()
             self._waiting = None

@@ -188,10 +188,12 @@ class Failover:
             tried.add(admission.key)
             self._drop_last(this)
             result = await self._attempt(this, member, admission)
-            if result.outcome.action is Action.RELAY or (self.route.manual and result.answer is not None):
-                return self._commit(this, member, admission, result)
-            self._charge(this, member, admission, result.outcome)
             this.last = None if result.answer is None else (member, result.answer)
+            if result.outcome.action is Action.RELAY or (self.route.manual and result.answer is not None):
+                answered = self._commit(this, member, admission, result)
+                this.last = None
+                return answered
+            self._charge(this, member, admission, result.outcome)
             if not result.outcome.of_key:
                 break
         return None
