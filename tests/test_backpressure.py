@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+import pytest
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Client
 
+from clipal.downstream import closing
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
@@ -56,6 +58,55 @@ async def test_a_client_that_does_not_read_stops_the_provider(
     assert len(channel.transport.dataBuffer) + sum(map(len, channel.transport._tempDataBuffer)) < MIB
     client.abort()
     await upstream.next_connection_lost()
+
+
+@ensure_deferred
+async def test_while_the_client_does_not_read_the_provider_is_not_silent(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    size, piece = 40 * MIB, b"x" * 65536
+    upstream = start_upstream((Send(head(200, ((b"Content-Length", b"%d" % size),))), Flood(piece, size // len(piece))))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, upstream_idle_timeout=0.2)
+    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    client.send(request(b"GET", b"/claudecode/v1/models"))
+    await client.wait_for(b"xxx")
+    client.pause()
+    await deferLater(reactor, 0.8)
+    client.resume()
+    assert len((await client.read_response()).body) == size
+
+
+@ensure_deferred
+async def test_a_client_that_reads_slowly_gets_all_of_the_last_answer(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is closed behind it, but not before the client has it."""
+    monkeypatch.setattr(closing, "_LINGER", 0.1)
+    upstream = start_upstream(answer(200, b"x" * MIB))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    client.pause()
+    client.send(request(b"GET", b"/claudecode/v1/models", ((b"Host", b"localhost"), (b"Connection", b"close"))))
+    await proxy.logged("200 via one")
+    await deferLater(reactor, 0.4)
+    client.resume()
+    assert len((await client.read_response()).body) == MIB
+    assert await client.closed() == "close"
+
+
+@ensure_deferred
+async def test_a_client_that_never_reads_its_last_answer_is_left(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "_LINGER", 0.1)
+    monkeypatch.setattr(closing, "_FLUSH", 0.2)
+    upstream = start_upstream(answer(200, b"x" * MIB))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    client.pause()
+    client.send(request(b"GET", b"/claudecode/v1/models", ((b"Host", b"localhost"), (b"Connection", b"close"))))
+    await proxy.logged("200 via one")
+    await until(lambda: not proxy.service.site.channels)
 
 
 @ensure_deferred

@@ -24,7 +24,7 @@ from clipal.transport.deadline import Deadline
 _LINGER: Final = 2.0
 """Seconds in which a refused client may still send what nobody reads."""
 _FLUSH: Final = 30.0
-"""Seconds in which a client must have taken the last bytes of a broken answer."""
+"""Seconds in which a client must have taken something of what is left of its last answer."""
 _LOOK_AGAIN: Final = 0.01
 _SIOCOUTQ: Final = 0x5411
 """Linux's ioctl that tells how much a socket has not sent, or has sent without being acknowledged (tcp(7))."""
@@ -37,21 +37,25 @@ class Closing:
     def __init__(self, clock: IReactorTime, transport: Connection) -> None:
         self._clock = clock
         self._transport = transport
-        self._deadline = Deadline(clock, self._expired)
-        self._on_time: Callable[[], None] = self._transport.abortConnection
+        self._deadline = Deadline(clock, self._look)
+        self._end: Callable[[], None] = self._transport.abortConnection
         self._last_moment = 0.0
+        self._left = 0
         self._registered = False
 
     def half_close(self) -> None:
-        """Sends what is written, says that no more will come, and closes when the client does or in two seconds."""
+        """Sends what is written, says that no more will come, and closes when the client does.
+
+        It may take two seconds to do so, and however long it goes on taking what was written.
+        """
+        self._begin_to_look(self._transport.loseConnection)
         self._transport.unregisterProducer()
         self._transport.loseWriteConnection()
         self._deadline.set(_LINGER)
 
     def abort_when_flushed(self) -> None:
-        """Resets the connection as soon as the client has everything that was written, or in half a minute."""
-        self._last_moment = self._clock.seconds() + _FLUSH
-        self._on_time = self._look
+        """Resets the connection as soon as the client has everything that was written, or takes no more of it."""
+        self._begin_to_look(self._transport.abortConnection)
         self._transport.unregisterProducer()
         self._deadline.set(_FLUSH)
         self._transport.registerProducer(self, False)
@@ -60,11 +64,19 @@ class Closing:
         """The connection is gone."""
         self._deadline.close()
 
-    def _expired(self) -> None:
-        self._on_time()
+    def _begin_to_look(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._left = unsent(self._transport)
+        self._last_moment = self._clock.seconds() + _FLUSH
 
     def _look(self) -> None:
-        if self._clock.seconds() >= self._last_moment or not unacknowledged(self._transport):
+        """Ends the connection when the client has everything; it gets more time with all that it takes."""
+        left, now = unsent(self._transport), self._clock.seconds()
+        if left < self._left:
+            self._left, self._last_moment = left, now + _FLUSH
+        if not left:
+            self._end()
+        elif now >= self._last_moment:
             self._transport.abortConnection()
         else:
             self._deadline.set(_LOOK_AGAIN)
@@ -82,6 +94,11 @@ class Closing:
 
     def stopProducing(self) -> None:
         """The client went away by itself; `lost` follows."""
+
+
+def unsent(transport: Connection) -> int:
+    """Bytes that were written and that the client's side does not have yet, as far as we know."""
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen + unacknowledged(transport)
 
 
 def unacknowledged(transport: Connection) -> int:

@@ -67,8 +67,8 @@ class Relay(Protocol):
     def connectionMade(self) -> None:
         self._request.startedWriting = 1
         self._request.client_gone = self._client_gone
-        self._request.registerProducer(self, True)
         self._silence.begin(self._idle_timeout, self._fell_silent)
+        self._request.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
         self.sent += len(data)
@@ -77,8 +77,8 @@ class Relay(Protocol):
         if self._unsent:
             data = self._unsent + data
             self._unsent = b""
-        self._write(data)
         self._silence.set(self._idle_timeout)
+        self._write(data)  # may pause us: then the provider is not silent, but held
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         if self._ended is None:
