@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -553,3 +554,12 @@ def test_an_answers_field_without_end_is_refused() -> None:
     while not parser.feed(b"a" * 60_000):
         fed += 60_000
         assert fed < 2 * ANSWER_HEAD_LIMIT
+
+
+def test_what_was_found_is_not_kept() -> None:
+    """An idle connection must not hold the last piece of a body, which may be 256 KiB."""
+    parser = RequestParser()
+    items = parser.feed(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+    head = ref(items[0])
+    del items
+    assert head() is None

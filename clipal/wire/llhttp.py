@@ -104,14 +104,13 @@ class Parser:
 
     def _collect(self, data: bytes) -> list[Any]:
         """The items that `data` completes; a refusal is the last one of all."""
-        items = self._items = []
         try:
             self._feed(data)
         except Refuse as refuse:
             self._failed = True
             self._flush()
-            items.append(refuse.bad)
-        self._items = []  # a connection that is idle keeps nothing of its last message
+            self._items.append(refuse.bad)
+        items, self._items = self._items, []  # nothing of them is kept while the connection is idle
         return items
 
     def _feed(self, data: bytes) -> None:
