@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 
 import pytest
 from twisted.internet.task import deferLater
@@ -88,3 +89,18 @@ async def test_a_request_leaves_nothing_for_the_garbage_collector(
         assert not [each for each in of_a_request() if not any(each is other for other in before)]
     finally:
         gc.enable()
+
+
+def test_a_body_in_tiny_pieces_costs_little_more_than_its_bytes() -> None:
+    """Each of these pieces is an object of 35 bytes and a place in a list."""
+    asked = Request.__new__(Request)
+    asked._body, asked.received = [], 0
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(100_000):
+            asked.handleContentChunk(b"%02d" % (number % 100))
+        assert tracemalloc.get_traced_memory()[0] - before < 400_000
+    finally:
+        tracemalloc.stop()
+    assert asked.take_body() == b"".join(b"%02d" % number for number in range(100)) * 1000

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from clipal.downstream.channel import Channel
 
+_TINY = 1024
+_GATHERED = 64 * 1024
+"""Bytes: pieces of a body that are shorter than the one are put together until they are as long as the other."""
+
 
 class Relaying(Resource):
     """A Resource that relays answers: it uses `head`, `transport` and `finish`, and nothing of twisted.web's."""
@@ -64,7 +68,7 @@ class Request(WebRequest):
         self.path, mark, query = self.uri.partition(b"?")
         self.query = query if mark else None
         self.clientproto = b"HTTP/" + head.version.encode("ascii")
-        self._body: list[bytes] = []
+        self._body: list[bytes | bytearray] = []
 
     @property
     def requestHeaders(self) -> Headers:
@@ -79,14 +83,21 @@ class Request(WebRequest):
         """twisted.web sets an empty one at first."""
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Takes a piece of the body."""
-        self._body.append(data)
+        """Takes a piece of the body; many tiny ones would cost a multiple of what they hold."""
+        body = self._body
+        if len(data) >= _TINY or not body:
+            body.append(data)
+        elif isinstance(last := body[-1], bytearray) and len(last) < _GATHERED:
+            last += data
+        else:
+            body.append(bytearray(data))
         self.received += len(data)
 
     def take_body(self) -> bytes:
         """Gives all of the body away, once it is complete: whoever takes it decides for how long it is kept."""
         pieces, self._body = self._body, []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        first = pieces[0] if len(pieces) == 1 else None
+        return first if isinstance(first, bytes) else b"".join(pieces)
 
     @property
     def closes(self) -> bool:
