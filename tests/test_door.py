@@ -221,3 +221,26 @@ async def test_an_idle_connection_is_closed(
     assert (await client.read_response()).status == 200
     assert await client.closed() == "close"
     assert bytes(client.received).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("deadline", "begun"),
+    [("HEAD_DEADLINE", get(HOST[:-2])[:-4]), ("BODY_DEADLINE", post(HOST[:-2], b"Content-Length: 10", body=b"abc"))],
+)
+@ensure_deferred
+async def test_what_begins_behind_a_request_has_no_more_time(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    deadline: str,
+    begun: bytes,
+) -> None:
+    monkeypatch.setattr(f"clipal.downstream.channel.{deadline}", 0.1)
+    upstream = start_upstream(answer(200, b"hello"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", PATH, body=b"{}") + begun)
+    assert (await client.read_response()).status == 200
+    assert (await client.read_response()).status == 408
+    assert await client.closed() == "close"

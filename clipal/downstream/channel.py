@@ -75,7 +75,7 @@ class Channel(HTTPChannel):
         self._incoming: Request | None = None
         self._waiting: deque[Request | _Rejected] = deque()
         self._current: Request | None = None
-        self._read_ahead: list[bytes] = []
+        self._read_ahead = bytearray()
         self._last_is_in = False
         self._continue_due = False
         self._producer: IPushProducer | None = None
@@ -129,8 +129,8 @@ class Channel(HTTPChannel):
         if self._current is None:
             self._parse(data)
             return
-        self._read_ahead.append(data)
-        if sum(map(len, self._read_ahead)) > _READ_AHEAD:
+        self._read_ahead += data
+        if len(self._read_ahead) > _READ_AHEAD:
             self.transport.pauseProducing()
 
     def _parse(self, data: bytes) -> None:
@@ -215,7 +215,7 @@ class Channel(HTTPChannel):
                 self._half_close()
             return True
         if self._read_ahead:
-            data = b"".join(self._read_ahead)
+            data = bytes(self._read_ahead)
             self._read_ahead.clear()
             self.transport.resumeProducing()
             self._parse(data)
@@ -250,9 +250,15 @@ class Channel(HTTPChannel):
         if closes:
             self._half_close()
         else:
-            self._deadline.set(IDLE_DEADLINE)
+            self._deadline.set(self._patience())
             self._advance()
         self.site.request_ended()
+
+    def _patience(self) -> float:
+        """Seconds for the rest of what has come behind the answered request; nothing else was counting them."""
+        if self._incoming is not None:
+            return BODY_DEADLINE
+        return HEAD_DEADLINE if self._parser.in_head else IDLE_DEADLINE
 
     def abort(self) -> None:
         """The answer under way cannot be ended as it should: the client must see that, and get what was written."""
