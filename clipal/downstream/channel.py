@@ -178,8 +178,8 @@ class Channel(HTTPChannel):
         assert request is not None
         self._continue_due = False
         self._last_is_in = not request.head.keep_alive
-        if request.head.upgrade and self._parser.rest:
-            self._read_ahead.append(self._parser.rest)
+        if request.head.upgrade:
+            self._read_ahead += self._parser.rest
         self.transport.bufferSize = Connection.bufferSize
         self._waiting.append(request)
 
@@ -236,7 +236,7 @@ class Channel(HTTPChannel):
 
     def leave(self, receive: Callable[[bytes], None]) -> None:
         """Leaves HTTP: whatever the client sends goes to `receive`, beginning with what has come already."""
-        early = b"".join(self._read_ahead)
+        early = bytes(self._read_ahead)
         self._read_ahead.clear()
         self.dataReceived = receive  # type: ignore[assignment, method-assign]
         self.transport.resumeProducing()
