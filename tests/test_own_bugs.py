@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.downstream import exchange
@@ -17,7 +19,8 @@ from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Hang, Steps, answer, chunked, event, event_stream
+from tests.wirekit.steps import Hang, Send, Steps, Wait, answer, chunked, event, event_stream
+from tests.wirekit.waiting import reactor
 
 
 def bug(*_: object, **__: object) -> None:
@@ -77,6 +80,33 @@ async def test_a_bug_keeps_no_provider_busy(
         assert (await client.read_response()).status == 500
     assert flush_logged_failures(ZeroDivisionError)
     await upstream.next_connection_lost()
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["the client leaves", "the answer is whole"])
+@ensure_deferred
+async def test_a_bug_at_the_end_keeps_no_place_and_no_client_waiting(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    flush_logged_failures: FlushLoggedFailures,
+    leaves: bool,
+) -> None:
+    go_on: Deferred[None] = Deferred()
+    upstream = start_upstream((*chunked(b"hel", last=False), Wait(go_on), Send(b"0\r\n\r\n")))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(exchange.Exchange, "_report", bug)
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+        await client.wait_for(b"hel")
+        if leaves:
+            client.abort()
+        else:
+            go_on.callback(None)
+        await client.closed()
+        await deferLater(reactor, 0.1)
+        assert not proxy.service.site.channels
+    flush_logged_failures()
 
 
 @ensure_deferred

@@ -102,12 +102,14 @@ class Channel(HTTPChannel):
             self._closing.lost()
         self._waiting.clear()
         incoming, self._incoming = self._incoming, None  # its body is not to wait for the garbage collector
-        if incoming is not None:
-            self.site.left(incoming)
         current, self._current = self._current, None
-        if current is not None:
-            current.connectionLost(reason)
-        self.site.connection_lost(self)
+        try:
+            if incoming is not None:
+                self.site.left(incoming)
+            if current is not None:
+                current.connectionLost(reason)
+        finally:  # whatever a bug does: there is room for another client
+            self.site.connection_lost(self)
 
     def _expired(self) -> None:
         if self._parser.idle:

@@ -12,6 +12,7 @@ from enum import Enum
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
@@ -20,6 +21,8 @@ from clipal.downstream.request import Request
 from clipal.upstream.response import WHOLE
 from clipal.wire.fields import last_chunk, response_head
 from clipal.wire.message import Fields, ResponseHead
+
+_log = Logger()
 
 
 class Ending(Enum):
@@ -81,6 +84,13 @@ class Relay(Protocol):
         self._write(data)  # may pause us: then the provider is not silent, but held
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        try:
+            self._body_ended(reason)
+        except Exception:
+            _log.failure("Bug at the end of {id}", id=self._request.id)
+            self._request.fail()  # else the client would wait for its next answer for ever
+
+    def _body_ended(self, reason: Failure) -> None:
         if self._ended is None:
             return
         if reason is not WHOLE and not reason.check(ResponseDone):
