@@ -33,7 +33,7 @@ from clipal.upstream.client import Upstream
 from clipal.upstream.errors import Refused
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import ResponseHead
-from clipal.wire.parser import RequestParser
+from clipal.wire.request_parser import RequestParser
 
 T = TypeVar("T")
 HANG = -1

@@ -8,7 +8,7 @@ from clipal.config.model import Carrier
 from clipal.upstream.credentials import KeyCarriers, client_carrier, with_query_key
 from clipal.wire.fields import Credential
 from clipal.wire.message import RequestHead
-from clipal.wire.parser import RequestParser
+from clipal.wire.request_parser import RequestParser
 
 X_API_KEY, BEARER, GOOG, QUERY = Carrier.X_API_KEY, Carrier.BEARER, Carrier.X_GOOG_API_KEY, Carrier.QUERY
 CLIENTS = (X_API_KEY, BEARER, GOOG, QUERY)

@@ -171,6 +171,7 @@ def test_whether_a_stream_is_asked_for_is_seen_without_a_parse(
 def test_only_codex_has_paths_and_answers_of_its_own(dialect: Dialect) -> None:
     assert dialect.upstream_path(b"/v1/responses", b"/v1") == b"/v1/responses"
     assert dialect.upstream_path(b"/models", b"") == b"/models"
+    assert not dialect.builds_on_answers
     assert dialect.previous_answer(b'{"previous_response_id":"resp_a"}') is None
     assert dialect.made_answer(b'{"id":"resp_a"}') is None
 

@@ -23,7 +23,6 @@ Table = Mapping[bytes, bytes]
 """The last value of each header field, by its lower-case name."""
 
 _STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
-_END: Final = 16 * 1024
 _SESSION_LENGTH: Final = 256
 
 
@@ -104,6 +103,7 @@ class Dialect(ABC):
         title: its name for people: `Claude Code`.
         carrier: where a key travels when neither the provider nor the client's own request says so.
         key_in_query: whether a client may send its key as `?key=` in the query.
+        builds_on_answers: whether a request may build on an earlier answer that only its provider knows.
         header_timeout: seconds until the first byte of a streaming answer's body, when no setting says so.
     """
 
@@ -112,6 +112,7 @@ class Dialect(ABC):
     title: str
     carrier: Carrier
     key_in_query: bool = False
+    builds_on_answers: bool = False
     header_timeout: float = 120.0
 
     @abstractmethod
@@ -132,16 +133,21 @@ class Dialect(ABC):
     def counts_tokens(self, path: bytes) -> bool:
         """Whether `path` (raw, behind the prefix, no query) only counts tokens."""
 
-    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, body: bytes) -> bool:
+    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, ends: bytes) -> bool:
         """Whether the request asks for a stream: by its path, Accept or a plain search, never by a parse.
 
         Accept alone does not say it: Claude Code asks for a stream with `Accept: application/json`. An
         encoded body cannot be searched (Codex sends zstd, but a truthful Accept too). A `"stream": true`
         deep in a body is taken for the real one; then the request merely has the shorter of two timeouts.
+
+        Parameters:
+            ends: the beginning and the end of the body: what is large stands between (0.7 ms a megabyte).
         """
         if b"text/event-stream" in fields.get(b"accept", b"").lower():
             return True
-        return (fields.get(b"content-encoding") or b"identity").lower() == b"identity" and _says_stream(body)
+        return (fields.get(b"content-encoding") or b"identity").lower() == b"identity" and _STREAM.search(
+            ends
+        ) is not None
 
     def upstream_path(self, path: bytes, base_path: bytes) -> bytes:
         """The path to append to a provider's base path; only Codex's `/v1` ever differs from `path`."""
@@ -170,13 +176,6 @@ class Dialect(ABC):
 
         Never raises, whatever the bytes are.
         """
-
-
-def _says_stream(body: bytes) -> bool:
-    """Whether `"stream": true` is near one of the ends of `body`: what is large stands between (0.7 ms a megabyte)."""
-    if len(body) <= 2 * _END:
-        return _STREAM.search(body) is not None
-    return _STREAM.search(body, len(body) - _END) is not None or _STREAM.search(body, 0, _END) is not None
 
 
 def field_value(fields: Fields, name: bytes) -> bytes | None:

@@ -78,12 +78,12 @@ class Gemini(Dialect):
         """See Dialect."""
         return path.endswith(b":countTokens")
 
-    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, body: bytes) -> bool:
+    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, ends: bytes) -> bool:
         """See Dialect. The method behind the last colon says it; without one, it is as elsewhere."""
         _, colon, method = path.rpartition(b"/")[2].rpartition(b":")
         if colon:
             return method == b"streamGenerateContent"
-        return super().asks_for_stream(path, query, fields, body)
+        return super().asks_for_stream(path, query, fields, ends)
 
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. A blocked prompt is an answer like any other."""

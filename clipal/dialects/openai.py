@@ -106,6 +106,7 @@ class OpenAI(Dialect):
     config_file = "codex.yaml"
     title = "Codex CLI"
     carrier = Carrier.BEARER
+    builds_on_answers = True
 
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
         """See Dialect. Codex shows `message`, and the request id from its header field.

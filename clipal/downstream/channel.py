@@ -1,4 +1,4 @@
-"""The door: twisted.web's channel, fed by `clipal.wire.parser`.
+"""The door: twisted.web's channel, fed by `clipal.wire.request_parser`.
 
 One connection of a client. Its bytes become requests, one at a time is answered, and what a client pipelines behind it
 waits: whole requests of the same read in a queue, later bytes unparsed and bounded by no longer reading. Deadlines
@@ -25,7 +25,7 @@ from clipal.downstream.closing import Closing
 from clipal.downstream.request import Request
 from clipal.transport.deadline import Deadline
 from clipal.wire.message import END, BadMessage, RequestHead
-from clipal.wire.parser import RequestParser
+from clipal.wire.request_parser import RequestParser
 
 if TYPE_CHECKING:
     from clipal.downstream.site import Site

@@ -21,7 +21,7 @@ from clipal.upstream.credentials import client_carrier
 
 _log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
 _WHOLE = Ended(whole=True, blamed=False)
-_NO_BODY = BytesBody(b"")
+_NO_BODY = BytesBody()
 _LINE = "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]"
 
 
@@ -46,7 +46,7 @@ class Exchange:
     async def _answer(self) -> None:
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
-        self._body = BytesBody(request.take_body())
+        self._body = BytesBody(*request.take_body())
         call = Call(request.head, self._path, request.query, self._body, carrier)
         result = await self._failover.answer(call, self._trail, request.channel.first_byte)
         if isinstance(result, Unanswered):

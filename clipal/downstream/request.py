@@ -1,6 +1,6 @@
 """A request of a client, as the Resource tree sees it.
 
-It keeps its raw head, and its body in memory as one immutable `bytes`, so that it can be sent again. Ordinary Resources
+It keeps its raw head, and the pieces of its body in memory, so that it can be sent again. Ordinary Resources
 (`/health`) see an ordinary twisted.web request; whoever relays an answer writes to `transport` and calls `finish`.
 """
 
@@ -93,11 +93,10 @@ class Request(WebRequest):
             body.append(bytearray(data))
         self.received += len(data)
 
-    def take_body(self) -> bytes:
-        """Gives all of the body away, once it is complete: whoever takes it decides for how long it is kept."""
+    def take_body(self) -> list[bytes | bytearray]:
+        """Gives the pieces of the body away, once it is complete: whoever takes it decides for how long it is kept."""
         pieces, self._body = self._body, []
-        first = pieces[0] if len(pieces) == 1 else None
-        return first if isinstance(first, bytes) else b"".join(pieces)
+        return pieces
 
     @property
     def closes(self) -> bool:

@@ -62,7 +62,7 @@ class Tunnel:
     async def _open(self) -> None:
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
-        call = Call(request.head, self._path, request.query, BytesBody(b""), carrier, opens_websocket=True)
+        call = Call(request.head, self._path, request.query, BytesBody(), carrier, opens_websocket=True)
         result = await self._failover.answer(call, self._trail, request.channel.first_byte)
         if isinstance(result, Answered) and result.head.status == 101:
             self._join(result)

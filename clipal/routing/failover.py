@@ -162,7 +162,7 @@ class Failover:
     def _limit(self, call: Call) -> float:
         if call.opens_websocket:
             return self._stream_limit
-        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.body)
+        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
         return self._stream_limit if streams else self.settings.nonstreaming_timeout
 
     # Asking

@@ -46,7 +46,7 @@ def purpose_of(call: Call, route: Route, settings: Settings) -> Purpose:
         own_cursor=counts_tokens and settings.ignore_count_tokens_failover,
         probe=call.method == b"HEAD",
         session=dialect.session(call.head.table) if by_session else None,
-        builds_on=dialect.previous_answer(call.body.body),
+        builds_on=dialect.previous_answer(call.body.whole) if dialect.builds_on_answers else None,
     )
 
 

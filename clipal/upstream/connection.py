@@ -21,7 +21,7 @@ from clipal.upstream.body import BytesBody
 from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import END, BadMessage, ResponseHead
-from clipal.wire.parser import ResponseParser
+from clipal.wire.response_parser import ResponseParser
 
 _ONE_WRITE = 64 * 1024
 """A body up to so many bytes goes out in one write with its head."""
@@ -79,7 +79,7 @@ class Connection(Protocol):
         if body is None:
             self.transport.write(head)
         elif isinstance(body, BytesBody) and body.length <= _ONE_WRITE:
-            self.transport.write(head + body.body)
+            self.transport.write(head + body.whole)
         else:
             self.transport.write(head)
             self._sending = body.startProducing(self.transport)

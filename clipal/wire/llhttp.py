@@ -1,6 +1,13 @@
-"""llhttp, through httptools, and what requests and answers have in common above it: fields, pieces of a body, limits.
+"""HTTP/1.1 messages out of bytes, for both sides, sans-IO: what `RequestParser` and `ResponseParser` share.
 
-Two subclasses, in `clipal.wire.parser`, make heads of what this collects.
+llhttp (through httptools) does the parsing and most of the refusing: a repeated or malformed Content-Length, one
+beside Transfer-Encoding, bad chunk sizes, bare CR and LF, control characters, folded lines, blanks before the colon.
+This module and the two parsers add what llhttp leaves to its caller, and the limits, so that each rule about the form
+of a message stands once and holds for both sides.
+
+A parser is fed what a socket brought and returns what that completed, in order: a head, the body bytes of this feed
+in one piece, `END`; or a `BadMessage` as the last item, after which it is done for good. Nothing is called back, so
+nothing that a caller does can run inside llhttp.
 """
 
 from __future__ import annotations

@@ -1,0 +1,87 @@
+"""A request's body: pieces that are sent as they are, as often as it takes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
+from zope.interface import implementer
+
+from clipal.upstream.body import BytesBody
+
+END = 16 * 1024
+PIECES = st.lists(
+    st.one_of(st.binary(max_size=20), st.integers(0, 3 * END).map(lambda size: b"x" * size), st.just(bytearray(b"y"))),
+    max_size=6,
+)
+
+
+@implementer(IConsumer)
+class Consumer:
+    """Asks for a pause behind each write."""
+
+    def __init__(self) -> None:
+        self.producer: IPushProducer | None = None
+        self.written: list[bytes] = []
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        self.producer = cast("IPushProducer", producer)
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        assert self.producer is not None
+        self.producer.pauseProducing()
+
+
+@given(PIECES)
+def test_all_of_it_is_sent_in_order_and_as_slowly_as_it_is_taken(pieces: list[bytes | bytearray]) -> None:
+    body, all_of_it = BytesBody(*pieces), b"".join(pieces)
+    for _ in range(2):  # it is sent again to the next provider
+        consumer = Consumer()
+        done = body.startProducing(consumer)
+        assert len(consumer.written) <= 1
+        while consumer.producer is not None:
+            before = len(consumer.written)
+            consumer.producer.resumeProducing()
+            assert len(consumer.written) == before + 1
+        assert done.called
+        assert b"".join(consumer.written) == all_of_it
+    assert body.length == len(all_of_it)
+    assert body.whole == all_of_it
+
+
+@given(PIECES)
+def test_its_ends_are_found_without_putting_it_together(pieces: list[bytes | bytearray]) -> None:
+    body, all_of_it = BytesBody(*pieces), b"".join(pieces)
+    if len(all_of_it) <= 2 * END:
+        assert body.ends == all_of_it
+    else:
+        assert body.ends == all_of_it[:END] + b"\0" + all_of_it[-END:]
+
+
+def test_a_large_piece_is_handed_on_in_slices_and_copied_for_nobody() -> None:
+    body, consumer = BytesBody(b"a" * 600_000, b"b" * 10), Consumer()
+    body.startProducing(consumer)
+    while consumer.producer is not None:
+        consumer.producer.resumeProducing()
+    assert [len(each) for each in consumer.written] == [262_144, 262_144, 75_712, 10]
+
+
+def test_nothing_is_sent_behind_a_stop() -> None:
+    body, consumer = BytesBody(b"a", b"b"), Consumer()
+    body.startProducing(consumer)
+    assert consumer.producer is not None
+    consumer.producer.stopProducing()
+    assert consumer.written == [b"a"]
+
+
+def test_what_is_forgotten_is_gone() -> None:
+    body = BytesBody(b"a", b"b")
+    body.forget()
+    assert body.whole == b""
+    assert body.length == 0
