@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
+from clipal.config.model import BaseURL
+from clipal.upstream.agent import Agent
+from clipal.upstream.target import Target
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Close, Reset, Send, Steps, Wait, answer, chunked
+from tests.wirekit.steps import Close, Hang, Reset, Send, Steps, Wait, answer, chunked
 from tests.wirekit.upstream import RecordedRequest
+from tests.wirekit.waiting import reactor
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 
@@ -26,6 +30,20 @@ async def test_a_providers_connection_is_used_again(
         client.send(POST)
         assert (await client.read_response()).body == b"hello"
     assert len(upstream.connections) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@ensure_deferred
+async def test_nothing_but_connect_timeout_limits_connecting(start_upstream: StartUpstream, scheme: str) -> None:
+    """Twisted's endpoints give up after 30 s by themselves; 0 is no limit at all."""
+    upstream = start_upstream((Hang(),))
+    target = Target.from_base_url(BaseURL(scheme, "127.0.0.1", upstream.port))
+    soon = reactor.seconds() + 1
+    asking = Agent(reactor, target, connect_timeout=0).request(b"GET", b"%b/" % target.origin, [])
+    assert not [call for call in reactor.getDelayedCalls() if soon < call.getTime() < soon + 30]
+    asking.cancel()
+    with pytest.raises(CancelledError):
+        await asking
 
 
 @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])

@@ -120,8 +120,8 @@ class EagerReactor:
         timeout: float = 30,
         bindAddress: tuple[str, int] | None = None,
     ) -> IConnector:
-        """As IReactorTCP's."""
-        connector = _EagerConnector(self.make_transport, host, port, factory, timeout, bindAddress, self._reactor)
+        """As IReactorTCP's, but for `timeout`: endpoints give 30 s, and `connect_timeout` may be longer, or none."""
+        connector = _EagerConnector(self.make_transport, host, port, factory, None, bindAddress, self._reactor)
         connector.connect()
         result: IConnector = connector
         return result
