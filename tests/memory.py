@@ -21,7 +21,8 @@ from zope.interface import implementer
 from clipal.config.model import BaseURL, ClientConfig, Mode, Provider, Settings
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.known import DIALECTS
-from clipal.routing.failover import Answered, Ended, Failover, Unanswered
+from clipal.routing.answer import Answered, Ended, Unanswered
+from clipal.routing.failover import Failover
 from clipal.routing.health import HealthPolicy
 from clipal.routing.member import Member
 from clipal.routing.route import Route

@@ -189,7 +189,7 @@ async def test_what_is_no_reason_to_refuse(
 async def test_a_head_that_trickles_is_a_408(
     start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipal.downstream.channel.HEAD_DEADLINE", 0.1)
+    monkeypatch.setattr("clipal.downstream.intake.HEAD_DEADLINE", 0.1)
     proxy = start_proxy({})
     client = await connect(proxy.port)
     client.send(b"GET /health HT")
@@ -201,7 +201,7 @@ async def test_a_head_that_trickles_is_a_408(
 async def test_a_body_that_stops_is_a_408(
     start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipal.downstream.channel.BODY_DEADLINE", 0.1)
+    monkeypatch.setattr("clipal.downstream.intake.BODY_DEADLINE", 0.1)
     proxy = start_proxy({})
     client = await connect(proxy.port)
     client.send(post(HOST[:-2], b"Content-Length: 10", body=b"abc"))
@@ -214,7 +214,7 @@ async def test_a_body_that_stops_is_a_408(
 async def test_an_idle_connection_is_closed(
     start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipal.downstream.channel.IDLE_DEADLINE", 0.1)
+    monkeypatch.setattr("clipal.downstream.intake.IDLE_DEADLINE", 0.1)
     proxy = start_proxy({})
     client = await connect(proxy.port)
     client.send(request(b"GET", b"/health"))
@@ -236,7 +236,7 @@ async def test_what_begins_behind_a_request_has_no_more_time(
     deadline: str,
     begun: bytes,
 ) -> None:
-    monkeypatch.setattr(f"clipal.downstream.channel.{deadline}", 0.1)
+    monkeypatch.setattr(f"clipal.downstream.intake.{deadline}", 0.1)
     upstream = start_upstream(answer(200, b"hello"))
     proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await connect(proxy.port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clipal.config.model import Affinity, CircuitBreaker, FailBack, Mode
-from clipal.routing.failover import Ended, Unanswered
+from clipal.routing.answer import Ended, Unanswered
 from clipal.routing.outcome import Action, Charge, Outcome
 from tests.memory import HANG, REFUSED, World, now
 

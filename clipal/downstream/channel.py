@@ -1,4 +1,4 @@
-"""The door: twisted.web's channel, fed by `clipal.wire.request_parser`.
+"""The door: twisted.web's channel, with a parser of our own (`clipal.downstream.intake`).
 
 One connection of a client. Its bytes become requests, one at a time is answered, and what a client pipelines behind it
 waits: whole requests of the same read in a queue, later bytes unparsed and bounded by no longer reading. Deadlines
@@ -8,49 +8,25 @@ A request that may not come in is answered here, in its turn, and the connection
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from clipal.dialects.dialect import Refused
-from clipal.downstream.admission import Refusal
 from clipal.downstream.closing import Closing
+from clipal.downstream.intake import Intake
 from clipal.downstream.request import Request
 from clipal.transport.deadline import Deadline
-from clipal.wire.message import END, BadMessage, RequestHead
-from clipal.wire.request_parser import RequestParser
 
 if TYPE_CHECKING:
     from clipal.downstream.site import Site
 
-HEAD_DEADLINE: Final = 10.0
-"""Seconds for a head, from its first byte on, however it trickles."""
-BODY_DEADLINE: Final = 60.0
-"""Seconds without a byte of a body."""
-IDLE_DEADLINE: Final = 120.0
-"""Seconds without a request on an open connection."""
-_LARGE_READ: Final = 256 * 1024
-"""Bytes of a large body that are read at a time; each read costs a turn of the loop."""
 _READ_AHEAD: Final = 64 * 1024
 """Bytes taken from a client that pipelines behind a request that is being answered."""
-
-_SLOW = Refusal(Refused.TIMEOUT, "The request did not come in time.")
-_STOPPING = Refusal(Refused.UNAVAILABLE, "clipal is stopping.")
-
-
-@frozen
-class _Rejected:
-    """A request that may not come in, waiting for its turn to be told so."""
-
-    refusal: Refusal
-    head: RequestHead | None
 
 
 class Channel(HTTPChannel):
@@ -68,16 +44,12 @@ class Channel(HTTPChannel):
         super().__init__()
         self.site = site
         self.factory = site
-        self._parser = RequestParser(site.may_leave)
         self._deadline = Deadline(site.reactor, self._expired)
         self.first_byte = Deadline(site.reactor)
         self.silence = Deadline(site.reactor)
-        self._incoming: Request | None = None
-        self._waiting: deque[Request | _Rejected] = deque()
         self._current: Request | None = None
+        self._intake = Intake(self)
         self._read_ahead = bytearray()
-        self._last_is_in = False
-        self._continue_due = False
         self._producer: IPushProducer | None = None
         self._advancing = False
         self._paused = False
@@ -93,40 +65,37 @@ class Channel(HTTPChannel):
         self._host: IAddress = self.transport.getHost()
         self.local_address: str = self.transport.getHost().host
         self.site.connection_made(self)
-        self._deadline.set(IDLE_DEADLINE)
+        self._deadline.set(self._intake.patience())
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         for deadline in (self._deadline, self.first_byte, self.silence):
             deadline.close()
         if self._closing is not None:
             self._closing.lost()
-        self._waiting.clear()
-        incoming, self._incoming = self._incoming, None  # its body is not to wait for the garbage collector
         current, self._current = self._current, None
         try:
-            if incoming is not None:
-                self.site.left(incoming)
+            self._intake.lost()
             if current is not None:
                 current.connectionLost(reason)
         finally:  # whatever a bug does: there is room for another client
             self.site.connection_lost(self)
 
     def _expired(self) -> None:
-        if self._parser.idle:
+        if self._intake.idle:
             self.transport.loseConnection()
         else:
-            self._reject(_SLOW, None if self._incoming is None else self._incoming.head)
+            self._intake.too_slow()
             self._advance()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being asked or answered."""
-        return self._current is None and self._closing is None and self._parser.idle
+        return self._current is None and self._closing is None and self._intake.idle
 
     # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        if self._closing is not None or self._last_is_in:
+        if self._closing is not None or self._intake.last_is_in:
             return
         if self._current is None:
             self._parse(data)
@@ -136,60 +105,14 @@ class Channel(HTTPChannel):
             self.transport.pauseProducing()
 
     def _parse(self, data: bytes) -> None:
-        was_in_head = self._parser.in_head
-        for item in self._parser.feed(data):
-            if isinstance(item, RequestHead):
-                self._begin(item)
-            elif item is END:
-                self._complete()
-            elif isinstance(item, BadMessage):
-                self._reject(Refusal(Refused(item.status), f"This is not HTTP as it is served here: {item.problem}."))
-            elif isinstance(item, bytes):
-                self._take(item)
-            if self._last_is_in:
-                break
+        intake = self._intake
+        was_in_head = intake.in_head
+        intake.feed(data)
         self._advance()
         if self._current is not None or self._closing is not None:
             self._deadline.clear()
-        elif self._incoming is not None:
-            self._deadline.set(BODY_DEADLINE)
-        elif not (was_in_head and self._parser.in_head):
-            self._deadline.set(HEAD_DEADLINE if self._parser.in_head else IDLE_DEADLINE)
-
-    def _begin(self, head: RequestHead) -> None:
-        refusal = _STOPPING if self.site.draining else self.site.admission.refusal(head, self.local_address)
-        if refusal is not None:
-            self._reject(refusal, head)
-            return
-        self._incoming = Request(self, head)
-        self._continue_due = head.version == "1.1" and head.table.get(b"expect", b"").lower() == b"100-continue"
-
-    def _take(self, piece: bytes) -> None:
-        request = self._incoming
-        assert request is not None
-        self._continue_due = False
-        if request.received:  # one read was not enough: read more at a time
-            self.transport.bufferSize = _LARGE_READ
-        request.handleContentChunk(piece)
-        refusal = self.site.admission.too_large(request.received)
-        if refusal is not None:
-            self._reject(refusal, request.head)
-
-    def _complete(self) -> None:
-        request, self._incoming = self._incoming, None
-        assert request is not None
-        self._continue_due = False
-        self._last_is_in = not request.head.keep_alive
-        if request.head.upgrade:
-            self._read_ahead += self._parser.rest
-        self.transport.bufferSize = Connection.bufferSize
-        self._waiting.append(request)
-
-    def _reject(self, refusal: Refusal, head: RequestHead | None = None) -> None:
-        """Lets `refusal` be answered in its turn; nothing behind it is read."""
-        self._incoming = None
-        self._last_is_in = True
-        self._waiting.append(_Rejected(refusal, head))
+        elif not (was_in_head and intake.in_head):
+            self._deadline.set(intake.patience())
 
     # Answering, in order
 
@@ -206,8 +129,9 @@ class Channel(HTTPChannel):
 
     def _begin_next(self) -> bool:
         """Begins with what comes next; False if there is nothing."""
-        if self._waiting:
-            first = self._waiting.popleft()
+        intake = self._intake
+        if intake.waiting:
+            first = intake.waiting.popleft()
             self._deadline.clear()
             if isinstance(first, Request):
                 self._current = first
@@ -222,23 +146,22 @@ class Channel(HTTPChannel):
             self.transport.resumeProducing()
             self._parse(data)
             return True
-        if self._continue_due:
-            self._continue_due = False
+        if intake.continue_due:
+            intake.continue_due = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return False
 
     def closes_behind(self, request: Request) -> bool:
         """Whether the connection ends with the answer to `request`, which is being answered."""
-        return self.site.draining or (self._last_is_in and not self._waiting)
+        return self.site.draining or (self._intake.last_is_in and not self._intake.waiting)
 
     def close_behind(self) -> None:
         """Ends the connection with the answer that is being given, for nothing else can show its end."""
-        self._last_is_in = True
-        self._waiting.clear()
+        self._intake.close()
 
     def leave(self, receive: Callable[[bytes], None]) -> None:
         """Leaves HTTP: whatever the client sends goes to `receive`, beginning with what has come already."""
-        early = bytes(self._read_ahead)
+        early = self._intake.take_rest() + self._read_ahead
         self._read_ahead.clear()
         self.dataReceived = receive  # type: ignore[assignment, method-assign]
         self.transport.resumeProducing()
@@ -252,15 +175,9 @@ class Channel(HTTPChannel):
         if closes:
             self._half_close()
         else:
-            self._deadline.set(self._patience())
+            self._deadline.set(self._intake.patience())  # nothing else was counting the seconds
             self._advance()
         self.site.request_ended()
-
-    def _patience(self) -> float:
-        """Seconds for the rest of what has come behind the answered request; nothing else was counting them."""
-        if self._incoming is not None:
-            return BODY_DEADLINE
-        return HEAD_DEADLINE if self._parser.in_head else IDLE_DEADLINE
 
     def abort(self) -> None:
         """The answer under way cannot be ended as it should: the client must see that, and get what was written."""

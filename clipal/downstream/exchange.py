@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 from clipal.dialects.dialect import Dialect, Refused
 from clipal.downstream.relay import Ending, Relay, write_whole
 from clipal.downstream.request import Request
-from clipal.routing.failover import Answered, Ended, Failover, Unanswered
+from clipal.routing.answer import Answered, Ended, Unanswered
+from clipal.routing.failover import Failover
 from clipal.routing.trail import Trail
 from clipal.upstream.body import BytesBody
 from clipal.upstream.call import Call

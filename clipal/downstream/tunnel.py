@@ -23,7 +23,8 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import NO_WEBSOCKET
 from clipal.downstream.relay import Ending
 from clipal.downstream.request import Request
-from clipal.routing.failover import Answered, Ended, Failover
+from clipal.routing.answer import Answered, Ended
+from clipal.routing.failover import Failover
 from clipal.routing.trail import Trail
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody

@@ -7,16 +7,16 @@ every provider of a request fails on the network, it is our own network that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from attrs import define, field, frozen
-from twisted.internet.interfaces import IProtocol, IReactorTime
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from clipal.config.model import Settings
 from clipal.dialects.dialect import whole_seconds
 from clipal.routing import outcome as outcomes
+from clipal.routing.answer import Answered, Ended, Unanswered
 from clipal.routing.attempt import Attempt, Result, Terms
 from clipal.routing.hold import Hold
 from clipal.routing.member import Admission, Member
@@ -26,78 +26,9 @@ from clipal.routing.selection import Purpose, candidates, last_road, purpose_of,
 from clipal.routing.trail import Step, Trail
 from clipal.transport.deadline import Deadline
 from clipal.upstream.call import Call
-from clipal.wire.message import Fields, ResponseHead
 
 _PREFERRED: Final = frozenset([101, *range(200, 300)])
 """Statuses after which a provider is asked first."""
-
-
-@frozen
-class Answered:
-    """A provider's answer, committed: nothing fails over any more.
-
-    Attributes:
-        ended: to be called once, when the answer has ended or the client has left.
-    """
-
-    provider: str
-    answer: Hold
-    ended: Callable[[Ended], None]
-
-    @property
-    def head(self) -> ResponseHead:
-        """As it came."""
-        return self.answer.head
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of it is here: then `take` its body, else `hand_on` what comes of it."""
-        return self.answer.whole
-
-    def trailers(self) -> Fields:
-        """As they came, once the body is complete."""
-        return self.answer.trailers
-
-    def take(self) -> bytes:
-        """A whole answer's body."""
-        return self.answer.take()
-
-    def hand_on(self, protocol: IProtocol) -> None:
-        """Gives the body to `protocol`."""
-        self.answer.hand_on(protocol)
-
-    def let_go(self) -> None:
-        """Nobody can take the answer after all; nobody is charged."""
-        self.answer.let_go()
-        self.ended(Ended(whole=False, blamed=False))
-
-
-@frozen
-class Ended:
-    """How a committed answer ended.
-
-    Attributes:
-        whole: with all its bytes.
-        blamed: broken off by the provider; False where the client left.
-    """
-
-    whole: bool
-    blamed: bool
-
-
-@frozen
-class Unanswered:
-    """Nobody could answer.
-
-    Attributes:
-        rate_limited: whether a rate limit is all that is in the way.
-        wait: seconds until a provider may be asked again; None where that is now, or unknown.
-        message: for the client's user.
-    """
-
-    rate_limited: bool
-    wait: float | None
-    message: str
 
 
 @define
