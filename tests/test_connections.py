@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.web.client import readBody
 
 from clipal.config.model import BaseURL
 from clipal.upstream.agent import Agent
@@ -13,6 +15,7 @@ from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Close, Hang, Reset, Send, Steps, Wait, answer, chunked
+from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import RecordedRequest
 from tests.wirekit.waiting import reactor
 
@@ -44,6 +47,25 @@ async def test_nothing_but_connect_timeout_limits_connecting(start_upstream: Sta
     asking.cancel()
     with pytest.raises(CancelledError):
         await asking
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@ensure_deferred
+async def test_an_unused_connection_is_closed_in_good_order(
+    start_upstream: StartUpstream, authority: Authority, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    """A reset is for what is under way; a provider would log it as an error."""
+    for name, value in authority.environment.items():
+        monkeypatch.setenv(name, value)
+    upstream = start_upstream(answer(200, b"hello"), tls=authority.server if tls else None)
+    target = Target.from_base_url(BaseURL("https" if tls else "http", "localhost", upstream.port))
+    agent = Agent(reactor, target, connect_timeout=0)
+    response = await agent.request(b"GET", b"%b/" % target.origin, [(b"Host", b"localhost")])
+    assert await readBody(response) == b"hello"
+    agent.close()
+    connection = await upstream.next_connection_lost()
+    assert connection.lost is not None
+    assert connection.lost.check(ConnectionDone)
 
 
 @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])

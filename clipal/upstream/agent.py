@@ -148,7 +148,7 @@ class Agent:
 
     def _free(self, connection: Connection) -> None:
         if self._closed or len(self._idle) >= self._max_idle:
-            connection.stopProducing()
+            connection.close()
             return
         connection.idle_since = self._reactor.seconds()
         self._idle.append(connection)
@@ -162,13 +162,13 @@ class Agent:
         """Closes the connections that have been unused for too long; called every few seconds."""
         oldest = self._reactor.seconds() - self._idle_timeout
         for connection in [each for each in self._idle if each.idle_since < oldest]:
-            connection.stopProducing()
+            connection.close()
 
     def close(self) -> None:
         """Takes no connection back any more; those in use end with their requests."""
         self._closed = True
         for connection in list(self._idle):
-            connection.stopProducing()
+            connection.close()
 
 
 def _timed_out(value: object, timeout: float) -> None:

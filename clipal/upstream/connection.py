@@ -166,8 +166,15 @@ class Connection(Protocol):
 
     loseConnection = abortConnection = stopProducing
 
+    def close(self) -> None:
+        """Ends a connection that is not in use, in good order: with a FIN, where `stopProducing` resets it."""
+        if not self._gone:
+            self._gone = True
+            self._lost(self)
+            self.transport.loseConnection()
+
     def _close(self) -> None:
-        """Closes at once, over TLS too: `loseConnection` would wait for a close_notify that may never come."""
+        """Closes at once, whatever is under way: what is still to be sent does not matter any more."""
         if not self._gone:
             self._gone = True
             self._lost(self)

@@ -66,9 +66,10 @@ Script: TypeAlias = Steps | Callable[[RecordedRequest], Steps]
 
 
 class UpstreamConnection(RawConnection):
-    """One connection to a scripted upstream; `number` counts from 0."""
+    """One connection to a scripted upstream; `number` counts from 0, and `lost` is why it was."""
 
     deadline = None
+    lost: Failure | None = None
     _log = Logger()
 
     def __init__(self, upstream: ScriptedUpstream, number: int) -> None:
@@ -83,6 +84,7 @@ class UpstreamConnection(RawConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._serving.cancel()
+        self.lost = reason
         super().connectionLost(reason)
         self._upstream.connection_lost(self)
 
