@@ -12,6 +12,7 @@ transport stops the socket.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -201,6 +202,11 @@ class TLSClient(EagerClient):
         except ssl.SSLError:
             self.abortConnection()
         super().write(self._outgoing.read())
+
+    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
+        """As `write` of each: records end where a piece does."""
+        for data in iovec:
+            self.write(data)
 
     def _write_held(self) -> None:
         held, self._held = self._held, []

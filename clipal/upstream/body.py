@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,7 +15,8 @@ from clipal.transport.eager import SendsAtOnce
 
 _END: Final = 16 * 1024
 _SLICE: Final = 256 * 1024
-"""Bytes handed to the transport at a time: more would be copied into its buffer while the provider does not read."""
+_AT_ONCE: Final = 4
+"""Slices handed to the transport at a time: more would be copied into its buffer while the provider does not read."""
 
 
 @implementer(IBodyProducer)
@@ -76,8 +77,9 @@ class _Sending:
             memoryview(piece)[begin : begin + _SLICE] for piece in pieces for begin in range(0, len(piece), _SLICE)
         )
         self._consumer = consumer
-        # An eager transport copies no more than what the kernel does not take at once.
-        self._write = consumer.write if isinstance(consumer, SendsAtOnce) else lambda view: consumer.write(bytes(view))
+        self._write: Callable[[list[memoryview]], None] = lambda views: consumer.write(b"".join(views))
+        if isinstance(consumer, SendsAtOnce):  # it copies no more than what the kernel does not take
+            self._write = consumer.writeSequence
         self._paused = False
         self.done: Deferred[None] = Deferred()
         consumer.registerProducer(self, True)
@@ -86,7 +88,7 @@ class _Sending:
     def resumeProducing(self) -> None:
         self._paused = False
         while not self._paused and self._slices:
-            self._write(self._slices.popleft())
+            self._write([self._slices.popleft() for _ in range(min(_AT_ONCE, len(self._slices)))])
         if not self._slices and not self.done.called:
             self._consumer.unregisterProducer()
             self.done.callback(None)
