@@ -70,7 +70,15 @@ def test_a_large_one_is_handed_on_bit_by_bit() -> None:
     body.startProducing(consumer)
     while consumer.producer is not None:
         consumer.producer.resumeProducing()
-    assert [len(each) for each in consumer.written] == [4 * 262_144, 2_000_000 - 4 * 262_144, 10]
+    assert [len(each) for each in consumer.written] == [4 * 262_144, 2_000_010 - 4 * 262_144]
+
+
+def test_many_pieces_go_together() -> None:
+    body, consumer = BytesBody(*[b"c" * 20_000] * 150, b"d"), Consumer()
+    body.startProducing(consumer)
+    while consumer.producer is not None:
+        consumer.producer.resumeProducing()
+    assert [len(each) for each in consumer.written] == [1_040_000, 1_040_000, 920_001]
 
 
 def test_nothing_is_sent_behind_a_stop() -> None:

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
     from clipal.downstream.channel import Channel
 
-_TINY = 1024
+_SMALL = 16 * 1024
 _GATHERED = 64 * 1024
-"""Bytes: pieces of a body that are shorter than the one are put together until they are as long as the other."""
+"""Bytes: pieces of a body that are shorter than the one are put together until they are as long as the other.
+
+A slow client sends a packet at a time, and each piece costs a place in a system call to the provider, or a TLS record.
+"""
 
 
 class Relaying(Resource):
@@ -83,9 +86,9 @@ class Request(WebRequest):
         """twisted.web sets an empty one at first."""
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Takes a piece of the body; many tiny ones would cost a multiple of what they hold."""
+        """Takes a piece of the body; many small ones would cost a multiple of what they hold."""
         body = self._body
-        if len(data) >= _TINY or not body:
+        if len(data) >= _SMALL or not body:
             body.append(data)
         elif isinstance(last := body[-1], bytearray) and len(last) < _GATHERED:
             last += data

@@ -15,8 +15,10 @@ from clipal.transport.eager import SendsAtOnce
 
 _END: Final = 16 * 1024
 _SLICE: Final = 256 * 1024
-_AT_ONCE: Final = 4
-"""Slices handed to the transport at a time: more would be copied into its buffer while the provider does not read."""
+_AT_ONCE: Final = 1024 * 1024
+"""Bytes handed to the transport at a time: more would be copied into its buffer while the provider does not read."""
+_PIECES: Final = 64
+"""Pieces in one system call at most; systems take some hundreds."""
 
 
 @implementer(IBodyProducer)
@@ -88,10 +90,18 @@ class _Sending:
     def resumeProducing(self) -> None:
         self._paused = False
         while not self._paused and self._slices:
-            self._write([self._slices.popleft() for _ in range(min(_AT_ONCE, len(self._slices)))])
+            self._write(self._next())
         if not self._slices and not self.done.called:
             self._consumer.unregisterProducer()
             self.done.callback(None)
+
+    def _next(self) -> list[memoryview]:
+        taken = [self._slices.popleft()]
+        room = _AT_ONCE - len(taken[0])
+        while self._slices and len(self._slices[0]) <= room and len(taken) < _PIECES:
+            taken.append(self._slices.popleft())
+            room -= len(taken[-1])
+        return taken
 
     def pauseProducing(self) -> None:
         self._paused = True
