@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from clipal.commands.demo_answers import Api, Document, Said
-from clipal.commands.demo_upstreams import model_in
+from clipal.demo.answers import Api, Document, Said
+from clipal.demo.upstreams import model_in
 from clipal.dialects.anthropic import ANTHROPIC
 from clipal.dialects.dialect import compact_json
 from clipal.dialects.gemini import GEMINI

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from acceptance.answers import ToolCall
 from acceptance.programs import PACKAGES, SDKS, sdk_version
-from clipal.commands.demo_answers import APIS, Api
+from clipal.demo.answers import APIS, Api
 
 NOTE: Final = "note.txt"
 """A file in the directory of work, which the tool call is to read."""

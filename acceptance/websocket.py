@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from acceptance.answers import pieces_of
-from clipal.commands.demo_answers import Api, Said
+from clipal.demo.answers import Api, Said
 from tests.wirekit.upstream import RecordedRequest
 
 

@@ -24,7 +24,7 @@ _GOLDEN: Final = 0.6180339887
 _numbers: Final[Iterator[int]] = itertools.count()
 
 
-class Provider(asyncio.Protocol):
+class ProviderConfig(asyncio.Protocol):
     """One connection."""
 
     transport: asyncio.Transport
@@ -116,7 +116,7 @@ def _context(certificate: str) -> ssl.SSLContext:
 async def _serve(certificate: str | None) -> None:
     """Serves until standard input ends, as it does when the benchmark's process is gone."""
     loop = asyncio.get_running_loop()
-    factory: Callable[[], asyncio.Protocol] = Provider
+    factory: Callable[[], asyncio.Protocol] = ProviderConfig
     servers = [await loop.create_server(factory, "127.0.0.1", 0, backlog=1024)]
     if certificate is not None:
         context = _context(certificate)

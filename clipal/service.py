@@ -24,16 +24,16 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission
 from clipal.downstream.resources import Root
 from clipal.downstream.site import Site
-from clipal.operations.files import client_capacity
-from clipal.operations.logs import Logs
-from clipal.operations.notifications import Desktop
-from clipal.operations.signals import Signals
-from clipal.routing.failover import Failover
-from clipal.routing.health import HealthPolicy
-from clipal.routing.member import Member
-from clipal.routing.route import Route
-from clipal.transport.eager import EagerPort
-from clipal.upstream.client import Upstream
+from clipal.failover.failover import Failover
+from clipal.logs.notifications import Desktop
+from clipal.logs.observer import Logs
+from clipal.process.descriptors import client_capacity
+from clipal.process.signals import Signals
+from clipal.providers.health import HealthPolicy
+from clipal.providers.provider import Provider
+from clipal.providers.route import Route
+from clipal.transport.tcp import EagerPort
+from clipal.upstream.provider_agent import Upstream
 
 UPKEEP: Final = 2.0
 """Seconds between two looks at the configuration files and at resting providers."""
@@ -164,7 +164,7 @@ def make_route(reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig
     policy = policy_of(settings)
     chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
-    members = [Member(dialect.prefix, Upstream(reactor, each, dialect, settings), policy) for each in chosen]
+    members = [Provider(dialect.prefix, Upstream(reactor, each, dialect, settings), policy) for each in chosen]
     return Route(dialect, config, members)
 
 

@@ -14,13 +14,13 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import usage
 
 from clipal.config.directory import configuration_directory
-from clipal.config.document import ConfigurationError
 from clipal.config.loader import Overrides, load_configuration
 from clipal.config.model import Configuration
-from clipal.dialects.known import DIALECTS
-from clipal.operations.clock import use_monotonic_time
-from clipal.operations.garbage import spare_what_stays
-from clipal.operations.logs import Logs, open_logs
+from clipal.config.nodes import ConfigurationError
+from clipal.dialects.registry import DIALECTS
+from clipal.logs.observer import Logs, open_logs
+from clipal.process.clock import use_monotonic_time
+from clipal.process.garbage import spare_what_stays
 from clipal.service import Clipal, secrets_of
 
 BACKLOG = 1024

@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 from twisted.logger import globalLogPublisher
 
-from clipal.config.model import Provider
+from clipal.config.model import ProviderConfig
 from tests.machine import Machine
 from tests.proxy import Proxy, StartProxy
 from tests.tls_world import TLSWorld
@@ -106,7 +106,7 @@ async def start_proxy(nothing_left: None, tmp_path: Path) -> AsyncIterator[Start
     """`Proxy.start`, in the test's own directory."""
     started: list[Proxy] = []
 
-    def start(clients: Mapping[str, Sequence[Provider]], **options: Any) -> Proxy:
+    def start(clients: Mapping[str, Sequence[ProviderConfig]], **options: Any) -> Proxy:
         started.append(Proxy.start(tmp_path, clients, **options))
         return started[-1]
 

@@ -18,20 +18,20 @@ from twisted.web.iweb import IAgent, IBodyProducer, IRequest, IResponse
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from clipal.config.model import BaseURL, ClientConfig, Mode, Provider, Settings
+from clipal.config.model import BaseURL, ClientConfig, Mode, ProviderConfig, Settings
 from clipal.dialects.dialect import Dialect
-from clipal.dialects.known import DIALECTS
-from clipal.routing.answer import Answered, Ended, Unanswered
-from clipal.routing.failover import Failover
-from clipal.routing.health import HealthPolicy
-from clipal.routing.member import Member
-from clipal.routing.route import Route
-from clipal.routing.trail import Trail
+from clipal.dialects.registry import DIALECTS
+from clipal.failover.answer import Answered, Ended, Unanswered
+from clipal.failover.failover import Failover
+from clipal.failover.trail import Trail
+from clipal.providers.health import HealthPolicy
+from clipal.providers.provider import Provider
+from clipal.providers.route import Route
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
-from clipal.upstream.call import Call
-from clipal.upstream.client import Upstream
 from clipal.upstream.errors import Refused
+from clipal.upstream.provider_agent import Upstream
+from clipal.upstream.request import Call
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import ResponseHead
 from clipal.wire.request_parser import RequestParser
@@ -165,9 +165,9 @@ class World:
         stubs, members = [Stub("abcdef"[number]) for number in range(count)], []
         for number, stub in enumerate(stubs):
             names = tuple(f"{stub.name}{key}" for key in range(keys))
-            provider = Provider(stub.name, BaseURL("http", "127.0.0.1", 1), names, priority=number)
+            provider = ProviderConfig(stub.name, BaseURL("http", "127.0.0.1", 1), names, priority=number)
             upstream = Upstream(clock, provider, dialect, values, InMemoryAgent(stub))
-            members.append(Member(prefix, upstream, policy))
+            members.append(Provider(prefix, upstream, policy))
         route = Route(dialect, ClientConfig(Path("/nowhere"), mode=mode), members)
         return cls(clock, stubs, Failover(route, values, clock))
 

@@ -13,9 +13,9 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from clipal.config.loader import Overrides, load_configuration
-from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, Provider, Settings
-from clipal.dialects.known import DIALECTS
-from clipal.operations.logs import open_logs
+from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, ProviderConfig, Settings
+from clipal.dialects.registry import DIALECTS
+from clipal.logs.observer import open_logs
 from clipal.service import Clipal, secrets_of
 from clipal.tap import listen
 from tests.wirekit.waiting import Conditions, reactor
@@ -24,13 +24,13 @@ StartProxy: TypeAlias = Callable[..., "Proxy"]
 """`start_proxy`: the parameters of `Proxy.start`."""
 
 
-def provider(name: str, base_url: str, *keys: str, **options: Any) -> Provider:
+def provider(name: str, base_url: str, *keys: str, **options: Any) -> ProviderConfig:
     """A provider of a test; with one key unless it names others."""
     parts = urlsplit(base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     path, query = parts.path.rstrip("/").encode(), parts.query.encode()
     url = BaseURL(parts.scheme, parts.hostname or "", port, path, query)
-    return Provider(name, url, keys or (f"key-of-{name}",), **options)
+    return ProviderConfig(name, url, keys or (f"key-of-{name}",), **options)
 
 
 @implementer(ILogObserver)
@@ -54,7 +54,7 @@ class Proxy:
     def start(
         cls,
         directory: Path,
-        clients: Mapping[str, Sequence[Provider]],
+        clients: Mapping[str, Sequence[ProviderConfig]],
         *,
         pinned: str | None = None,
         **settings: Any,

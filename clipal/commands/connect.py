@@ -16,14 +16,14 @@ from attrs import frozen
 from twisted.python import usage
 
 from clipal import tap
-from clipal.clients.apply import FileError
-from clipal.clients.client import Client
-from clipal.clients.known import CLIENTS
-from clipal.clients.plan import RECORDS, connection
-from clipal.clients.proposal import show
-from clipal.clients.record import Record, load_record
 from clipal.commands.program import Version
 from clipal.config.model import Settings
+from clipal.connect.client import Client
+from clipal.connect.diff import show
+from clipal.connect.files import FileError
+from clipal.connect.plan import RECORDS, connection
+from clipal.connect.record import Record, load_record
+from clipal.connect.registry import CLIENTS
 
 
 class Options(Version, tap.Options):

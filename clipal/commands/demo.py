@@ -18,9 +18,9 @@ from twisted.logger import globalLogBeginner, globalLogPublisher
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from clipal.commands.demo_show import Demo
-from clipal.commands.demo_terminal import Terminal
 from clipal.commands.program import Version
+from clipal.demo.show import Demo
+from clipal.demo.terminal import Terminal
 
 
 class Options(Version, usage.Options):

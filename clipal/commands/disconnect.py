@@ -11,14 +11,14 @@ from pathlib import Path
 
 from twisted.python import usage
 
-from clipal.clients.apply import FileError
-from clipal.clients.known import CLIENTS
-from clipal.clients.plan import RECORDS, disconnection
-from clipal.clients.proposal import show
-from clipal.clients.record import load_record
 from clipal.commands.connect import checked
 from clipal.commands.program import Version
 from clipal.config.directory import configuration_directory
+from clipal.connect.diff import show
+from clipal.connect.files import FileError
+from clipal.connect.plan import RECORDS, disconnection
+from clipal.connect.record import load_record
+from clipal.connect.registry import CLIENTS
 
 
 class Options(Version, usage.Options):

@@ -17,7 +17,7 @@ from twisted.python import usage
 from clipal.commands.program import Version
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import CONFIG_FILE
-from clipal.dialects.known import DIALECTS
+from clipal.dialects.registry import DIALECTS
 
 _NEXT = """
 Next:

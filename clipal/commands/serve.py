@@ -39,6 +39,6 @@ def run(options: Options) -> int:
 def _install_reactor() -> None:
     """Our own where there is epoll, unless something has chosen another one."""
     if sys.platform.startswith("linux") and "twisted.internet.reactor" not in sys.modules:
-        from clipal.transport.reactor import install
+        from clipal.transport.epoll import install
 
         install()

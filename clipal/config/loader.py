@@ -15,9 +15,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from clipal.config import readers as read
-from clipal.config.document import ConfigurationError, Mapping, Node, Scalar, Sequence, read_document, shown
-from clipal.config.loops import is_self
+from clipal.config import values as read
 from clipal.config.model import (
     Affinity,
     Carrier,
@@ -29,9 +27,11 @@ from clipal.config.model import (
     LogLevel,
     Mode,
     Notifications,
-    Provider,
+    ProviderConfig,
     Settings,
 )
+from clipal.config.nodes import ConfigurationError, Mapping, Node, Scalar, Sequence, read_document, shown
+from clipal.config.self_reference import is_self
 
 CONFIG_FILE: Final = "config.yaml"
 
@@ -168,12 +168,12 @@ def _client(path: Path, places: tuple[Settings, ...]) -> ClientConfig:
     return ClientConfig(path, providers, mode, pinned)
 
 
-def _providers(path: Path, node: Node | None, places: tuple[Settings, ...]) -> tuple[Provider, ...]:
+def _providers(path: Path, node: Node | None, places: tuple[Settings, ...]) -> tuple[ProviderConfig, ...]:
     if node is None or (isinstance(node, Scalar) and node.value is None):
         return ()
     if not isinstance(node, Sequence):
         raise ConfigurationError(path, node.line, "providers", "must be a list")
-    providers: dict[str, Provider] = {}
+    providers: dict[str, ProviderConfig] = {}
     for number, item in enumerate(node.items):
         place = f"providers[{number}]"
         provider, lines = _provider(path, place, item)
@@ -186,7 +186,7 @@ def _providers(path: Path, node: Node | None, places: tuple[Settings, ...]) -> t
     return tuple(providers.values())
 
 
-def _provider(path: Path, place: str, node: Node) -> tuple[Provider, dict[str, int]]:
+def _provider(path: Path, place: str, node: Node) -> tuple[ProviderConfig, dict[str, int]]:
     if not isinstance(node, Mapping):
         raise ConfigurationError(path, node.line, place, "must be a mapping with name, base_url and api_key")
     values = _values(path, place, node, _PROVIDER)
@@ -194,7 +194,7 @@ def _provider(path: Path, place: str, node: Node) -> tuple[Provider, dict[str, i
         if required not in values:
             raise ConfigurationError(path, node.line, f"{place}.{required}", "is missing")
     keys = (values.pop("api_key", ""), *values.pop("api_keys", ()))
-    provider = Provider(**values, api_keys=tuple(dict.fromkeys(filter(None, keys))))
+    provider = ProviderConfig(**values, api_keys=tuple(dict.fromkeys(filter(None, keys))))
     if provider.enabled and not provider.api_keys and provider.auth is not Carrier.NONE:
         raise ConfigurationError(path, node.line, f"{place}.api_key", "is missing; without any, set auth to none")
     return provider, node.lines

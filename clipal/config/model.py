@@ -83,7 +83,7 @@ class BaseURL:
 
 
 @frozen
-class Provider:
+class ProviderConfig:
     """One configured upstream.
 
     Attributes:
@@ -111,7 +111,7 @@ class ClientConfig:
     """
 
     path: Path
-    providers: tuple[Provider, ...] = ()
+    providers: tuple[ProviderConfig, ...] = ()
     mode: Mode = Mode.AUTO
     pinned_provider: str | None = None
 

@@ -12,9 +12,9 @@ from typing import Final
 from attrs import evolve
 from twisted.logger import Logger
 
-from clipal.config.document import ConfigurationError
 from clipal.config.loader import CONFIG_FILE, Overrides, load_configuration
 from clipal.config.model import Configuration, Settings
+from clipal.config.nodes import ConfigurationError
 
 Stamp = tuple[int, int, int] | None
 """(modification time in ns, size in bytes, inode) of a file; None for one that is not there."""

@@ -22,7 +22,7 @@ from clipal.dialects.dialect import (
     compact_json,
     session_name,
 )
-from clipal.dialects.failure import event_name, failure, parse_object
+from clipal.dialects.error_events import event_name, failure, parse_object
 
 _WORDS: Final = {
     Refused.FORBIDDEN: "permission_error",

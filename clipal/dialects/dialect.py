@@ -48,7 +48,7 @@ class EventMeaning:
     Attributes:
         status: for an ERROR, the HTTP status that the event stands for (429, 529, 500 …); else 0.
         body: for an ERROR, the JSON that an answer of that status would have had, for
-            `clipal.routing.outcome`; never in the repr, for a provider may repeat a key or a prompt in it.
+            `clipal.outcomes.outcome`; never in the repr, for a provider may repeat a key or a prompt in it.
     """
 
     kind: EventKind

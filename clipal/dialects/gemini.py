@@ -21,7 +21,7 @@ from clipal.dialects.dialect import (
     Table,
     compact_json,
 )
-from clipal.dialects.failure import failure, parse_object
+from clipal.dialects.error_events import failure, parse_object
 
 _WORDS: Final = {
     Refused.FORBIDDEN: "PERMISSION_DENIED",

@@ -25,7 +25,7 @@ from clipal.dialects.dialect import (
     session_name,
     whole_seconds,
 )
-from clipal.dialects.failure import event_name, failure, parse_object
+from clipal.dialects.error_events import event_name, failure, parse_object
 
 _LONGEST_WAIT: Final = 60
 """Seconds of Retry-After that Codex is told at most: it obeys any value, silently, for each of 30 tries."""

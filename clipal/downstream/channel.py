@@ -1,4 +1,4 @@
-"""The door: twisted.web's channel, with a parser of our own (`clipal.downstream.intake`).
+"""The door: twisted.web's channel, with a parser of our own (`clipal.downstream.incoming`).
 
 One connection of a client. Its bytes become requests, one at a time is answered, and what a client pipelines behind it
 waits: whole requests of the same read in a queue, later bytes unparsed and bounded by no longer reading. Deadlines
@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from clipal.downstream.closing import Closing
-from clipal.downstream.intake import Intake
+from clipal.downstream.incoming import Intake
 from clipal.downstream.request import Request
 from clipal.transport.deadline import Deadline
 

@@ -13,12 +13,12 @@ from twisted.python.failure import Failure
 from clipal.dialects.dialect import Dialect, Refused
 from clipal.downstream.relay import Ending, Relay, write_whole
 from clipal.downstream.request import Request
-from clipal.routing.answer import Answered, Ended, Unanswered
-from clipal.routing.failover import Failover
-from clipal.routing.trail import Trail
+from clipal.failover.answer import Answered, Ended, Unanswered
+from clipal.failover.failover import Failover
+from clipal.failover.trail import Trail
 from clipal.upstream.body import BytesBody
-from clipal.upstream.call import Call
 from clipal.upstream.credentials import client_carrier
+from clipal.upstream.request import Call
 
 _log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
 _WHOLE = Ended(whole=True, blamed=False)

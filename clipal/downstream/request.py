@@ -20,7 +20,7 @@ from twisted.web.server import Request as WebRequest
 
 from clipal.dialects.dialect import Refused
 from clipal.downstream.admission import path_of
-from clipal.downstream.errors import OwnAnswer
+from clipal.downstream.refusal import OwnAnswer
 from clipal.wire.message import RequestHead
 
 if TYPE_CHECKING:

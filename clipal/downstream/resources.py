@@ -13,7 +13,7 @@ from clipal.dialects.dialect import Dialect, Refused, compact_json
 from clipal.downstream.exchange import Exchange
 from clipal.downstream.request import Relaying, Request
 from clipal.downstream.tunnel import Tunnel
-from clipal.routing.failover import Failover
+from clipal.failover.failover import Failover
 from clipal.wire.websocket import opens_websocket
 
 

@@ -16,9 +16,9 @@ from twisted.web.server import Site as WebSite
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.channel import Channel
-from clipal.downstream.errors import OwnAnswer
+from clipal.downstream.refusal import OwnAnswer
 from clipal.downstream.request import Request
-from clipal.operations.files import NO_LIMIT
+from clipal.process.descriptors import NO_LIMIT
 from clipal.wire.message import RequestHead
 
 

@@ -23,14 +23,14 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import NO_WEBSOCKET
 from clipal.downstream.relay import Ending
 from clipal.downstream.request import Request
-from clipal.routing.answer import Answered, Ended
-from clipal.routing.failover import Failover
-from clipal.routing.trail import Trail
+from clipal.failover.answer import Answered, Ended
+from clipal.failover.failover import Failover
+from clipal.failover.trail import Trail
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
-from clipal.upstream.call import Call
 from clipal.upstream.connection import Connection
 from clipal.upstream.credentials import client_carrier
+from clipal.upstream.request import Call
 from clipal.upstream.response import WHOLE
 from clipal.wire.websocket import switching_head
 

@@ -22,7 +22,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConnector
 from twisted.python.failure import Failure
 
-from clipal.transport.eager import EagerClient, EagerReactor
+from clipal.transport.tcp import EagerClient, EagerReactor
 
 _RECORD = 16 * 1024
 """The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""

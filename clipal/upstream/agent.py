@@ -20,8 +20,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
-from clipal.transport.eager import EagerReactor
+from clipal.transport.tcp import EagerReactor
 from clipal.transport.tls import HandshakeFailed, TLSReactor
+from clipal.transport.trust import tls_host
 from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
     ConnectFailed,
@@ -34,7 +35,6 @@ from clipal.upstream.errors import (
 )
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
-from clipal.upstream.tls import tls_host
 
 RawFields = Sequence[tuple[bytes, bytes]]
 

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from clipal.transport.eager import SendsAtOnce
+from clipal.transport.tcp import SendsAtOnce
 
 _END: Final = 16 * 1024
 _SLICE: Final = 256 * 1024

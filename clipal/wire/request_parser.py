@@ -12,8 +12,8 @@ from typing import Final
 
 import httptools
 
-from clipal.wire.llhttp import TARGET_LIMIT, Parser, Refuse
 from clipal.wire.message import END, RequestHead, RequestItem
+from clipal.wire.parser import TARGET_LIMIT, Parser, Refuse
 
 HEAD_LIMIT: Final = 16 * 1024
 """Bytes of a request's header section, without its first line."""

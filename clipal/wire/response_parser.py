@@ -11,8 +11,8 @@ from typing import Final
 
 import httptools
 
-from clipal.wire.llhttp import Parser, Refuse, size_of
 from clipal.wire.message import END, BadMessage, ResponseHead, ResponseItem
+from clipal.wire.parser import Parser, Refuse, size_of
 
 ANSWER_HEAD_LIMIT: Final = 1024 * 1024
 """Bytes of an answer's header section, together with all interim answers before it."""

@@ -4,6 +4,6 @@ from twisted.application.reactors import Reactor
 
 direct = Reactor(
     "clipal",
-    "clipal.transport.reactor",
+    "clipal.transport.epoll",
     "epoll, with a shorter way from a readable connection to its protocol (Linux).",
 )

@@ -1,0 +1,160 @@
+"""What a key's value may be: one small function for each kind. They take a node and give a value, or say what is wrong.
+
+A ValueError's text says what is expected and never repeats what was found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from clipal.config.base_url import parse_base_url
+from clipal.config.duration import parse_duration
+from clipal.config.model import BaseURL
+from clipal.config.nodes import Mapping, Node, Scalar, Sequence
+
+E = TypeVar("E", bound=Enum)
+Reader: TypeAlias = Callable[[Node], Any]
+
+
+def text(node: Node) -> str:
+    """Text; what YAML takes for a number or a truth value is no text without quotes."""
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        raise ValueError("must be text; put it in quotes")
+    return node.text
+
+
+def directory(node: Node) -> Path | None:
+    """A directory, `~` expanded; None for an empty text."""
+    found = text(node).strip()
+    if not found.isprintable():
+        raise ValueError("must be a path of printable characters")
+    try:
+        return Path(found).expanduser() if found else None
+    except RuntimeError:
+        raise ValueError("must not begin with the ~ of a user who has no home directory") from None
+
+
+def truth(node: Node) -> bool:
+    """`true` or `false`."""
+    value = node.value if isinstance(node, Scalar) else None
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def whole(least: int, most: int | None = None) -> Reader:
+    """A whole number between `least` and `most`."""
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def read(node: Node) -> int:
+        value = node.value if isinstance(node, Scalar) else None
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or value < least
+            or (most is not None and value > most)
+        ):
+            raise ValueError(f"must be a whole number {bounds}")
+        return value
+
+    return read
+
+
+def duration(node: Node) -> float:
+    """`1h30m`, `250ms`, or 0; seconds."""
+    if not isinstance(node, Scalar):
+        raise ValueError("must be a duration, as in 30s")
+    return parse_duration(node.text.strip())
+
+
+def one_of(choices: type[E]) -> Reader:
+    """One of the values of an enumeration, in quotes or not: YAML takes a bare `on` for true, but its text is `on`."""
+    names = ", ".join(str(choice.value) for choice in choices)
+
+    def read(node: Node) -> E:
+        found = node.text.lower() if isinstance(node, Scalar) else None
+        for choice in choices:
+            if choice.value == found:
+                return choice
+        raise ValueError(f"must be one of {names}")
+
+    return read
+
+
+def listen_address(node: Node) -> str:
+    """An IP address of this machine, or `localhost`."""
+    return check_listen_address(text(node))
+
+
+def check_listen_address(address: str) -> str:
+    """`address`, if one can listen on it; `localhost` is 127.0.0.1."""
+    if address.lower() == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ip_address(address.strip("[]")))
+    except ValueError:
+        raise ValueError("must be an IP address, such as 127.0.0.1, or localhost") from None
+
+
+def base_url(node: Node) -> BaseURL:
+    """A provider's URL."""
+    return parse_base_url(text(node).strip())
+
+
+def name(node: Node) -> str:
+    """A provider's name."""
+    found = text(node).strip()
+    if not found or len(found) > 100 or not found.isprintable():
+        raise ValueError("must be a name of 1 to 100 printable characters")
+    return found
+
+
+def key(node: Node) -> str:
+    """A key; empty where there is none. Visible ASCII only, for it becomes part of a header field."""
+    if isinstance(node, Scalar) and node.value is None:
+        return ""
+    if not isinstance(node, Scalar):
+        raise ValueError("must be text; put it in quotes")
+    found = node.text.strip()
+    if not re.fullmatch(r"[\x21-\x7e]*", found):
+        raise ValueError("a key must be of visible ASCII characters, without spaces")
+    return found
+
+
+def several(reader: Reader) -> Reader:
+    """A list, each of whose items `reader` reads."""
+
+    def read(node: Node) -> tuple[Any, ...]:
+        if not isinstance(node, Sequence):
+            raise ValueError("must be a list")
+        return tuple(reader(item) for item in node.items)
+
+    return read
+
+
+def host(node: Node) -> str:
+    """A host's name, without a port."""
+    found = text(node).strip().lower().strip("[]")
+    if not re.fullmatch(r"[a-z0-9._:-]{1,253}", found) or re.fullmatch(r"[^:]*:[0-9]*", found):
+        raise ValueError("must be a host's name or address, without a port")
+    return found
+
+
+def origin(node: Node) -> str:
+    """A web page's origin, as a browser sends it."""
+    found = text(node).strip().lower().rstrip("/")
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x2e\x30-\x7e]+", found):
+        raise ValueError("must be an origin, such as http://localhost:8080")
+    return found
+
+
+def mapping(node: Node) -> Mapping:
+    """A mapping, to be read further."""
+    if not isinstance(node, Mapping):
+        raise ValueError("must be a mapping of keys to values")
+    return node

@@ -1,0 +1,1 @@
+"""Client programs' own settings files, which `clipal connect` edits."""

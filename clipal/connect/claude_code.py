@@ -1,0 +1,30 @@
+"""Claude Code: `settings.json` in `~/.claude`, or in CLAUDE_CONFIG_DIR.
+
+The `env` in it counts more than the environment. Some key must be there, or it says "Not logged in" without a request
+(measured with 2.1.330). It takes strict JSON only: for one comment it ignores the whole file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from clipal.connect.client import Client, ClientFile, directory_in
+from clipal.connect.edits import JSON, Setting
+from clipal.dialects.anthropic import ANTHROPIC
+
+_TOKEN: Final = ("env", "ANTHROPIC_AUTH_TOKEN")
+_KEY: Final = ("env", "ANTHROPIC_API_KEY")
+
+
+def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
+    settings = (
+        Setting(("env", "ANTHROPIC_BASE_URL"), f"{base}/{ANTHROPIC.prefix}"),
+        Setting(_TOKEN, "any-value", unless=(_TOKEN, _KEY)),
+    )
+    return (ClientFile(directory / "settings.json", JSON, settings),)
+
+
+CLAUDE_CODE: Final = Client(
+    ANTHROPIC.prefix, ANTHROPIC.title, "claude", directory_in("CLAUDE_CONFIG_DIR", ".claude"), _files
+)

@@ -1,0 +1,29 @@
+"""Codex CLI: `config.toml` in `~/.codex`, or in CODEX_HOME.
+
+A provider of our own, for the built-in one cannot be changed and tries a WebSocket first. It must not be named
+"OpenAI", at which Codex compresses its requests; without `env_key` it needs no key (measured with 0.169.0).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from clipal.connect.client import Client, ClientFile, directory_in
+from clipal.connect.edits import TOML, Setting
+from clipal.dialects.openai import OPENAI
+
+_PROVIDER: Final = ("model_providers", "clipal")
+
+
+def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
+    settings = (
+        Setting(("model_provider",), "clipal"),
+        Setting((*_PROVIDER, "name"), "clipal"),
+        Setting((*_PROVIDER, "base_url"), f"{base}/{OPENAI.prefix}/v1"),
+        Setting((*_PROVIDER, "wire_api"), "responses"),
+    )
+    return (ClientFile(directory / "config.toml", TOML, settings),)
+
+
+CODEX: Final = Client(OPENAI.prefix, OPENAI.title, "codex", directory_in("CODEX_HOME", ".codex"), _files)

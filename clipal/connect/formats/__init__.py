@@ -1,0 +1,1 @@
+"""Formats of settings files, edited in place: every byte that is not the edit stays."""

@@ -1,0 +1,37 @@
+"""Gemini CLI: `.env` and `settings.json` in `~/.gemini`; GEMINI_CLI_HOME, if set, stands for `~`.
+
+The base URL is read from the environment or from `.env` only, and some key must be there. Without `selectedType`, a
+base URL selects a way to authenticate that it then rejects (measured with 0.61.0). It allows comments in its JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from clipal.connect.client import Client, ClientFile
+from clipal.connect.edits import DOTENV, JSON_WITH_COMMENTS, Setting
+from clipal.dialects.gemini import GEMINI as DIALECT
+
+_KEY: Final = ("GEMINI_API_KEY",)
+
+
+def _directory(home: Path, environment: Mapping[str, str]) -> Path:
+    named = environment.get("GEMINI_CLI_HOME")
+    return (Path(named).absolute() if named else home) / ".gemini"
+
+
+def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
+    variables = (
+        Setting(("GOOGLE_GEMINI_BASE_URL",), f"{base}/{DIALECT.prefix}"),
+        Setting(_KEY, "any-value", unless=(_KEY,)),
+    )
+    settings = (Setting(("security", "auth", "selectedType"), "gemini-api-key"),)
+    return (
+        ClientFile(directory / ".env", DOTENV, variables),
+        ClientFile(directory / "settings.json", JSON_WITH_COMMENTS, settings),
+    )
+
+
+GEMINI: Final = Client(DIALECT.prefix, DIALECT.title, "gemini", _directory, _files)

@@ -1,0 +1,135 @@
+"""What `connect` and `disconnect` would do, worked out before anything is written.
+
+A client that is connected already is connected anew from what was there before the first time, so that a record always
+leads back to that. The record is written before the client's files, and removed after them: whatever happens between,
+nothing is changed that no record tells of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from clipal.connect.client import ClientFile
+from clipal.connect.edits import Edited, edited
+from clipal.connect.files import Change, FileError, decoded, missing_directories, read, remove_directories, write_all
+from clipal.connect.formats.syntax import Syntax, Unreadable
+from clipal.connect.record import FileRecord, Record, digest, written
+
+RECORDS: Final = "connected"
+"""The directory of the records, in that of clipal's configuration."""
+
+
+@frozen
+class FileChange:
+    """A change of a client's file, its format, and the edits that it makes or undoes."""
+
+    change: Change
+    syntax: Syntax
+    done: Edited
+
+
+@frozen
+class Plan:
+    """All that is to be done for one client.
+
+    Attributes:
+        files: the changes of the client's own files.
+        first: changes of clipal's record before those.
+        last: and after them.
+        emptied: directories to remove in the end if they hold nothing.
+    """
+
+    files: tuple[FileChange, ...] = ()
+    first: tuple[Change, ...] = ()
+    last: tuple[Change, ...] = ()
+    emptied: tuple[Path, ...] = ()
+
+    def carry_out(self) -> None:
+        """Does it, or nothing.
+
+        Raises:
+            FileError: what could not be written, and why.
+        """
+        changes = (*self.first, *(each.change for each in self.files), *self.last)
+        write_all([each for each in changes if each.before != each.after])
+        remove_directories(self.emptied)
+
+
+def connection(files: Iterable[ClientFile], record: Record) -> Plan:
+    """How a client with these files is connected; a plan without files where it is already.
+
+    Parameters:
+        record: that of the last connection, without files where there was none.
+
+    Raises:
+        FileError: a file is broken or cannot be read.
+    """
+    files = tuple(files)
+    if not any(_edited(each, read(each.path)).edits for each in files):
+        return Plan()
+    steps = [_step(each, record) for each in files]
+    paths = {each.path for each in files}
+    records = (each for each in record.files if each.path not in paths)  # with CODEX_HOME, say, as it was then
+    new = Record(record.path, (*records, *(each.record for each in steps if each.record is not None)))
+    backups = (each.backup for each in steps if each.backup is not None)
+    return Plan(
+        tuple(each.file for each in steps if each.file.change.before != each.file.change.after),
+        (*backups, Change(record.path, read(record.path), written(new))),
+    )
+
+
+def disconnection(record: Record) -> Plan:
+    """How a client gets back what it had.
+
+    Raises:
+        FileError: a file is broken or cannot be read, or a value is no longer ours.
+    """
+    files = (FileChange(record.restored(each), each.syntax, each.done) for each in record.files)
+    changed = tuple(each for each in files if each.change.before != each.change.after)
+    kept = [record.path, *(record.path.parent / each.backup for each in record.files if each.backup is not None)]
+    directories = {directory for each in record.files for directory in each.directories}
+    emptied = (record.path.parent, *sorted(directories, key=lambda path: len(path.parts)))
+    return Plan(changed, (), tuple(Change(path, read(path), None) for path in kept), emptied)
+
+
+@frozen
+class _Step:
+    """One file of a connection; neither record nor backup where there is nothing to undo."""
+
+    file: FileChange
+    record: FileRecord | None = None
+    backup: Change | None = None
+
+
+def _step(file: ClientFile, record: Record) -> _Step:
+    earlier = record.file(file.path)
+    current = read(file.path)
+    before = current if earlier is None else record.restored(earlier, leave_changed=True).after
+    done = _edited(file, before)
+    if not done.edits:
+        return _Step(FileChange(Change(file.path, current, before), file.syntax, done))
+    after = done.text.encode("utf-8")
+    change = FileChange(Change(file.path, current, after), file.syntax, done)
+    directories = missing_directories(file.path) or (() if earlier is None else earlier.directories)
+    if before is None:
+        return _Step(change, FileRecord(file.path, file.syntax, None, digest(after), None, directories, done))
+    backup = record.path.parent / _backup_name(record.path, file.path)
+    new = FileRecord(file.path, file.syntax, digest(before), digest(after), backup.name, directories, done)
+    return _Step(change, new, Change(backup, read(backup), before))
+
+
+def _edited(file: ClientFile, content: bytes | None) -> Edited:
+    try:
+        return edited(file.syntax, decoded(file.path, content or b""), file.settings)
+    except Unreadable as error:
+        raise FileError(file.path, error.line, error.problem) from None
+
+
+def _backup_name(record: Path, path: Path) -> str:
+    """A name beside the record that no other file's backup has."""
+    return f"{record.stem}-{sha256(str(path).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}.backup"

@@ -1,0 +1,142 @@
+"""What `clipal connect` did to one client's files, so that `clipal disconnect` can undo it.
+
+A JSON file for each client in the directory `connected` beside clipal's configuration, and beside it each changed file
+as it was. Both can be read by their owner only, for there may be keys in them.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import asdict, field, frozen
+
+from clipal.connect.edits import SYNTAXES, Changed, Edit, Edited, undone
+from clipal.connect.files import Change, FileError, decoded, read
+from clipal.connect.formats.syntax import Syntax, Unreadable
+
+VERSION: Final = 1
+
+
+@frozen
+class FileRecord:
+    """One file.
+
+    Attributes:
+        before: the digest of what was there, None if there was no file.
+        after: the digest of what was written.
+        backup: the name of the file with what was there, None if there was no file.
+        directories: what was made to hold it, outermost first.
+    """
+
+    path: Path
+    syntax: Syntax
+    before: str | None
+    after: str
+    backup: str | None
+    directories: tuple[Path, ...]
+    done: Edited = field(repr=False)
+
+
+@frozen
+class Record:
+    """One client's files; `path` is the record's own."""
+
+    path: Path
+    files: tuple[FileRecord, ...] = ()
+
+    def file(self, path: Path) -> FileRecord | None:
+        """What was done to the file at `path`."""
+        return next((each for each in self.files if each.path == path), None)
+
+    def restored(self, file: FileRecord, *, leave_changed: bool = False) -> Change:
+        """How `file` comes back to what it was: to the byte if nothing else has changed in it, else by its edits.
+
+        Raises:
+            FileError: it is broken, or a value is no longer ours and `leave_changed` is not given.
+        """
+        current = read(file.path)
+        if current is None or digest(current) == file.before:
+            return Change(file.path, current, current)
+        if digest(current) == file.after:
+            content = None if file.backup is None else read(self.path.parent / file.backup)
+            if file.before == (None if content is None else digest(content)):
+                return Change(file.path, current, content)
+        return Change(file.path, current, self._undone(file, current, leave_changed))
+
+    def _undone(self, file: FileRecord, current: bytes, leave_changed: bool) -> bytes | None:
+        try:
+            text = undone(file.syntax, decoded(file.path, current), file.done, leave_changed=leave_changed)
+        except Unreadable as error:
+            raise FileError(file.path, error.line, error.problem) from None
+        except Changed as error:
+            raise FileError(file.path, None, self._refusal(error.edit)) from None
+        if file.before is None and text.strip() in ("", file.syntax.blank):
+            return None
+        return text.encode("utf-8")
+
+    def _refusal(self, edit: Edit) -> str:
+        name = ".".join(edit.path)
+        return (
+            f"{name} was changed by hand; set it to {edit.new} again, or delete {self.path} to keep the file as it is"
+        )
+
+
+def digest(content: bytes) -> str:
+    """What tells `content` from any other."""
+    return sha256(content).hexdigest()
+
+
+def load_record(path: Path) -> Record | None:
+    """The record at `path`; None if there is none.
+
+    Raises:
+        FileError: it cannot be read, or is no such record.
+    """
+    content = read(path)
+    if content is None:
+        return None
+    try:
+        return Record(path, tuple(map(_file, _fields(json.loads(content))["files"])))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise FileError(path, None, "is not a record of `clipal connect`") from None
+
+
+def written(record: Record) -> bytes:
+    """`record` as its file holds it."""
+    document = {"version": VERSION, "files": [_document(each) for each in record.files]}
+    return json.dumps(document, indent=2).encode("ascii") + b"\n"
+
+
+def _document(file: FileRecord) -> dict[str, Any]:
+    return {
+        "path": str(file.path),
+        "syntax": file.syntax.name,
+        "before": file.before,
+        "after": file.after,
+        "backup": file.backup,
+        "directories": [str(each) for each in file.directories],
+        "edits": [asdict(each) for each in file.done.edits],
+        "made": file.done.made,
+    }
+
+
+def _fields(document: Any) -> Any:
+    if document["version"] != VERSION:
+        raise ValueError
+    return document
+
+
+def _file(document: Any) -> FileRecord:
+    edits = tuple(Edit(tuple(each["path"]), each["old"], each["new"]) for each in document["edits"])
+    return FileRecord(
+        Path(document["path"]),
+        SYNTAXES[document["syntax"]],
+        document["before"],
+        document["after"],
+        document["backup"],
+        tuple(map(Path, document["directories"])),
+        Edited("", edits, tuple(map(tuple, document["made"]))),
+    )

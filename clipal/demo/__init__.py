@@ -1,0 +1,1 @@
+"""What `clipal demo` shows: two built-in upstreams, and a client that meets failover."""

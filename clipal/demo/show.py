@@ -1,0 +1,209 @@
+"""What `clipal demo` shows: the service with two upstreams, and one request for each client.
+
+The service is the real one, made as twistd makes it, from real configuration files. What was attempted is taken from
+its log, not from what the demo expects.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import treq
+from twisted.internet.defer import Deferred
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.web.client import Agent, FileBodyProducer
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from clipal import tap
+from clipal.config.loader import CONFIG_FILE
+from clipal.demo.clients import CLIENTS, QUESTION, DemoClient
+from clipal.demo.terminal import Terminal
+from clipal.demo.upstreams import Upstreams
+from clipal.dialects.error_events import parse_object
+from clipal.dialects.registry import DIALECTS
+from clipal.dialects.sse import Scanner
+from clipal.downstream import exchange
+from clipal.logs.line import one_line, text
+from clipal.logs.observer import open_logs
+from clipal.service import Clipal, secrets_of
+
+PATIENCE: Final = 30.0
+"""Seconds for one request of the demo's own."""
+
+_SETTINGS = """\
+# Written by `clipal demo`.
+listen_addr: 127.0.0.1
+log_stdout: false
+"""
+_PROVIDERS = """\
+# Written by `clipal demo`.
+providers:
+  - name: first
+    base_url: {first}
+    api_key: demo-key-of-the-first
+    priority: 1
+  - name: second
+    base_url: {second}
+    api_key: demo-key-of-the-second
+    priority: 2
+"""
+
+
+@implementer(ILogObserver)
+class Reports:
+    """Hears of every request's end through the log.
+
+    Parameters:
+        unexpected: is given the ends of the requests that nobody here waits for: a real client's.
+    """
+
+    def __init__(self, unexpected: Callable[[LogEvent], None]) -> None:
+        self._unexpected = unexpected
+        self._waiting: dict[str, Deferred[LogEvent]] = {}
+
+    def next_of(self, client: str) -> Deferred[LogEvent]:
+        """Fires with the end of the client's next request."""
+
+        def forget(_: Deferred[LogEvent]) -> None:
+            self._waiting.pop(client, None)
+
+        waiting = self._waiting[client] = Deferred(forget)
+        return waiting
+
+    def __call__(self, event: LogEvent) -> None:
+        """Takes one event."""
+        if event.get("log_namespace") == exchange.__name__ and "trail" in event:
+            waiting = self._waiting.pop(event["client"], None)
+            if waiting is None:
+                self._unexpected(event)
+            else:
+                waiting.callback(event)
+
+
+class Demo:
+    """The upstreams, the service and the requests.
+
+    Parameters:
+        directory: for the configuration and the log; empty.
+
+    Attributes:
+        logs: the service's log, to be told of events while it runs.
+        base: the service's URL.
+    """
+
+    def __init__(self, reactor: PosixReactorBase, directory: Path, terminal: Terminal) -> None:
+        self._reactor = reactor
+        self._directory = directory
+        self._terminal = terminal
+        self._agent = Agent(reactor)
+        self._reports = Reports(self._tell)
+        self._upstreams = Upstreams.start(reactor)
+        self._configure()
+        options = tap.Options()
+        options.parseOptions(["--config-dir", str(directory), "--port", "0"])
+        configuration = tap.load(options)
+        listening = tap.listen(configuration)
+        self.base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self.logs = open_logs(configuration.settings, secrets_of(configuration))
+        self._service = Clipal(reactor, configuration, options.overrides, DIALECTS, listening, self.logs)
+
+    def start(self) -> None:
+        """Begins to serve."""
+        globalLogPublisher.addObserver(self._reports)
+        self._service.startService()
+
+    async def stop(self) -> None:
+        """Serves no longer."""
+        await self._service.stopService()
+        await self._upstreams.stop()
+        globalLogPublisher.removeObserver(self._reports)
+
+    async def show(self) -> bool:
+        """Sends one request per client, and shows what came of it.
+
+        Returns:
+            whether all answers came from the second upstream.
+        """
+        first, second = self._upstreams.base_urls
+        self._terminal.paragraph(
+            f"clipal serves on {self.base}. Each client has two providers there, both on this machine: "
+            f"`first` ({first}), which always fails, and `second` ({second})."
+        )
+        came = [await Deferred.fromCoroutine(self._ask(each)).addTimeout(PATIENCE, self._reactor) for each in CLIENTS]
+        self._terminal.line()
+        if all(came):
+            self._terminal.line("All three answers came from the second upstream, and no client noticed the first.")
+        else:
+            self._terminal.line("Not all answers came from the second upstream.")
+        return all(came)
+
+    def show_setup(self) -> None:
+        """Shows how to point the real clients here."""
+        self._terminal.line("\nTo try a real client, point it here. Every request of its shows below. Ctrl-C ends it.")
+        for client in CLIENTS:
+            self._terminal.line("\n" + client.setup.replace("{base}", self.base), end="")
+        self._terminal.line()
+
+    # Within
+
+    def _configure(self) -> None:
+        first, second = self._upstreams.base_urls
+        files = {CONFIG_FILE: _SETTINGS}
+        for client in CLIENTS:
+            providers = _PROVIDERS.format(first=first + client.version, second=second + client.version)
+            files[client.dialect.config_file] = providers
+        for name, content in files.items():
+            with open(os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(content)
+
+    async def _ask(self, client: DemoClient) -> bool:
+        terminal = self._terminal
+        terminal.line(f"\n{client.dialect.title}: POST {client.target}")
+        terminal.row("question", QUESTION)
+        terminal.begin("answer")
+        ended = self._reports.next_of(client.dialect.prefix)
+        try:
+            answer = await self._stream(client)
+            event = await ended
+        finally:
+            ended.cancel()
+        terminal.line("" if answer else "(none)")
+        for number, attempt in enumerate(attempts(event), 1):
+            terminal.row("attempts" if number == 1 else "", f"{number}. {attempt}")
+        terminal.row("in all", f"status {event['status']}, {event['milliseconds']} ms, {event['sent']} bytes")
+        return bool(answer) and event["status"] == 200 and event["provider"] == "second"
+
+    async def _stream(self, client: DemoClient) -> str:
+        """Sends the client's request, and shows the answer's text while it comes; all of it in the end."""
+        headers = Headers()
+        for name, value in client.fields:
+            headers.addRawHeader(name, value)
+        body = FileBodyProducer(BytesIO(client.body))
+        response = await self._agent.request(b"POST", (self.base + client.target).encode("ascii"), headers, body)
+        scanner = Scanner()
+        pieces: list[str] = []
+
+        def received(data: bytes) -> None:
+            for event in scanner.feed(data):
+                with suppress(LookupError, TypeError):
+                    pieces.append(client.text(parse_object(event.data)))
+                    self._terminal.piece(pieces[-1])
+
+        await treq.collect(response, received)
+        return "".join(pieces)
+
+    def _tell(self, event: LogEvent) -> None:
+        self._terminal.paragraph(one_line(text(event)))
+
+
+def attempts(event: LogEvent) -> list[str]:
+    """What was attempted for a request, in the words of the log line that is made of `event`."""
+    failed = [step for step in event["trail"].removeprefix(" (").removesuffix(")").split("; ") if step]
+    return failed if event["provider"] is None else [*failed, f"{event['provider']}: {event['status']}, this answer"]

@@ -1,0 +1,1 @@
+"""The attempt loop: asks one provider after another until one has answered."""

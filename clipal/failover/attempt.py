@@ -1,0 +1,161 @@
+"""One try of one request with one provider, from its sending to the outcome, within its time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from clipal.config.model import FirstEvent as FirstEventMode
+from clipal.dialects.dialect import Dialect
+from clipal.failover.gate import Decision, FirstByte, FirstEvent, Gate, Verdict, is_event_stream
+from clipal.failover.held_answer import Hold
+from clipal.outcomes import outcome as outcomes
+from clipal.outcomes.outcome import Outcome
+from clipal.transport.deadline import Deadline
+from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, UpstreamError
+from clipal.upstream.provider_agent import Upstream
+from clipal.upstream.request import Call
+from clipal.wire.websocket import accepts_websocket
+
+_ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
+_SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
+
+
+@frozen
+class Result:
+    """What an attempt came to.
+
+    Attributes:
+        answer: the provider's, held from its first byte on; None where there was none.
+    """
+
+    outcome: Outcome
+    answer: Hold | None
+
+
+@frozen
+class Terms:
+    """What all attempts of a route have in common.
+
+    Attributes:
+        first_event: whether a stream is held until an event decides.
+        event_time: seconds from the first byte on, after which it is handed on anyway; 0 for no limit.
+        judge: False to take every answer as it is.
+        wall: seconds since the epoch.
+    """
+
+    dialect: Dialect
+    clock: IReactorTime
+    first_event: FirstEventMode
+    event_time: float
+    judge: bool = True
+    wall: Callable[[], float] = time.time
+
+
+class Attempt:
+    """Sends `call` to `upstream` once.
+
+    Parameters:
+        deadline: of the first byte of the answer's body.
+    """
+
+    _waiting: Deferred[Any] | None = None
+    _late = False
+
+    def __init__(self, call: Call, upstream: Upstream, terms: Terms, deadline: Deadline) -> None:
+        self._call = call
+        self._upstream = upstream
+        self._terms = terms
+        self._deadline = deadline
+
+    async def run(self, key: int, limit: float) -> Result:
+        """Tries it with the provider's key number `key`. Cancelling it closes the connection.
+
+        Parameters:
+            limit: seconds until the first byte of the answer's body; 0 for no limit.
+        """
+        self._deadline.begin(limit, self._too_late)
+        answer: Hold | None = None
+        try:
+            waiting = self._waiting = self._upstream.ask(self._call, key)
+            answer = Hold(await waiting, self._terms.clock)
+            if self._call.opens_websocket:
+                return await self._judge_handshake(answer)
+            if self._terms.judge and outcomes.needs_body(answer.head.status):
+                return await self._judge_error(answer)
+            return Result(self._outcome(await self._decide(answer), answer), answer)
+        except CancelledError:
+            if not self._late:
+                raise
+            return Result(outcomes.TIMED_OUT, None)
+        except UpstreamError as error:
+            return Result(_failure(error), None)
+        except Exception:  # a bug of ours must not keep the provider producing
+            if answer is not None:
+                answer.let_go()
+            raise
+        finally:
+            self._deadline.end()
+            self._waiting = None
+
+    async def _judge_error(self, answer: Hold) -> Result:
+        self._deadline.clear()
+        head = answer.head
+        waiting = self._waiting = answer.read_error()
+        return Result(outcomes.classify(head.status, head.fields, await waiting, self._terms.wall()), answer)
+
+    async def _judge_handshake(self, answer: Hold) -> Result:
+        """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""
+        status = answer.head.status
+        if outcomes.needs_body(status):
+            return await self._judge_error(answer)
+        if status != 101:
+            return Result(outcomes.NO_WEBSOCKET, answer)
+        if accepts_websocket(self._call.head, answer.head):
+            return Result(outcomes.relayed(status), answer)
+        answer.let_go()
+        return Result(outcomes.BROKEN_ANSWER, None)
+
+    async def _decide(self, answer: Hold) -> Decision:
+        decision = answer.look(self._gate(answer))
+        if decision.verdict is Verdict.HOLD:
+            waiting = self._waiting = answer.decide(self._terms.event_time, self._deadline.clear)
+            decision = await waiting
+        return decision
+
+    def _gate(self, answer: Hold) -> Gate:
+        head, terms = answer.head, self._terms
+        if not terms.judge or head.status != 200:
+            return _ANY_ANSWER
+        if is_event_stream(head) and terms.first_event is not FirstEventMode.OFF:
+            gate = FirstEvent(terms.dialect, self._call.path)
+            if terms.first_event is FirstEventMode.ON:
+                return gate
+            answer.watch(gate, self._upstream.name)
+        return _SOME_ANSWER if self._call.method == b"POST" else _ANY_ANSWER
+
+    def _outcome(self, decision: Decision, answer: Hold) -> Outcome:
+        if decision.verdict is Verdict.EMPTY:
+            return outcomes.EMPTY_ANSWER
+        if decision.verdict is Verdict.ERROR:
+            return outcomes.classify(decision.status, answer.head.fields, decision.body, self._terms.wall())
+        return outcomes.relayed(answer.head.status)
+
+    def _too_late(self) -> None:
+        self._late = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+
+def _failure(error: UpstreamError) -> Outcome:
+    """What it means that there is no answer."""
+    if isinstance(error, ConnectTimeout):
+        return outcomes.CONNECT_TIMEOUT
+    if isinstance(error, ConnectFailed | ConnectionBroken):
+        return outcomes.network(str(error))
+    return outcomes.BROKEN_ANSWER

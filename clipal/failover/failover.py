@@ -1,0 +1,231 @@
+"""The attempt loop: asks one provider after another until one has answered, or all have failed.
+
+Each provider is asked at most once for a request, each of its keys at most once. Nothing in the loop sleeps: a provider
+that rests is passed over. What an attempt came to is charged to its provider when it is known, with one exception: when
+every provider of a request fails on the network, it is our own network that is down, and nobody is charged.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from clipal.config.model import Settings
+from clipal.dialects.dialect import whole_seconds
+from clipal.failover.answer import Answered, Ended, Unanswered
+from clipal.failover.attempt import Attempt, Result, Terms
+from clipal.failover.held_answer import Hold
+from clipal.failover.trail import Step, Trail
+from clipal.outcomes import outcome as outcomes
+from clipal.outcomes.outcome import Action, Charge, Outcome
+from clipal.providers.provider import Admission, Provider
+from clipal.providers.route import Route
+from clipal.providers.selection import Purpose, candidates, last_road, purpose_of, succeeded
+from clipal.transport.deadline import Deadline
+from clipal.upstream.request import Call
+
+_PREFERRED: Final = frozenset([101, *range(200, 300)])
+"""Statuses after which a provider is asked first."""
+
+
+@define
+class _Round:
+    """One request on its way through the providers.
+
+    Attributes:
+        reached: whether any provider could be reached.
+        unreached: who could not be, with the leave to ask that is still to be given back.
+        under_way: who is being asked.
+        last: who was asked last and did not answer well, with its answer, which may still be relayed.
+    """
+
+    call: Call
+    purpose: Purpose
+    trail: Trail
+    limit: float
+    deadline: Deadline
+    asked: set[Provider] = field(factory=set)
+    reached: bool = False
+    unreached: list[tuple[Provider, Admission, Outcome]] = field(factory=list)
+    under_way: tuple[Provider, Admission] | None = None
+    last: tuple[Provider, Hold] | None = None
+
+
+class Failover:
+    """Answers the requests of one client."""
+
+    _log = Logger()
+
+    def __init__(self, route: Route, settings: Settings, clock: IReactorTime) -> None:
+        self.route = route
+        self.settings = settings
+        self.idle_timeout = settings.upstream_idle_timeout
+        self._clock = clock
+        self._terms = Terms(
+            route.dialect, clock, settings.first_event, settings.first_event_timeout, judge=not route.manual
+        )
+        header = settings.response_header_timeout
+        self._stream_limit = route.dialect.header_timeout if header is None else header
+
+    async def answer(self, call: Call, trail: Trail, deadline: Deadline) -> Answered | Unanswered:
+        """Asks the providers in order, each at most once.
+
+        Parameters:
+            trail: is filled with what came of each attempt.
+            deadline: one that nobody else uses meanwhile, for the attempts, one after another.
+
+        Cancelling it closes the connection to the provider that is being asked; nobody is charged then.
+        """
+        route = self.route
+        if not route.members:
+            title, file = route.dialect.title, route.dialect.config_file
+            return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
+        purpose = purpose_of(call, route, self.settings)
+        this = _Round(call, purpose, trail, self._limit(call), deadline)
+        try:
+            return await self._ask_all(this) or self._give_up(this)
+        finally:
+            self._let_go(this)
+
+    def _limit(self, call: Call) -> float:
+        if call.opens_websocket:
+            return self._stream_limit
+        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
+        return self._stream_limit if streams else self.settings.nonstreaming_timeout
+
+    # Asking
+
+    async def _ask_all(self, this: _Round) -> Answered | None:
+        now = self._clock.seconds()
+        order = candidates(self.route, this.purpose, self.settings, now)
+        if this.call.opens_websocket:
+            order = [member for member in order if member.upstream.provider.websocket]
+        for member in order:
+            answered = await self._ask_keys(this, member, force=self.route.manual)
+            if answered is not None:
+                return answered
+        if this.asked:
+            return None
+        last = last_road(order, now)
+        return None if last is None else await self._ask_keys(this, last, force=True)
+
+    async def _ask_keys(self, this: _Round, member: Provider, *, force: bool) -> Answered | None:
+        """Asks one provider: with its next key where it is the key that failed."""
+        tried: set[int] = set()
+        while (admission := member.admit(self._clock.seconds(), tried, force=force)) is not None:
+            tried.add(admission.key)
+            self._drop_last(this)
+            result = await self._attempt(this, member, admission)
+            this.last = None if result.answer is None else (member, result.answer)
+            if result.outcome.action is Action.RELAY or (self.route.manual and result.answer is not None):
+                answered = self._commit(this, member, admission, result)
+                this.last = None
+                return answered
+            self._charge(this, member, admission, result.outcome)
+            if not result.outcome.of_key:
+                break
+        return None
+
+    async def _attempt(self, this: _Round, member: Provider, admission: Admission) -> Result:
+        this.trail.attempts += 1
+        this.asked.add(member)
+        this.under_way = (member, admission)
+        result = await Attempt(this.call, member.upstream, self._terms, this.deadline).run(admission.key, this.limit)
+        this.under_way = None
+        return result
+
+    def _charge(self, this: _Round, member: Provider, admission: Admission, outcome: Outcome) -> None:
+        now = self._clock.seconds()
+        this.reached = this.reached or not outcome.network
+        if this.purpose.probe or (this.purpose.counts_tokens and outcome.charge is not Charge.DEACTIVATE):
+            member.release(admission, now)
+        elif outcome.network:
+            this.unreached.append((member, admission, outcome))
+        else:
+            member.settle(admission, outcome, now)
+        this.trail.steps.append(Step(member.name, outcome.reason, outcome.status, member.wait(now) or None))
+
+    def _charge_unreached(self, this: _Round) -> None:
+        """Somebody could be reached: so those who could not be are charged after all."""
+        if not this.unreached:
+            return
+        unreached, this.unreached = this.unreached, []
+        for member, admission, outcome in unreached:
+            member.settle(admission, outcome, self._clock.seconds())
+
+    # Ends
+
+    def _commit(self, this: _Round, member: Provider, admission: Admission, result: Result) -> Answered:
+        answer, outcome, purpose = result.answer, result.outcome, this.purpose
+        assert answer is not None
+        now = self._clock.seconds()
+        self._charge_unreached(this)
+        if outcome.charge is Charge.SUCCESS and not purpose.probe:
+            member.answered(admission, now)
+            if outcome.status is not None and outcome.status in _PREFERRED:  # what a first event stands for counts
+                succeeded(self.route, purpose, member, now)
+                self.route.answers.put(self.route.dialect.made_answer(answer.held), member, now)
+
+        def ended(how: Ended) -> None:
+            then = self._clock.seconds()
+            if purpose.probe or not (how.whole or (how.blamed and not purpose.counts_tokens)):
+                member.release(admission, then)
+            else:
+                member.settle(admission, outcome if how.whole else outcomes.CUT, then)
+
+        return Answered(member.name, answer, ended)
+
+    def _give_up(self, this: _Round) -> Answered | Unanswered:
+        if this.reached:
+            self._charge_unreached(this)
+        if len(this.asked) == 1 and this.last is not None:
+            (member, answer), this.last = this.last, None
+            return Answered(member.name, answer, _nobody_cares)
+        return self._unanswered(this)
+
+    def _unanswered(self, this: _Round) -> Unanswered:
+        """Adds those who were resting to the trail, and says what is in everybody's way."""
+        now = self._clock.seconds()
+        for member in self.route.members:
+            if member not in this.asked:
+                resting = member.wait(now) or None
+                this.trail.steps.append(Step(member.name, member.resting_reason(now) or "busy", None, resting))
+        wait = self._wait(now)
+        again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
+        rate_limited = all(step.reason == outcomes.RATE_LIMIT for step in this.trail.steps)
+        return Unanswered(
+            rate_limited,
+            wait,
+            f"No provider of {self.route.dialect.title} could answer: {this.trail}.{again}",
+        )
+
+    def _wait(self, now: float) -> float | None:
+        """Seconds until the next request is more than turned away; None where that is so already.
+
+        The last road and a pinned provider are asked though they rest: nobody need wait for them.
+        """
+        if self.route.manual or last_road(self.route.members, now) is not None:
+            return None
+        return min(member.wait(now) for member in self.route.members) or None
+
+    def _let_go(self, this: _Round) -> None:
+        """Gives back whatever the round still holds, on whichever way it ended."""
+        now = self._clock.seconds()
+        for member, admission, _ in this.unreached:
+            member.release(admission, now)
+        if this.under_way is not None:
+            member, admission = this.under_way
+            member.release(admission, now)
+        self._drop_last(this)
+
+    def _drop_last(self, this: _Round) -> None:
+        last, this.last = this.last, None
+        if last is not None:
+            last[1].let_go()
+
+
+def _nobody_cares(how: Ended) -> None:
+    """What the provider did has been charged already."""

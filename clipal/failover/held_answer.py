@@ -1,0 +1,227 @@
+"""Holds an answer's body while it is being judged, then hands it on or lets go of it.
+
+What was held is handed on unchanged and in one piece; from then on the body goes straight to whoever got it. An answer
+that is let go of is closed at once: its provider must not go on producing tokens that nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, ITransport
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+
+from clipal.failover.gate import HOLD, OPEN, Decision, FirstEvent, Gate, Verdict
+from clipal.failover.shadow import Shadow
+from clipal.upstream.errors import AnswerCut
+from clipal.upstream.response import WHOLE, Response
+from clipal.wire.message import Fields, ResponseHead
+
+ERROR_BODY: Final = 32 * 1024
+"""Bytes of an error's body that are read to classify it."""
+ERROR_TIME: Final = 3.0
+"""Seconds for the same."""
+
+
+class Hold(Protocol):
+    """The first to get an answer's body."""
+
+    _log = Logger()
+
+    # Of the class, for most answers are judged by what their first read brought, and need none of these.
+    _reason: Failure | None = None
+    _watch: Callable[[IProtocol], IProtocol] | None = None
+    _gate: Gate | None = None
+    _decided: Deferred[Decision] | None = None
+    _room = 0
+    _event_time = 0.0
+    _begun: Callable[[], None] | None = None
+    _timer: IDelayedCall | None = None
+
+    def __init__(self, response: Response, clock: IReactorTime) -> None:
+        self.head: ResponseHead = response.head
+        self._response = response
+        self._clock = clock
+        self._pieces: list[bytes] = []
+        response.deliverBody(self)
+
+    @property
+    def trailers(self) -> Fields:
+        """The answer's, once its body is complete."""
+        return self._response.trailers
+
+    @property
+    def held(self) -> bytes:
+        """What has come of the body so far, until it is handed on."""
+        pieces = self._pieces
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the body has come, and nobody wants to watch it."""
+        return self._reason is WHOLE and self._watch is None
+
+    # Judging
+
+    def look(self, gate: Gate) -> Decision:
+        """What `gate` says to what has come already; `decide` goes on from there.
+
+        Raises:
+            AnswerCut: the body has broken off.
+        """
+        self._gate = gate
+        decision = HOLD
+        for piece in self._pieces:
+            decision = self._ask(gate, piece)
+            if decision is not HOLD:
+                break
+        if decision is HOLD and self._reason is not None:
+            if self._reason is not WHOLE and not self._reason.check(ResponseDone):
+                self._reason.raiseException()
+            decision = gate.end()
+        if decision.verdict not in (Verdict.HOLD, Verdict.OPEN):
+            self.pause()
+        return decision
+
+    def decide(self, event_time: float, begun: Callable[[], None]) -> Deferred[Decision]:
+        """Holds the body until the gate that has had a look at it decides.
+
+        Parameters:
+            event_time: seconds from the first byte on, after which it is open anyway; 0 for no limit.
+            begun: called at the first byte.
+
+        Returns:
+            a Deferred that fails with AnswerCut when the body breaks off before; cancelling it lets go of the answer.
+        """
+        self._event_time = event_time
+        self._begun = begun
+        decided = self._decided = Deferred(lambda _: self.let_go())
+        if self._pieces:
+            self._begin_to_wait()
+        return decided
+
+    def read_error(self) -> Deferred[bytes]:
+        """As much of an error's body as classifies it: what came within its bounds in bytes and time."""
+        self._room = ERROR_BODY
+        self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
+        decided = self._decided = Deferred(lambda _: self.let_go())
+        for piece in self._pieces:
+            self._judge(piece)
+        if self._reason is not None:
+            self._judge_end(self._reason)
+        return decided.addBoth(self._error_body)
+
+    def _error_body(self, result: Decision | Failure) -> bytes:
+        if isinstance(result, Failure):
+            result.trap(AnswerCut)
+        self.pause()
+        return b"".join(self._pieces)
+
+    def _fire(self, decision: Decision) -> None:
+        self._stop_timer()
+        decided, self._decided = self._decided, None
+        if decided is not None:
+            if decision.verdict is not Verdict.OPEN:
+                self.pause()
+            decided.callback(decision)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _judge(self, data: bytes) -> None:
+        if self._gate is None:
+            self._room -= len(data)
+            if self._room <= 0:
+                self._fire(OPEN)
+            return
+        self._begin_to_wait()
+        decision = self._ask(self._gate, data)
+        if decision is not HOLD:
+            self._fire(decision)
+
+    def _begin_to_wait(self) -> None:
+        """The first byte is here."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
+            if self._event_time:
+                self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
+
+    def _ask(self, gate: Gate, data: bytes) -> Decision:
+        try:
+            return gate.feed(data)
+        except Exception:
+            self._log.failure("The gate failed, so it opens")
+            return OPEN
+
+    def _judge_end(self, reason: Failure) -> None:
+        if self._decided is None:
+            return
+        if reason is not WHOLE and not reason.check(ResponseDone):
+            self._stop_timer()
+            decided, self._decided = self._decided, None
+            decided.errback(reason)
+        else:
+            self._fire(self._gate.end() if self._gate is not None else OPEN)
+
+    # The end of holding
+
+    def watch(self, gate: FirstEvent, provider: str) -> None:
+        """Lets `gate` say in the log what it would have done with the body, when that has been handed on."""
+        self._watch = lambda protocol: Shadow(protocol, gate, provider, self._deliver_to)
+
+    def _deliver_to(self, protocol: IProtocol) -> None:
+        self._response.protocol = protocol
+
+    def take(self) -> bytes:
+        """All of a whole body."""
+        body = self.held
+        self._pieces.clear()
+        return body
+
+    def hand_on(self, protocol: IProtocol) -> None:
+        """Gives the body to `protocol`, from its first byte to its end."""
+        if self._watch is not None:
+            protocol = self._watch(protocol)
+        if self._reason is None:
+            self._deliver_to(protocol)
+        transport = cast("ITransport", self._response.connection)
+        protocol.makeConnection(transport)
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self._reason is not None:
+            protocol.connectionLost(self._reason)
+            return
+        self._response.connection.resumeProducing()
+
+    def let_go(self) -> None:
+        """Nobody wants the answer."""
+        self._stop_timer()
+        self._pieces.clear()
+        self._response.protocol = None
+        if self._reason is None:
+            self._response.connection.stopProducing()
+
+    def pause(self) -> None:
+        """Nothing more is needed for now."""
+        if self._reason is None:
+            self._response.connection.pauseProducing()
+
+    # IProtocol
+
+    def dataReceived(self, data: bytes) -> None:
+        self._pieces.append(data)
+        if self._decided is not None:
+            self._judge(data)
+
+    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
+        self._reason = reason
+        self._judge_end(reason)

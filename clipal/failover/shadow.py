@@ -1,0 +1,68 @@
+"""`first_event: shadow`: nothing is held, and the log says what the gate would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+
+from clipal.failover.gate import OPEN, Decision, FirstEvent, Verdict
+from clipal.upstream.response import WHOLE
+
+
+class Shadow(Protocol):
+    """Passes a body on to `protocol`, and lets `gate` judge it beside that until it has decided.
+
+    Parameters:
+        provider: its name, for the log.
+        step_aside: called then: the rest of the body goes straight to `protocol`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, protocol: IProtocol, gate: FirstEvent, provider: str, step_aside: Callable[[IProtocol], None]
+    ) -> None:
+        self._protocol = protocol
+        self._gate = gate
+        self._provider = provider
+        self._step_aside = step_aside
+        self._decided = False
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self._protocol.makeConnection(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._protocol.dataReceived(data)
+        if self._decided:
+            return
+        try:
+            decision = self._gate.feed(data)
+        except Exception:
+            self._log.failure("The gate failed, so it opens")
+            decision = OPEN
+        if decision.verdict is not Verdict.HOLD:
+            self._decided = True
+            self._step_aside(self._protocol)
+            self._say(decision)
+
+    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
+        if not self._decided and (reason is WHOLE or reason.check(ResponseDone)):
+            self._say(self._gate.end())
+        self._protocol.connectionLost(reason)
+
+    def _say(self, decision: Decision) -> None:
+        if decision.verdict is Verdict.OPEN:
+            return
+        self._log.info(
+            "first_event: on would have asked the next provider: {provider} answered {what}",
+            provider=self._provider,
+            what="nothing"
+            if decision.verdict is Verdict.EMPTY
+            else f"an error event that stands for {decision.status}",
+        )

@@ -1,0 +1,1 @@
+"""Log lines: where they go, what they may show, and desktop notifications."""

@@ -1,0 +1,166 @@
+"""Desktop notifications: what an operator would want to know while looking elsewhere.
+
+An observer of the log, so that nothing that serves requests knows of it. Sending runs in a thread of its own and may
+fail, or hang, without anybody but one line in the log being the worse for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, TypeAlias
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from clipal.config import model
+from clipal.logs.line import Severity, severity
+from clipal.logs.redaction import Redactor
+
+QUIET: Final = 10.0
+"""Seconds in which the same text is shown once: a provider that is down fails many requests."""
+
+Send: TypeAlias = Callable[[str], object]
+"""Shows a text on the desktop; runs in a thread, and may raise."""
+
+
+@implementer(ILogObserver)
+class Notifications:
+    """Shows events of `min_level` and above, and switches of provider.
+
+    Parameters:
+        settings: of the configuration.
+        redactor: takes the secrets out of what is shown.
+        show: shows a text, without blocking.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        settings: model.Notifications,
+        redactor: Redactor,
+        show: Callable[[str], object],
+    ) -> None:
+        self._least = Severity[settings.min_level.name]
+        self._switches = settings.provider_switch
+        self._redactor = redactor
+        self._show = show
+        self._shown: dict[str, float] = {}
+
+    def __call__(self, event: LogEvent) -> None:
+        """Shows the event, if it is one to be shown; never raises."""
+        if event.get("log_namespace", "").startswith(__name__):
+            return
+        switch = self._switches and event.get("switched")
+        if not switch and (severity(event) < self._least or "id" in event):
+            return
+        text = self._redactor.redact(formatEvent(event))
+        when = float(event.get("log_time", 0.0))
+        self._shown = {each: shown for each, shown in self._shown.items() if 0 <= when - shown < QUIET}
+        if text and text not in self._shown:
+            self._shown[text] = when
+            self._show(text)
+
+
+def sender() -> Send:
+    """Shows a text with the library of the extra `clipal[notify]`.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    from desktop_notifier import DesktopNotifierSync
+
+    desktop = DesktopNotifierSync(app_name="clipal")
+    return lambda text: desktop.send(title="clipal", message=text)
+
+
+class NotificationThread:
+    """One thread that sends, started with the first text; what comes while it is busy waits, up to a few.
+
+    It is a daemon, and nobody waits for its end: a desktop that does not answer keeps no process alive.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorFromThreads, send: Send) -> None:
+        self._reactor = reactor
+        self._send = send
+        self._texts: SimpleQueue[str | None] = SimpleQueue()
+        self._started = False
+        self._waiting = 0
+        self._failed = False
+
+    def __call__(self, text: str) -> None:
+        """Sends `text`, unless a few are waiting already."""
+        if self._waiting >= 3:
+            return
+        self._waiting += 1
+        self._texts.put(text)
+        if not self._started:
+            self._started = True
+            Thread(target=self._run, name="notifications", daemon=True).start()
+
+    def _run(self) -> None:
+        """What the thread does."""
+        while (text := self._texts.get()) is not None:
+            problem = None
+            try:
+                self._send(text)
+            except Exception as error:
+                problem = type(error).__name__
+            self._reactor.callFromThread(self._sent, problem)
+
+    def _sent(self, problem: str | None) -> None:
+        self._waiting -= 1
+        if problem is not None and not self._failed:
+            self._failed = True
+            self._log.warn("Desktop notifications do not work here: {kind}", kind=problem)
+
+    def stop(self) -> None:
+        """Lets the thread end behind what it is sending."""
+        self._texts.put(None)
+
+
+class Desktop:
+    """Notifications as the configuration in force wants them: none, or an observer of the log and its thread."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._settings = model.Notifications()
+        self._redactor = Redactor()
+        self._running: tuple[Notifications, NotificationThread] | None = None
+
+    def follow(self, settings: model.Notifications, secrets: Iterable[str]) -> None:
+        """Begins, ends or changes them; `secrets` are what must not be shown."""
+        self._redactor.set_secrets(secrets)
+        if settings == self._settings:
+            return
+        self.close()
+        self._settings = settings
+        if settings.enabled:
+            self._begin()
+
+    def _begin(self) -> None:
+        try:
+            thread = NotificationThread(self._reactor, sender())
+        except ImportError:
+            self._log.warn("Desktop notifications need the extra: pip install 'clipal[notify]'")
+        except Exception as error:
+            self._log.warn("Desktop notifications do not work here: {kind}", kind=type(error).__name__)
+        else:
+            observer = Notifications(self._settings, self._redactor, thread)
+            globalLogPublisher.addObserver(observer)
+            self._running = observer, thread
+
+    def close(self) -> None:
+        """Shows nothing any more."""
+        running, self._running = self._running, None
+        if running is not None:
+            observer, thread = running
+            globalLogPublisher.removeObserver(observer)
+            thread.stop()

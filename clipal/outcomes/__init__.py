@@ -1,0 +1,1 @@
+"""What a provider's answer means: pure functions of its status, fields and body."""

@@ -1,0 +1,1 @@
+"""What clipal needs of its process: the clock, signals, descriptors, garbage collection."""

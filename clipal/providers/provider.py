@@ -1,0 +1,161 @@
+"""One provider of a route, with its state: its own health, and that of each of its keys.
+
+What a failure says decides whom it concerns. A refused, exhausted or rate limited key rests by itself, and the next
+key is used; a provider that fails, or shows a challenge page, rests with all its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from attrs import frozen
+from twisted.logger import Logger
+
+from clipal.config.duration import format_duration
+from clipal.outcomes.outcome import Charge, Outcome
+from clipal.providers.health import Change, Health, HealthPolicy, Permit, State
+from clipal.upstream.provider_agent import Upstream
+
+
+@frozen
+class Admission:
+    """Leave to ask one provider with one of its keys. It ends with `Provider.settle`, once."""
+
+    key: int
+    provider_permit: Permit
+    key_permit: Permit
+
+    @property
+    def probe(self) -> bool:
+        """Whether the provider or the key is on trial with this attempt."""
+        return bool(self.provider_permit.probe or self.key_permit.probe)
+
+
+class Provider:
+    """One provider.
+
+    Attributes:
+        unwell_at: when it last failed in any way; None for never.
+    """
+
+    _log = Logger()
+
+    def __init__(self, client: str, upstream: Upstream, policy: HealthPolicy) -> None:
+        self.client = client
+        self.upstream = upstream
+        self.name = upstream.name
+        self.health = Health(policy)
+        self.keys = tuple(Health(policy) for _ in upstream.provider.api_keys or ("",))
+        self.unwell_at: float | None = None
+
+    def adopt(self, policy: HealthPolicy, connect_timeout: float) -> None:
+        """Goes on with other settings, and with what it knows."""
+        self.upstream.set_connect_timeout(connect_timeout)
+        for health in (self.health, *self.keys):
+            health.policy = policy
+
+    # Asking
+
+    def usable_key(self, now: float, tried: Container[int] = ()) -> int | None:
+        """The number of the first key that may be used and was not tried, or None."""
+        for number, key in enumerate(self.keys):
+            if number not in tried and key.usable(now):
+                return number
+        return None
+
+    def usable(self, now: float) -> bool:
+        """Whether it may be asked."""
+        return self.health.usable(now) and self.usable_key(now) is not None
+
+    def admit(self, now: float, tried: Container[int] = (), *, force: bool = False) -> Admission | None:
+        """Leave to ask it with a key that was not tried, if it may be asked.
+
+        Parameters:
+            force: whether to ask it though its circuit breaker rests it.
+        """
+        key = self.usable_key(now, tried)
+        if key is None or not (force or self.health.usable(now)):
+            return None
+        return Admission(key, self.health.begin(now), self.keys[key].begin(now))
+
+    # What came of it
+
+    def settle(self, admission: Admission, outcome: Outcome, now: float) -> None:
+        """Ends an attempt: charges its outcome to whom it concerns."""
+        provider, key = self.health, self.keys[admission.key]
+        for_provider, for_key = admission.provider_permit, admission.key_permit
+        charge, reason = outcome.charge, outcome.reason
+        if charge is Charge.SUCCESS:
+            self._changed(provider.succeeded(for_provider, now), now)
+            self._changed(key.succeeded(for_key, now), now, admission.key)
+            return
+        if charge is not Charge.NEUTRAL:
+            self.unwell_at = now
+        if charge is Charge.FAILURE:
+            self._changed(provider.failed(for_provider, now, reason), now)
+            if outcome.wait is not None:
+                self._changed(provider.rest(for_provider, now, outcome.wait, reason), now)
+        elif charge is Charge.DEACTIVATE:
+            self._changed(key.deactivate(for_key, now, reason), now, admission.key)
+        elif charge is Charge.COOLDOWN and outcome.wait is not None:
+            concerned, permit = (key, for_key) if outcome.of_key else (provider, for_provider)
+            number = admission.key if outcome.of_key else None
+            self._changed(concerned.rest(permit, now, outcome.wait, reason), now, number)
+        provider.released(for_provider, now)
+        key.released(for_key, now)
+
+    def release(self, admission: Admission, now: float) -> None:
+        """Ends an attempt that says nothing about anybody."""
+        self.health.released(admission.provider_permit, now)
+        self.keys[admission.key].released(admission.key_permit, now)
+
+    def answered(self, admission: Admission, now: float) -> None:
+        """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
+        if admission.probe:
+            self._changed(self.health.answered(admission.provider_permit, now), now)
+            self._changed(self.keys[admission.key].answered(admission.key_permit, now), now, admission.key)
+
+    # What others may know
+
+    def wait(self, now: float) -> float:
+        """Seconds until it may be asked again; 0 for now."""
+        return self._holding(now).remaining(now)
+
+    def resting_reason(self, now: float) -> str:
+        """Why it may not be asked for so long; empty where it may be asked now."""
+        holding = self._holding(now)
+        return holding.reason if holding.remaining(now) else ""
+
+    def _holding(self, now: float) -> Health:
+        """Whose rest is in the way longest: its own, or that of the key that is ready first."""
+        key = min(self.keys, key=lambda each: each.remaining(now))
+        return max(self.health, key, key=lambda each: each.remaining(now))
+
+    def well_for(self, now: float) -> float:
+        """Seconds since it last failed or rested, whichever was later; infinite if it never did."""
+        ends = [end for health in (self.health, *self.keys) for end in (health.until, health.rested)]
+        known = [end for end in (self.unwell_at, *ends) if end is not None]
+        return now - max(known) if known else float("inf")
+
+    def look_after(self, now: float) -> None:
+        """Called every few seconds: closes what is idle, and says so when a rest is over."""
+        self.upstream.close_idle()
+        self._changed(self.health.tick(now), now)
+        for number, key in enumerate(self.keys):
+            self._changed(key.tick(now), now, number)
+
+    def _changed(self, change: Change | None, now: float, key: int | None = None) -> None:
+        """One line for each change of state."""
+        if change is None or not change.news:
+            return
+        whom = self.name if key is None or len(self.keys) == 1 else f"{self.name} (key {key + 1})"
+        if change.after is State.OPEN:
+            resting = format_duration(change.seconds)
+            self._log.warn(
+                "{client}: {provider} rests for {resting}: {reason}",
+                client=self.client, provider=whom, resting=resting, reason=change.reason,
+            )  # fmt: skip
+        elif change.after is State.HALF_OPEN:
+            self._log.info("{client}: {provider} may be tried again", client=self.client, provider=whom)
+        else:
+            self._log.info("{client}: {provider} answers again", client=self.client, provider=whom)

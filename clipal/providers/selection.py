@@ -1,0 +1,111 @@
+"""The order in which the providers of a route are asked.
+
+By priority, beginning with the preferred one and wrapping round. Preferred is, in this order: who made the answer
+that the request builds on; who answered its agent session last, where the prompt cache is warm; a better provider
+that has been well again for long enough, for those who may go back to it; and who answered last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from clipal.config.model import Affinity, FailBack, Settings
+from clipal.providers.provider import Provider
+from clipal.providers.route import Route
+from clipal.upstream.request import Call
+
+
+@frozen
+class Purpose:
+    """What a request is to the route.
+
+    Attributes:
+        counts_tokens: whether it only counts tokens.
+        own_cursor: whether it has a cursor of its own, and moves no other.
+        probe: whether it says nothing about a provider's health (HEAD).
+        session: its agent session, or None.
+        builds_on: the earlier answer that it builds on, or None.
+    """
+
+    counts_tokens: bool
+    own_cursor: bool
+    probe: bool
+    session: bytes | None
+    builds_on: bytes | None
+
+
+def purpose_of(call: Call, route: Route, settings: Settings) -> Purpose:
+    """Looks at a request once, for all of its attempts."""
+    dialect = route.dialect
+    counts_tokens = dialect.counts_tokens(call.path)
+    by_session = settings.affinity is Affinity.SESSION
+    return Purpose(
+        counts_tokens=counts_tokens,
+        own_cursor=counts_tokens and settings.ignore_count_tokens_failover,
+        probe=call.method == b"HEAD",
+        session=dialect.session(call.head.table) if by_session else None,
+        builds_on=dialect.previous_answer(call.body.whole) if dialect.builds_on_answers else None,
+    )
+
+
+def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -> Sequence[Provider]:
+    """All members in the order in which they are to be asked, usable or not."""
+    members = route.members
+    preferred = _preferred(route, purpose, settings, now)
+    if preferred is None or preferred not in members:
+        return members
+    first = members.index(preferred)
+    return members[first:] + members[:first]
+
+
+def last_road(members: Sequence[Provider], now: float) -> Provider | None:
+    """The member to be asked though its circuit breaker holds it, because all are held for that reason alone.
+
+    One that is on trial counts too: with nobody else to go past it to, others need not wait for the trial's end.
+    """
+    broken = [each for each in members if each.health.held_by_breaker(now) and each.usable_key(now) is not None]
+    if len(broken) < len(members):
+        return None
+    return min(broken, key=lambda each: each.health.remaining(now), default=None)
+
+
+def succeeded(route: Route, purpose: Purpose, member: Provider, now: float) -> None:
+    """`member` answered: it is preferred from now on."""
+    if purpose.probe:
+        return
+    if purpose.own_cursor:
+        route.token_cursor = member
+        return
+    route.prefer(member, purpose.session, now)
+    if not purpose.counts_tokens:
+        route.sessions.put(purpose.session, member, now)
+
+
+def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -> Provider | None:
+    if purpose.own_cursor:
+        return route.token_cursor or route.cursor
+    maker = route.answers.get(purpose.builds_on, now)
+    if maker is not None:
+        return maker  # nobody else knows that answer
+    bound = route.sessions.get(purpose.session, now)
+    if settings.failback is not FailBack.ALWAYS and bound is not None:
+        return bound
+    nobody_new = purpose.session is None and settings.failback is FailBack.NEW_SESSIONS
+    if settings.failback is FailBack.NEVER or nobody_new:
+        return route.cursor
+    current = bound or route.cursor
+    return _better(route, current, settings.failback_after, now) or current
+
+
+def _better(route: Route, current: Provider | None, well_for: float, now: float) -> Provider | None:
+    """The first member of a higher priority than `current` that has been well for so many seconds."""
+    for member in route.members:
+        if member is current or current is None:
+            return None
+        if member.upstream.provider.priority >= current.upstream.provider.priority:
+            return None
+        if member.usable(now) and member.well_for(now) >= well_for:
+            return member
+    return None

@@ -1,1 +1,0 @@
-"""Who answers: selection, health, outcomes and the attempt loop."""

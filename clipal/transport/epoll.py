@@ -1,0 +1,58 @@
+"""The epoll reactor with a shorter way from a readable connection to its protocol.
+
+Twisted calls whatever happens on a descriptor inside a logging context of its own, which only its former logging system
+reads, and asks three times what kind of event it was. For a small piece of a stream that is more than all that clipal
+does with it: 15 us of CPU an event instead of 22. So connections of `clipal.transport.tcp` that have something to
+read are read at once; every other event and every other descriptor goes Twisted's way.
+
+`clipal` runs on it where there is epoll; for twistd it is an option, `twistd --reactor=clipal`.
+"""
+
+from __future__ import annotations
+
+from select import EPOLLIN
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+from twisted.logger import Logger
+from twisted.python.log import callWithLogger
+
+from clipal.transport.tcp import SendsAtOnce
+
+
+class DirectReactor(EPollReactor):
+    """Reads eager connections directly."""
+
+    _log = Logger()
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Waits for events, for so many seconds at most, and handles them."""
+        try:
+            events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
+        except InterruptedError:
+            return
+        selectables = self._selectables
+        for descriptor, event in events:
+            selectable = selectables.get(descriptor)
+            if event == EPOLLIN and isinstance(selectable, SendsAtOnce):
+                self._read(selectable)
+            elif selectable is not None:  # else closed by what came before it
+                callWithLogger(selectable, self._doReadOrWrite, selectable, descriptor, event)
+
+    doIteration = doPoll
+
+    def _read(self, selectable: Any) -> None:
+        """As Twisted's: whatever is raised ends this connection and no other."""
+        try:
+            why = selectable.doRead()
+        except BaseException as error:
+            self._log.failure("Bug while reading from a connection")
+            why = error
+        if why is not None:
+            self._disconnectSelectable(selectable, why, True)
+
+
+def install() -> None:
+    """Makes it the reactor of this process; there must be none yet."""
+    installReactor(DirectReactor())

@@ -1,0 +1,43 @@
+"""Who may import whom: the rules of the house, as pyproject.toml has them, and one that import-linter cannot say."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "clipal").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The names of the modules that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return names
+
+
+def test_imports_point_one_way() -> None:
+    """In a process of its own, for import-linter stumbles over zope.interface's modules once they are imported."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    linted = subprocess.run([sys.executable, "-c", program, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_routing_never_meets_the_server_side_of_twisted_web() -> None:
+    for path in (ROOT / "clipal" / "routing").glob("*.py"):
+        assert "twisted.web.server" not in imported(path), path
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=str)
+def test_a_package_is_a_docstring(path: Path) -> None:
+    (only,) = ast.parse(path.read_text()).body
+    assert isinstance(only, ast.Expr)

@@ -1,0 +1,297 @@
+"""The gate over sockets: an error at the start of a stream fails over, one behind content does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from attrs import frozen
+
+from clipal.config.model import CircuitBreaker, FailBack, FirstEvent
+from tests.proxy import StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import Hang, Reset, Send, chunk, event, event_stream
+
+
+@frozen
+class Format:
+    """One of the four stream formats.
+
+    Attributes:
+        preamble: events that say nothing yet.
+        error: an event that says that the provider is overloaded.
+        content: an event that says something.
+        rest: what follows to the end.
+    """
+
+    path: bytes
+    preamble: Sequence[bytes]
+    error: bytes
+    content: bytes
+    rest: Sequence[bytes]
+
+
+def typed(kind: str, **rest: object) -> bytes:
+    """An event with a name, which its data repeats."""
+    return event(json.dumps({"type": kind, **rest}).encode(), kind.encode())
+
+
+def data(**document: object) -> bytes:
+    return event(json.dumps(document).encode())
+
+
+FORMATS = {
+    "Anthropic Messages": Format(
+        b"/claudecode/v1/messages?beta=true",
+        [typed("message_start", message={"id": "msg_1", "content": []}), typed("ping")],
+        typed("error", error={"type": "overloaded_error", "message": "Overloaded"}),
+        typed("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hello"}),
+        [typed("message_delta", delta={"stop_reason": "end_turn"}), typed("message_stop")],
+    ),
+    "OpenAI Responses": Format(
+        b"/codex/v1/responses",
+        [
+            typed("response.created", response={"id": "resp_1"}),
+            typed("response.in_progress", response={"id": "resp_1"}),
+        ],
+        typed("response.failed", response={"error": {"code": "server_is_overloaded", "message": "busy"}}),
+        typed("response.output_text.delta", delta="Hello"),
+        [typed("response.completed", response={"id": "resp_1"})],
+    ),
+    "OpenAI Chat Completions": Format(
+        b"/codex/v1/chat/completions",
+        [
+            data(id="c", choices=[{"delta": {"role": "assistant", "content": ""}}]),
+            data(id="c", choices=[{"delta": {}}]),
+        ],
+        data(error={"type": "server_error", "code": 503, "message": "busy"}),
+        data(id="c", choices=[{"delta": {"content": "Hello"}}]),
+        [data(id="c", choices=[{"delta": {}, "finish_reason": "stop"}]), event(b"[DONE]")],
+    ),
+    "Gemini": Format(
+        b"/gemini/v1beta/models/m:streamGenerateContent?alt=sse",
+        [data(usageMetadata={"promptTokenCount": 1}), data(usageMetadata={"promptTokenCount": 2})],
+        data(error={"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}),
+        data(candidates=[{"content": {"parts": [{"text": "Hello"}]}}]),
+        [data(candidates=[{"finishReason": "STOP"}])],
+    ),
+}
+EACH = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS.keys())
+BODY = b'{"stream": true}'
+
+
+def clients(path: bytes) -> str:
+    return path.split(b"/")[1].decode()
+
+
+def whole(form: Format) -> bytes:
+    return b"".join((*form.preamble, form.content, *form.rest))
+
+
+@EACH
+@pytest.mark.parametrize("before", [0, 1, 2])
+@ensure_deferred
+async def test_an_error_before_content_fails_over(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, before: int
+) -> None:
+    """As the first, the second and the third event."""
+    first = start_upstream(event_stream(*form.preamble[:before], form.error))
+    second = start_upstream(event_stream(*form.preamble, form.content, *form.rest))
+    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", form.path, body=BODY))
+    response = await client.read_response()
+    assert (response.status, response.body, response.complete) == (200, whole(form), True)
+    assert "200 via two" in proxy.requests[0]
+    assert "(one: 5" in proxy.requests[0]
+    assert first.requests[0].body == second.requests[0].body == BODY
+
+
+@EACH
+@ensure_deferred
+async def test_an_error_behind_content_is_the_clients(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
+) -> None:
+    events = (*form.preamble, form.content, form.error)
+    first, second = start_upstream(event_stream(*events)), start_upstream(event_stream(form.content))
+    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", form.path, body=BODY))
+    response = await client.read_response()
+    assert (response.body, response.complete) == (b"".join(events), True)
+    assert not second.requests
+
+
+@EACH
+@ensure_deferred
+async def test_a_cut_behind_content_is_an_honest_end(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
+) -> None:
+    events = (*form.preamble, form.content)
+    first = start_upstream((*event_stream(*events, last=False), Reset()))
+    second = start_upstream(event_stream(form.content))
+    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", form.path, body=BODY))
+    response = await client.read_response()
+    assert (response.body, response.complete, response.ended) == (b"".join(events), False, "aborted")
+    assert not second.requests
+
+
+@EACH
+@pytest.mark.parametrize("count", [0, 1, 2])
+@ensure_deferred
+async def test_an_end_or_a_cut_before_content_fails_over(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, count: int
+) -> None:
+    ended = start_upstream(event_stream(*form.preamble[:count]))
+    cut = start_upstream((*event_stream(*form.preamble[:count], last=False), Reset()))
+    good = start_upstream(event_stream(form.content, *form.rest))
+    providers = [provider(name, each.base_url) for name, each in (("e", ended), ("c", cut), ("g", good))]
+    proxy = start_proxy({clients(form.path): providers})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", form.path, body=BODY))
+    response = await client.read_response()
+    assert response.body == b"".join((form.content, *form.rest))
+    assert "(e: 200 empty answer; c: broken answer)" in proxy.requests[0]
+
+
+@EACH
+@ensure_deferred
+async def test_packets_may_split_anywhere(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
+) -> None:
+    """Each byte of the bad stream, and each of the good one, in a write of its own."""
+    bad = event_stream(form.preamble[0], form.error)
+    good = event_stream(form.preamble[0], form.content)
+    scripts = []
+    for script in (bad, good):
+        raw = b"".join(step.data for step in script if isinstance(step, Send))
+        scripts.append(tuple(Send(raw[at : at + 1]) for at in range(len(raw))))
+    first, second = (start_upstream(script) for script in scripts)
+    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", form.path, body=BODY))
+    response = await client.read_response()
+    assert (response.body, response.complete) == (form.preamble[0] + form.content, True)
+
+
+@EACH
+@ensure_deferred
+async def test_every_cut_of_the_error_event_is_understood(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
+) -> None:
+    """In two chunks, each in a packet of its own, cut at every byte."""
+    stream = form.preamble[0] + form.error
+    cuts = range(1, len(stream))
+    first = start_upstream(*(event_stream(stream[:at], stream[at:]) for at in cuts))
+    second = start_upstream(event_stream(form.content))
+    proxy = start_proxy(
+        {clients(form.path): [provider("one", first.base_url), provider("two", second.base_url, priority=2)]},
+        circuit_breaker=CircuitBreaker(failure_threshold=0),
+        failback=FailBack.ALWAYS,
+        failback_after=0.0,
+    )
+    client = await connect(proxy.port)
+    for at in cuts:
+        client.send(request(b"POST", form.path, body=BODY))
+        assert (await client.read_response()).body == form.content, at
+    assert len(first.requests) == len(second.requests) == len(cuts)
+
+
+FORM = FORMATS["Anthropic Messages"]
+COMMENT = b"::" + b"x" * 65533 + b"\n"
+"""64 KiB that say nothing, as many as are read at once."""
+
+
+@pytest.mark.parametrize("mode", [FirstEvent.OFF, FirstEvent.SHADOW])
+@ensure_deferred
+async def test_without_the_gate_the_error_is_relayed(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEvent
+) -> None:
+    first, second = start_upstream(event_stream(FORM.preamble[0], FORM.error)), start_upstream(event_stream(b""))
+    proxy = start_proxy(
+        {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]}, first_event=mode
+    )
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    response = await client.read_response()
+    assert (response.body, response.complete) == (FORM.preamble[0] + FORM.error, True)
+    said = "would have asked the next provider: one answered an error event that stands for 529"
+    assert (said in "".join(proxy.lines)) is (mode is FirstEvent.SHADOW)
+
+
+@ensure_deferred
+async def test_shadow_is_silent_about_good_streams(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(event_stream(*FORM.preamble, FORM.content, *FORM.rest))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEvent.SHADOW)
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    assert (await client.read_response()).body == whole(FORM)
+    assert "would have" not in "".join(proxy.lines)
+
+
+@ensure_deferred
+async def test_shadow_says_that_nothing_came(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream(event_stream(*FORM.preamble))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEvent.SHADOW)
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    assert (await client.read_response()).body == b"".join(FORM.preamble)
+    assert "one answered nothing" in "".join(proxy.lines)
+
+
+@ensure_deferred
+async def test_a_stream_that_does_not_decide_opens_in_time(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream((*event_stream(*FORM.preamble, last=False), Hang()))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event_timeout=0.1)
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    await client.wait_for(b"ping")
+
+
+@pytest.mark.parametrize(
+    ("events", "opens"),
+    [
+        ((FORM.preamble[1],) * 64, True),
+        ((FORM.preamble[1],) * 63, False),
+        ((COMMENT,) * 6, True),
+        ((*(COMMENT,) * 3, COMMENT[1:]), False),
+        ((b"event: new\ndata: {}\n\n",), True),
+    ],
+    ids=["64 events", "63 events", "more than 256 KiB", "a byte less than 256 KiB", "an unknown event"],
+)
+@ensure_deferred
+async def test_bounds_open_the_gate(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, events: Sequence[bytes], opens: bool
+) -> None:
+    """Until then, an error event still fails over; `tests/pure/test_gate.py` has the bounds to the byte."""
+    first = start_upstream(event_stream(*events, FORM.error))
+    second = start_upstream(event_stream(FORM.content))
+    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    assert (await client.read_response()).body == (b"".join((*events, FORM.error)) if opens else FORM.content)
+
+
+@ensure_deferred
+async def test_the_only_providers_error_is_relayed_as_it_is(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    steps = event_stream(FORM.preamble[0], FORM.error, last=False)
+    upstream = start_upstream((*steps, Send(chunk(b": more\n\n")), Send(b"0\r\n\r\n")))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    response = await client.read_response()
+    assert (response.status, response.complete) == (200, True)
+    assert response.body == FORM.preamble[0] + FORM.error + b": more\n\n"

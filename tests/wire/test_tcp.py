@@ -1,0 +1,99 @@
+"""Transports that send at once: what the kernel does not take is queued, and all of it arrives, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from clipal.transport.tcp import EagerClient, EagerPort, EagerReactor
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.waiting import reactor, within
+
+SIZES = [1, 0, 70_000, 300_000, 2_000_000, 5, 4_000_000]
+PIECES = [b"%d" % number * size for number, size in enumerate(SIZES)]
+
+
+class Collecting(Protocol):
+    """Collects what comes, once it is told to read."""
+
+    transport: Connection
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        self.transport.pauseProducing()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended.callback(None)
+
+
+@implementer(IPushProducer)
+class Producer:
+    """Counts how often it is paused."""
+
+    paused = 0
+
+    def pauseProducing(self) -> None:
+        self.paused += 1
+
+    def resumeProducing(self) -> None:
+        """It has nothing more."""
+
+    def stopProducing(self) -> None:
+        """It has nothing more."""
+
+
+def all_at_once(transport: EagerClient) -> None:
+    transport.writeSequence(PIECES)
+
+
+def views(transport: EagerClient) -> None:
+    transport.writeSequence([memoryview(piece) for piece in PIECES])
+
+
+def one_by_one(transport: EagerClient) -> None:
+    for piece in PIECES:
+        transport.write(piece)
+
+
+def mixed(transport: EagerClient) -> None:
+    for at in range(0, len(PIECES), 2):
+        transport.writeSequence(PIECES[at : at + 1])
+        transport.writeSequence(PIECES[at + 1 : at + 2])
+
+
+@pytest.mark.parametrize("way", [all_at_once, views, one_by_one, mixed])
+@ensure_deferred
+async def test_all_of_it_arrives_in_order_however_slowly_it_is_read(way: Callable[[EagerClient], None]) -> None:
+    reading = Collecting()
+    port = EagerPort(0, Factory.forProtocol(lambda: reading), interface="127.0.0.1", reactor=reactor)
+    port.startListening()
+    endpoint = TCP4ClientEndpoint(EagerReactor(reactor), "127.0.0.1", port.getHost().port)
+    writing = await endpoint.connect(Factory.forProtocol(Protocol))
+    transport = cast("EagerClient", cast("Protocol", writing).transport)
+    producer = Producer()
+    transport.registerProducer(producer, True)
+    way(transport)
+    assert producer.paused, "six megabytes are more than a kernel takes"
+    transport.unregisterProducer()
+    transport.loseConnection()
+    await deferLater(reactor, 0.01)
+    reading.transport.resumeProducing()
+    await within(reading.ended, lambda: f"{len(reading.data)} bytes")
+    assert reading.data == b"".join(PIECES)
+    await port.stopListening()
