@@ -23,7 +23,7 @@ _NEXT = """
 Next:
   1. Put your keys into {clients}, and remove the providers that you do not use.
   2. Run `{serve}`.
-  3. Point the clients at it: `{connect}`, or by hand, with the README's lines under "Setting up the clients".
+  3. Point the clients at it: `{connect}`, or by hand, with the lines of docs/setup.md.
 """
 
 
