@@ -164,6 +164,18 @@ class Agent:
         for connection in [each for each in self._idle if each.idle_since < oldest]:
             connection.close()
 
+    @property
+    def idle_since(self) -> float | None:
+        """Since when its longest unused connection has been so, on the reactor's clock; None where there is none."""
+        return self._idle[0].idle_since if self._idle else None
+
+    def close_longest_idle(self) -> bool:
+        """Closes the connection that has been unused for longest; False where there is none to close."""
+        if not self._idle:
+            return False
+        self._idle[0].close()
+        return True
+
     def close(self) -> None:
         """Takes no connection back any more; those in use end with their requests."""
         self._closed = True

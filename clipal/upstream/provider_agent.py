@@ -87,6 +87,15 @@ class Upstream:
         """Closes connections that have been unused for long."""
         self._connections.close_idle()
 
+    @property
+    def idle_since(self) -> float | None:
+        """Since when its longest unused connection has been so, on the reactor's clock; None where there is none."""
+        return self._connections.idle_since
+
+    def close_longest_idle(self) -> bool:
+        """Closes the connection that has been unused for longest; False where there is none to close."""
+        return self._connections.close_longest_idle()
+
     def close(self) -> None:
         """Keeps no connection any more; those in use end with their requests."""
         self._connections.close()

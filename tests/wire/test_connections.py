@@ -68,6 +68,29 @@ async def test_an_unused_connection_is_closed_in_good_order(
     assert connection.lost.check(ConnectionDone)
 
 
+@ensure_deferred
+async def test_the_longest_unused_connection_gives_way_first(start_upstream: StartUpstream) -> None:
+    go: Deferred[None] = Deferred()
+    upstream = start_upstream(
+        lambda asked: (*((Wait(go),) if asked.target == b"/late" else ()), *answer(200, b"hello"))
+    )
+    target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
+    agent = Agent(reactor, target, connect_timeout=0)
+    late, early = (agent.request(b"GET", target.origin + path, []) for path in (b"/late", b"/early"))
+    await readBody(await early)
+    go.callback(None)
+    await readBody(await late)
+    used = {asked.target: asked.connection for asked in upstream.requests}
+    assert agent.idle_since is not None
+    assert agent.close_longest_idle()
+    assert (await upstream.next_connection_lost()).number == used[b"/early"]
+    await readBody(await agent.request(b"GET", b"%b/" % target.origin, []))
+    assert upstream.requests[-1].connection == used[b"/late"]
+    assert agent.close_longest_idle()
+    assert not agent.close_longest_idle()
+    assert agent.idle_since is None
+
+
 @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
 @ensure_deferred
 async def test_a_connection_that_went_while_idle_is_replaced_once(
