@@ -6,7 +6,6 @@ Claude Code does with them was measured (2.1.330).
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from clipal.config.model import Carrier
@@ -60,13 +59,10 @@ _MEANINGS: Final = {
     b"message_stop": END,
 }
 
-_START_LENGTH: Final = 4096
-_BLOCK: Final = re.compile(
-    rb'"content_block"\s*:\s*\{\s*"type"\s*:\s*"(?:text|thinking|tool_use|server_tool_use|mcp_tool_use)"'
-)
-_FILLED: Final = re.compile(
-    rb'"(?:text|thinking|signature)"\s*:\s*"[^"]|"input"\s*:\s*\{\s*[^}\s]|"citations"\s*:\s*\[\s*[^\]\s]'
-)
+_EMPTY_LENGTH: Final = 4096
+"""Bytes of an event that may begin an empty block; a longer one has something in it."""
+_EMPTY_KINDS: Final = frozenset(("text", "thinking", "tool_use", "server_tool_use", "mcp_tool_use"))
+_FILLED: Final = ("text", "thinking", "signature", "input", "citations")
 
 
 class Anthropic(Dialect):
@@ -107,9 +103,10 @@ class Anthropic(Dialect):
 
 def _is_empty_block(data: bytes) -> bool:
     """Whether a block begins with nothing in it yet. A block of a kind that is not known counts as filled."""
-    if len(data) > _START_LENGTH or _BLOCK.search(data) is None:
+    block = (parse_object(data) or {}).get("content_block") if len(data) <= _EMPTY_LENGTH else None
+    if not isinstance(block, dict) or block.get("type") not in _EMPTY_KINDS:
         return False
-    return _FILLED.search(data) is None
+    return not any(map(block.get, _FILLED))
 
 
 ANTHROPIC: Final = Anthropic()

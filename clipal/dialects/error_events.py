@@ -19,27 +19,33 @@ PARSED: Final = 256 * 1024
 and tools, and Codex's requests have 40 to 70 kB."""
 
 _TYPE: Final = re.compile(rb'\s{0,16}\{\s{0,16}"type"\s{0,16}:\s{0,16}"([^"\\]{1,64})"')
-_BARE_ERROR: Final = re.compile(rb'\s{0,16}\{\s{0,16}"error"\s{0,16}:\s{0,16}["{]')
+_NO_NAME: Final = (b"", b"message")
 _NUMBER: Final = re.compile("[45][0-9][0-9]")
 
 
 def event_name(event: bytes, data: bytes) -> bytes:
-    """What an event is called: by its `event:` field, or else by the `type` that its data begins with.
+    """What an event is called: by its `event:` field, or else by the `type` of its data, wherever that stands.
 
-    Data that begins with an error is called `error`. Empty for what has no name.
+    Data without either that has an error is called `error`. Empty for what has no name. `message` is what an event
+    without a name is called by default (WHATWG HTML, 9.2.6), so it is no name either.
     """
-    if event:
+    if event not in _NO_NAME:
         return event
     found = _TYPE.match(data)
     if found is not None:
         return found[1]
-    return b"error" if _BARE_ERROR.match(data) else b""
+    document = parse_object(data) or {}
+    kind = document.get("type")
+    if isinstance(kind, str) and kind:
+        return kind.encode("utf-8", "replace")
+    return b"error" if document.get("error") else b""
 
 
 def parse_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in `data`; None for whatever else it is, and for what is too long or nested too deep.
+    """The JSON object in `data`, or the first one of a list of objects, as Google's errors may be.
 
-    Bytes that are no UTF-8 are replaced, as the event stream's standard has it.
+    None for whatever else it is, and for what is too long or nested too deep. Bytes that are no UTF-8 are replaced, as
+    the event stream's standard has it.
     """
     if len(data) > PARSED:
         return None
@@ -47,6 +53,8 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
         value = json.loads(data.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+    if isinstance(value, list) and value:
+        value = value[0]
     return value if isinstance(value, dict) else None
 
 

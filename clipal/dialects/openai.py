@@ -90,6 +90,12 @@ _PREAMBLE: Final = frozenset(
     )
 )
 
+_PROGRESS: Final = re.compile(
+    rb"response\.(?:[a-z_]{1,64}_call\.(?:added|queued|in_progress|searching|generating|interpreting)"
+    rb"|mcp_list_tools\.in_progress)"
+)
+"""Hosted tools (web and file search, images, code, MCP) say that they work before the model says anything."""
+
 _RESOURCE: Final = re.compile(rb"/(?:responses|chat/completions|completions|models|embeddings)(?:/|\Z)")
 _VERSION: Final = re.compile(rb"/v[0-9]+(?:(?:alpha|beta)[0-9]*)?\Z")
 _BEGINNING: Final = 64 * 1024
@@ -164,7 +170,7 @@ class OpenAI(Dialect):
         if path.endswith(b"/completions"):
             return _meaning_of_chunk(event, data)
         name = event_name(event, data)
-        if name in _PREAMBLE:
+        if name in _PREAMBLE or _PROGRESS.fullmatch(name):
             return PREAMBLE
         if name in (b"error", b"response.failed"):
             return failure(_error_document(parse_object(data)), _STATUSES)
@@ -195,7 +201,7 @@ def _meaning_of_chunk(event: bytes, data: bytes) -> EventMeaning:
     document = parse_object(data)
     if document is None:
         return UNKNOWN
-    if document.get("error") or event == b"error":
+    if document.get("error") or event == b"error" or document.get("type") == "error":
         return failure(document, _STATUSES)
     choices = document.get("choices")
     if not isinstance(choices, list):

@@ -120,6 +120,7 @@ def test_an_error_that_is_only_a_text_keeps_it_as_its_message() -> None:
     [
         '{"type":"text","text":""}',
         '{"type": "text", "text": ""}',
+        '{"text":"","type":"text"}',
         '{"type":"text","text":"","citations":[]}',
         '{"type":"thinking","thinking":"","signature":""}',
         '{"type":"tool_use","id":"toolu_01","name":"Bash","input":{}}',
@@ -139,7 +140,7 @@ def test_a_block_that_begins_empty_says_nothing_yet(block: str) -> None:
         '{"type":"tool_use","id":"toolu_01","name":"Bash","input":{"command":"ls"}}',
         '{"type":"redacted_thinking","data":"Eo"}',
         '{"type":"web_search_tool_result","tool_use_id":"srvtoolu_01","content":[]}',
-        '{"text":"","type":"text"}',
+        '{"text":"Hi","type":"text"}',
         '{"type":"text","text":"","more":"' + "x" * 5000 + '"}',
     ],
 )

@@ -91,6 +91,37 @@ def test_a_responses_stream_begins_with_its_first_content(stream: bytes, expecte
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("response.web_search_call.in_progress", PREAMBLE),
+        ("response.web_search_call.searching", PREAMBLE),
+        ("response.file_search_call.searching", PREAMBLE),
+        ("response.image_generation_call.generating", PREAMBLE),
+        ("response.code_interpreter_call.interpreting", PREAMBLE),
+        ("response.mcp_call.added", PREAMBLE),
+        ("response.mcp_call.in_progress", PREAMBLE),
+        ("response.mcp_list_tools.in_progress", PREAMBLE),
+        ("response.image_generation_call.partial_image", UNKNOWN),
+        ("response.web_search_call.completed", UNKNOWN),
+        ("response.in_progress_call", UNKNOWN),
+    ],
+)
+def test_progress_of_a_hosted_tool_says_nothing_yet(name: str, expected: EventMeaning) -> None:
+    assert meanings(event(name, output_index=0, item_id="ws_1")) == [expected]
+
+
+@pytest.mark.parametrize("name", [b"", b"message"])
+def test_an_event_without_a_name_is_known_by_its_type_wherever_that_stands(name: bytes) -> None:
+    """As relays that sort the keys write it."""
+    failed = {"response": response("failed", {"code": "slow_down", "message": "why"}), "type": "response.failed"}
+    assert OPENAI.meaning(name, json.dumps(failed).encode(), RESPONSES).status == 503
+    created = {"response": response("in_progress"), "sequence_number": 0, "type": "response.created"}
+    assert OPENAI.meaning(name, json.dumps(created).encode(), RESPONSES) == PREAMBLE
+    bare = {"sequence_number": 1, "error": {"code": "slow_down"}}
+    assert OPENAI.meaning(name, json.dumps(bare).encode(), RESPONSES).status == 503
+
+
+@pytest.mark.parametrize(
     ("code", "status"),
     [
         ("rate_limit_exceeded", 429),
