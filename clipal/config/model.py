@@ -19,6 +19,7 @@ class Carrier(Enum):
     AUTO = "auto"
     X_API_KEY = "x-api-key"
     BEARER = "bearer"
+    API_KEY = "api-key"
     X_GOOG_API_KEY = "x-goog-api-key"
     QUERY = "query"
     NONE = "none"

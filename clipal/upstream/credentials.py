@@ -17,6 +17,7 @@ from clipal.wire.message import RequestHead
 _FIELDS = {
     Carrier.X_API_KEY: (b"x-api-key", b"x-api-key", b""),
     Carrier.BEARER: (b"authorization", b"Authorization", b"Bearer "),
+    Carrier.API_KEY: (b"api-key", b"api-key", b""),  # Azure's
     Carrier.X_GOOG_API_KEY: (b"x-goog-api-key", b"x-goog-api-key", b""),
 }
 _KINDS = (

@@ -4,7 +4,8 @@ Fields stay the (name, value) pairs of bytes that the parser found. A head is ma
 permitted differences between the fields that came and those that go stand in this module:
 
 - hop-by-hop fields stay behind (RFC 9110, 7.6.1), and a body's framing is what the next hop uses;
-- of a request, the client's credentials stay behind, the provider's key goes up in their place, Host is the provider's.
+- of a request, the client's credentials stay behind, the provider's key goes up in their place, Host is the provider's;
+  a name that spells one of these with underscores stays behind too, for servers of the CGI tradition take both for one.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from attrs import field, frozen
 
 from clipal.wire.message import Fields, RequestHead, ResponseHead
 
-CREDENTIALS: Final = frozenset([b"authorization", b"x-api-key", b"x-goog-api-key"])
+CREDENTIALS: Final = frozenset([b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"])
 """Where a client's key may travel; the first of them in a request is where the provider's key goes."""
 
 _HOP_BY_HOP: Final = frozenset([b"connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"])
-_NOT_UPWARDS: Final = _HOP_BY_HOP | {b"trailer", b"expect", b"cookie", b"chatgpt-account-id"}
-_REWRITTEN: Final = CREDENTIALS | {b"host", b"content-length", b"transfer-encoding"}
+_NOT_UPWARDS: Final = _HOP_BY_HOP | {b"trailer", b"expect", b"http2-settings", b"cookie", b"chatgpt-account-id"}
+_REWRITTEN: Final = CREDENTIALS | {b"host", b"content-length", b"transfer-encoding", b"sec-websocket-protocol"}
+_KEY_AS_PROTOCOL: Final = b"openai-insecure-api-key."
+"""With this a web page, which cannot set Authorization for a WebSocket, sends its key as a subprotocol."""
 _FRAMING: Final = frozenset([b"content-length", b"host"])
 """What Connection cannot take away, for the message would be read otherwise without it."""
 _NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
@@ -73,7 +76,9 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
     pending = credential.key
     for key, pair in zip(head.keys, head.fields, strict=True):
         if key not in _REWRITTEN:
-            if key not in dropped and not key.startswith(b"proxy-"):
+            if b"_" in key and _with_hyphens(key) in _REWRITTEN | dropped:
+                continue
+            if key not in dropped and not key.startswith((b"proxy-", b"proxy_")):
                 fields.append(pair)
         elif key == b"host":
             fields.append((pair[0], host))
@@ -83,11 +88,27 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
                 pending = b""
         elif key == b"content-length":
             fields.append((pair[0], b"%d" % length))
+        elif key == b"sec-websocket-protocol":
+            fields += _without_key(pair)
         else:
             fields.append((b"Content-Length", b"%d" % length))
     if pending:
         fields.append((credential.name, credential.value))
     return fields
+
+
+def _with_hyphens(key: bytes) -> bytes:
+    return key.replace(b"_", b"-")
+
+
+def _without_key(protocols: tuple[bytes, bytes]) -> Fields:
+    """Sec-WebSocket-Protocol without an item that is a key; no field where nothing else was in it."""
+    name, value = protocols
+    if _KEY_AS_PROTOCOL not in value.lower():
+        return [protocols]
+    kept = [item for item in value.split(b",") if not item.strip(b" \t").lower().startswith(_KEY_AS_PROTOCOL)]
+    rest = b",".join(kept).strip(b" \t")
+    return [(name, rest)] if rest else []
 
 
 def response_head(head: ResponseHead, *, chunked: bool, connection: bytes | None) -> bytes:

@@ -11,7 +11,8 @@ from clipal.wire.message import RequestHead
 from clipal.wire.request_parser import RequestParser
 
 X_API_KEY, BEARER, GOOG, QUERY = Carrier.X_API_KEY, Carrier.BEARER, Carrier.X_GOOG_API_KEY, Carrier.QUERY
-CLIENTS = (X_API_KEY, BEARER, GOOG, QUERY)
+AZURE = Carrier.API_KEY
+CLIENTS = (X_API_KEY, BEARER, AZURE, GOOG, QUERY)
 KINDS = {"sk-ant-oat01-x": BEARER, "sk-ant-api03-x": X_API_KEY, "AIzaSyX": GOOG}
 KEYS = ("key", "sk-ant-", "sk-proj-x", "aiza", "x-sk-ant-oat", *KINDS)
 
@@ -39,6 +40,7 @@ def test_a_key_goes_up_in_the_carrier_of_its_kind_else_of_auth_else_of_the_clien
     [
         (X_API_KEY, Credential(b"x-api-key", b"x-api-key", b"k&y")),
         (BEARER, Credential(b"authorization", b"Authorization", b"Bearer k&y")),
+        (AZURE, Credential(b"api-key", b"api-key", b"k&y")),
         (GOOG, Credential(b"x-goog-api-key", b"x-goog-api-key", b"k&y")),
         (QUERY, Credential()),
         (Carrier.NONE, Credential()),
@@ -107,6 +109,8 @@ def head(*fields: bytes) -> RequestHead:
         ([b"Authorization: Bearer a", b"X-Api-Key: b"], None, X_API_KEY, X_API_KEY),
         ([b"Authorization: Bearer a", b"X-Api-Key: b"], None, BEARER, BEARER),
         ([b"Authorization: Bearer a", b"X-Api-Key: b"], None, GOOG, X_API_KEY),
+        ([b"API-Key: a"], None, BEARER, AZURE),
+        ([b"api-key: a", b"Authorization: Bearer b"], None, BEARER, BEARER),
         ([b"x-goog-api-key: a"], b"key=b", GOOG, GOOG),
         ([b"Authorization: Bearer a"], b"key=b", GOOG, BEARER),
         ([], b"key=b", GOOG, QUERY),

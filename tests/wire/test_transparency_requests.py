@@ -5,10 +5,13 @@ A few hundred generated requests go through the proxy to a raw upstream, and byt
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clipal.config.model import Carrier
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import RawClient, request
 from tests.wirekit.fixtures import Connect, StartUpstream
@@ -23,6 +26,7 @@ PERMITTED = {
     b"host": "the provider's",
     b"authorization": "a credential: the provider's key in its place, or nothing",
     b"x-api-key": "a credential: the provider's key in its place, or nothing",
+    b"api-key": "a credential: the provider's key in its place, or nothing",
     b"x-goog-api-key": "a credential: the provider's key in its place, or nothing",
     b"cookie": "a credential: dropped",
     b"chatgpt-account-id": "a credential: dropped",
@@ -33,19 +37,28 @@ PERMITTED = {
     b"trailer": "hop-by-hop: dropped",
     b"upgrade": "hop-by-hop: dropped",
     b"expect": "hop-by-hop: dropped",
+    b"http2-settings": "hop-by-hop: dropped",
     b"proxy-connection": "hop-by-hop: dropped",
     b"transfer-encoding": "hop-by-hop: the body goes up with its length",
     b"content-length": "of the same body",
+    b"sec-websocket-protocol": "as it came, but for an item that is a key",
 }
-"""Every field that may differ between the client's side and the provider's, and how."""
+"""Every field that may differ between the client's side and the provider's, and how; with underscores too."""
+
+
+def permitted(name: bytes) -> bool:
+    """Whether a field of this name may differ."""
+    name = name.lower().replace(b"_", b"-")
+    return name in PERMITTED or name.startswith(b"proxy-")
+
 
 TOKEN = st.text(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~", min_size=1, max_size=20
 )
 NAMES = (
     TOKEN.map(str.encode)
-    .filter(lambda name: name.lower() not in {*PERMITTED, b"origin", b"sec-fetch-site"})
-    .filter(lambda name: not name.lower().startswith(b"proxy-"))
+    .filter(lambda name: name.lower() not in {b"origin", b"sec-fetch-site"})
+    .filter(lambda name: not permitted(name))
 )
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=40).map(
     lambda value: value.encode("latin-1").strip(b" \t")
@@ -61,10 +74,14 @@ DROPPED = st.sampled_from(
         (b"TE", b"trailers"),
         (b"Trailer", b"X-Sum"),
         (b"Proxy-Connection", b"keep-alive"),
+        (b"HTTP2-Settings", b"AAMAAABkAAQ"),
+        (b"x_api_key", b"mine"),
+        (b"Content_Length", b"7"),
+        (b"Sec-WebSocket-Protocol", b"openai-insecure-api-key.mine"),
     ]
 )
 CREDENTIALS = st.sampled_from(
-    [(b"Authorization", b"Bearer mine"), (b"X-Api-Key", b"mine"), (b"x-goog-api-key", b"mine")]
+    [(b"Authorization", b"Bearer mine"), (b"X-Api-Key", b"mine"), (b"API-Key", b"mine"), (b"x-goog-api-key", b"mine")]
 )
 PATHS = st.text("abcXYZ019-._~!$&'()*+,;=:@%/?[]|{}<>^`\\\"", max_size=60).map(str.encode)
 METHODS = st.sampled_from([b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"QUERY", b"PROPFIND"])
@@ -105,7 +122,7 @@ async def test_requests_go_up_as_they_came(
     raw = request(method, b"/claudecode/" + path, ((b"Host", b"localhost:1"), *sent), body)
     fields, got_method, target, got_body = await through(upstream, client, raw)
     assert (got_method, target, got_body) == (method, b"/" + path, body or b"")
-    theirs = lambda field: field[0].lower() not in PERMITTED and not field[0].lower().startswith(b"proxy-")  # noqa: E731
+    theirs = lambda field: not permitted(field[0])  # noqa: E731
     assert list(filter(theirs, fields)) == list(filter(theirs, sent)), "order, case, duplicates and values"
     values = b"\n".join(value for _, value in fields)
     assert b"mine" not in [value.removeprefix(b"Bearer ") for name, value in fields if not theirs((name, value))]
@@ -210,3 +227,81 @@ async def test_fields_named_by_connection_stay_behind(
     got, *_ = await through(upstream, client, request(b"POST", b"/claudecode/x", fields, b"body"))
     names = [name.lower() for name, _ in got]
     assert names == [b"host", b"x-kept", b"content-length", b"x-api-key"]
+
+
+STAYS_BEHIND = [
+    *(name for name in PERMITTED if name not in {b"host", b"content-length", b"transfer-encoding", b"connection"}),
+    b"proxy-status",
+    b"x-hop",
+]
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+    "hyphens": bytes.title,
+    "underscores": lambda name: name.replace(b"-", b"_"),
+    "one underscore": lambda name: b"_".join(name.rsplit(b"-", 1)).upper(),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@ensure_deferred
+async def test_what_stays_behind_in_any_spelling(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, spell: Callable[[bytes], bytes]
+) -> None:
+    """Servers of the CGI tradition make one variable of `x-api-key` and `x_api_key`."""
+    upstream = start_upstream(answer())
+    proxy = start_proxy({"codex": [provider("one", upstream.base_url, auth=Carrier.BEARER)]})
+    client = await connect(proxy.port)
+    names = [*map(spell, STAYS_BEHIND), b"Content_Length", b"Transfer_Encoding", b"proxy_authorization"]
+    # An Upgrade that is granted nowhere, and an Expect that is met, are other tests'.
+    names = [name for name in names if name.lower() not in {b"upgrade", b"expect", b"trailer"}]
+    sent = [(name, b"openai-insecure-api-key.mine") for name in names]
+    fields = (*FIELDS, (b"Connection", b"X-Hop"), *sent, (b"X_Kept", b"1"), (b"_", b"2"))
+    got, *_ = await through(upstream, client, request(b"POST", b"/codex/v1/responses", fields, b"body"))
+    assert b"mine" not in b"".join(value for _, value in got)
+    assert {name.lower() for name, _ in got} == {b"host", b"authorization", b"x_kept", b"_", b"content-length"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "goes_up"),
+    [
+        (b"realtime, openai-insecure-api-key.mine, openai-beta.realtime-v1", b"realtime, openai-beta.realtime-v1"),
+        (b"OpenAI-Insecure-API-Key.mine,realtime", b"realtime"),
+        (b"openai-insecure-api-key.mine", None),
+        (b"a ,  b,c,", b"a ,  b,c,"),
+        (b"x-openai-insecure-api-key.kept", b"x-openai-insecure-api-key.kept"),
+    ],
+)
+@ensure_deferred
+async def test_a_key_among_the_subprotocols_stays_behind(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, sent: bytes, goes_up: bytes | None
+) -> None:
+    upstream = start_upstream(answer())
+    proxy = start_proxy({"codex": [provider("one", upstream.base_url)]})
+    client = await connect(proxy.port)
+    fields = (*FIELDS, (b"Sec-WebSocket-Protocol", sent))
+    got, *_ = await through(upstream, client, request(b"GET", b"/codex/v1/models", fields))
+    assert dict(got).get(b"Sec-WebSocket-Protocol") == goes_up
+
+
+@pytest.mark.parametrize(
+    ("auth", "sent", "carrier"),
+    [
+        (Carrier.API_KEY, (b"Authorization", b"Bearer mine"), (b"api-key", KEY)),
+        (Carrier.AUTO, (b"API-Key", b"mine"), (b"API-Key", KEY)),
+        (Carrier.BEARER, (b"api-key", b"mine"), (b"Authorization", b"Bearer " + KEY)),
+        (Carrier.NONE, (b"api-key", b"mine"), None),
+    ],
+)
+@ensure_deferred
+async def test_azures_carrier(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    auth: Carrier,
+    sent: Field,
+    carrier: Field | None,
+) -> None:
+    upstream = start_upstream(answer())
+    proxy = start_proxy({"codex": [provider("one", upstream.base_url, auth=auth)]})
+    client = await connect(proxy.port)
+    got, *_ = await through(upstream, client, request(b"GET", b"/codex/v1/models", (*FIELDS, sent)))
+    assert got[1:] == ([] if carrier is None else [carrier])
