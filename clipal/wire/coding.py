@@ -1,26 +1,61 @@
 """Undoes the content codings of a copy of a body, within bounds: what comes from a provider may be a bomb.
 
-Never used on what is relayed: only an error's body is looked at, and only to classify it.
+Never used on what is relayed: an error's body, and the beginning of an answer, are looked at to tell what they mean.
 """
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import brotli
 import zstandard
 
 CODINGS: Final = 3
-"""Codings that are undone, one after another, at most."""
+"""Codings of a whole body that are undone, one after another, at most."""
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 """Bytes of window, as RFC 8878, 3.1.1.1.2 asks every decoder to support; a frame that asks for more is not decoded."""
+_ZSTD_OUTPUT: Final = 512 * 1024
+"""Bytes that a zstd frame is decoded to in one step. More than anyone asks for: a step that ends with less has decoded
+all that came, so that nothing of a stream waits in the decoder for its next piece."""
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+class BrokenCoding(Exception):
+    """What came is not in the coding that it is said to be in."""
+
+
+class Decoder(Protocol):
+    """Undoes one coding, piece by piece."""
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        """All that the pieces up to `data` decode to and that has not been returned yet.
+
+        Parameters:
+            limit: bytes of the result at most, at least 1. What is beyond is lost: whoever gets so much must not go on.
+
+        Raises:
+            BrokenCoding: the pieces cannot be decoded.
+        """
+
+
+def decoder(content_encoding: bytes) -> Decoder | None:
+    """Undoes the coding that a Content-Encoding field names (RFC 9110, 8.4).
+
+    Returns:
+        None for a coding that is not known, and for several, one upon another.
+    """
+    codings = _codings(content_encoding)
+    if not codings:
+        return _IDENTITY
+    make = _DECODERS.get(codings[0])
+    return None if make is None or len(codings) > 1 else make()
 
 
 def decode(body: bytes, content_encoding: bytes, limit: int) -> bytes:
-    """What `body` says without its codings (RFC 9110, 8.4).
+    """What `body` says without its codings.
 
     Parameters:
         content_encoding: the field's value: codings in the order in which they were applied.
@@ -29,53 +64,123 @@ def decode(body: bytes, content_encoding: bytes, limit: int) -> bytes:
     Returns:
         as much as could be decoded; nothing of a body that is garbage, or whose coding is not known.
     """
-    names = [name.strip().lower() for name in content_encoding.split(b",")]
-    codings = [name for name in names if name not in (b"", b"identity")]
+    codings = _codings(content_encoding)
     if len(codings) > CODINGS:
         return b""
     for name in reversed(codings):
-        decoder = _DECODERS.get(name)
-        if decoder is None:
+        make = _DECODERS.get(name)
+        if make is None:
             return b""
-        body = decoder(body, limit)
+        try:
+            body = make().feed(body, limit)
+        except BrokenCoding:
+            return b""
     return body[:limit]
 
 
-def _inflate(body: bytes, limit: int, window: int) -> bytes:
-    try:
-        return zlib.decompressobj(window).decompress(body, limit)
-    except zlib.error:
-        return b""
+def _codings(content_encoding: bytes) -> list[bytes]:
+    names = [name.strip().lower() for name in content_encoding.split(b",")]
+    return [name for name in names if name not in (b"", b"identity")]
 
 
-def _gzip(body: bytes, limit: int) -> bytes:
-    return _inflate(body, limit, 16 + zlib.MAX_WBITS)
+class _Identity:
+    """No coding. It has no state, so that one serves all; what came is here already, so that nothing is bounded."""
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        return data
 
 
-def _deflate(body: bytes, limit: int) -> bytes:
-    """With zlib's wrapping, as the RFC has it, or without, as some servers do."""
-    return _inflate(body, limit, zlib.MAX_WBITS) or _inflate(body, limit, -zlib.MAX_WBITS)
+class _Inflate:
+    """zlib's formats. A gzip body may have several members, one behind another (RFC 1952, 2.2)."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._inflate = zlib.decompressobj(window)
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        decoded = b""
+        try:
+            while len(decoded) < limit:
+                decoded += self._inflate.decompress(data, limit - len(decoded))
+                data = self._inflate.unused_data
+                if not (self._window == _GZIP and self._inflate.eof and data.startswith(_GZIP_MAGIC)):
+                    break
+                self._inflate = zlib.decompressobj(_GZIP)
+        except zlib.error as error:
+            raise BrokenCoding from error
+        return decoded
 
 
-def _brotli(body: bytes, limit: int) -> bytes:
-    try:
-        return bytes(brotli.Decompressor().process(body, output_buffer_limit=limit))
-    except brotli.error:
-        return b""
+class _Deflate:
+    """With zlib's wrapping, as the RFC has it, or without, as some servers do: its two bytes tell (RFC 1950, 2.2)."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+        self._inflate: _Inflate | None = None
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        if self._inflate is None:
+            self._begun += data
+            if len(self._begun) < 2:
+                return b""
+            data, self._begun = self._begun, b""
+            wrapped = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+            self._inflate = _Inflate(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+        return self._inflate.feed(data, limit)
 
 
-def _zstd(body: bytes, limit: int) -> bytes:
-    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(io.BytesIO(body))
-    try:
-        return reader.read(limit)
-    except zstandard.ZstdError:
-        return b""
+class _Brotli:
+    def __init__(self) -> None:
+        self._decompressor = brotli.Decompressor()
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        try:
+            decoded: bytes = self._decompressor.process(data, output_buffer_limit=limit)
+        except brotli.error as error:
+            raise BrokenCoding from error
+        return decoded[:limit]
 
 
-_DECODERS: Final[dict[bytes, Callable[[bytes, int], bytes]]] = {
-    b"gzip": _gzip,
-    b"x-gzip": _gzip,
-    b"deflate": _deflate,
-    b"br": _brotli,
-    b"zstd": _zstd,
+class _Zstd:
+    def __init__(self) -> None:
+        self._sink = _Sink()
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._writer = decompressor.stream_writer(self._sink, write_size=_ZSTD_OUTPUT)  # type: ignore[arg-type]
+
+    def feed(self, data: bytes, limit: int) -> bytes:
+        sink = self._sink
+        sink.room, sink.decoded = limit, b""
+        try:
+            self._writer.write(data)
+        except _Full:
+            pass
+        except zstandard.ZstdError as error:
+            raise BrokenCoding from error
+        return sink.decoded[:limit]
+
+
+class _Full(Exception):
+    """Enough has been decoded."""
+
+
+class _Sink:
+    """Where a zstd decoder writes. It is no file, but the decoder calls only its `write`."""
+
+    room = 0
+    decoded = b""
+
+    def write(self, data: bytes) -> int:
+        self.decoded += data
+        if len(self.decoded) >= self.room:
+            raise _Full
+        return len(data)
+
+
+_IDENTITY: Final = _Identity()
+_DECODERS: Final[dict[bytes, Callable[[], Decoder]]] = {
+    b"gzip": lambda: _Inflate(_GZIP),
+    b"x-gzip": lambda: _Inflate(_GZIP),
+    b"deflate": _Deflate,
+    b"br": _Brotli,
+    b"zstd": _Zstd,
 }
