@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +16,7 @@ from clipal.dialects.dialect import Dialect
 from clipal.failover.gate import Decision, FirstByte, FirstEvent, Gate, Verdict, is_event_stream
 from clipal.failover.held_answer import Hold
 from clipal.outcomes import outcome as outcomes
+from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Outcome
 from clipal.transport.deadline import Deadline
 from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, UpstreamError
@@ -86,7 +88,7 @@ class Attempt:
             answer = Hold(await waiting, self._terms.clock)
             if self._call.opens_websocket:
                 return await self._judge_handshake(answer)
-            if self._terms.judge and outcomes.needs_body(answer.head.status):
+            if self._terms.judge and outcomes.needs_body(answer.head.status, self._call.method):
                 return await self._judge_error(answer)
             return Result(self._outcome(await self._decide(answer), answer), answer)
         except CancelledError:
@@ -143,7 +145,8 @@ class Attempt:
         if decision.verdict is Verdict.EMPTY:
             return outcomes.EMPTY_ANSWER
         if decision.verdict is Verdict.ERROR:
-            return outcomes.classify(decision.status, answer.head.fields, decision.body, self._terms.wall())
+            error = ErrorBody.of(json.loads(decision.body))
+            return outcomes.classify_error(error, answer.head.fields, self._terms.wall())
         return outcomes.relayed(answer.head.status)
 
     def _too_late(self) -> None:

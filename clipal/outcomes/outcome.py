@@ -1,25 +1,27 @@
 """What an answer, or its absence, means: relay it or ask the next provider, and what it says about the provider.
 
-The table of the failover contract, as code. Reasons are our own words: what a provider wrote is never repeated, for
-it may have echoed its key.
+The table of the failover contract, as code; what the words of an error mean is in `clipal.outcomes.facts`. Reasons are
+our own words: what a provider wrote is never repeated, because it may have echoed its key.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from clipal.dialects.dialect import Fields, field_value
 from clipal.outcomes.error_body import ErrorBody
-from clipal.outcomes.retry_after import explicit_wait, is_a, rate_limit_wait
+from clipal.outcomes.facts import ABSENT, Fact, begins_with
+from clipal.outcomes.retry_after import explicit_wait, rate_limit_wait
 
 RATE_LIMIT: Final = "rate limit"
-CHALLENGE_COOLDOWN: Final = 60.0
-"""Seconds that a challenge page, or an overloaded provider's hint, rests a provider at most."""
+LONGEST_OF_FAILURE: Final = 60.0
+"""Seconds of cooldown at most after a failure, or an edge network's refusal."""
 
 
 class Action(Enum):
@@ -49,6 +51,7 @@ class Outcome:
         wait: seconds for which the provider wants to be left alone; None where it does not say.
         network: whether there was no connection, or none that lasted until an answer: maybe our own network's fault.
         of_key: whether it concerns the key that was used, and not the provider as a whole.
+        fallback: whether the answer is relayed if no other provider does better.
     """
 
     action: Action
@@ -58,6 +61,7 @@ class Outcome:
     wait: float | None = None
     network: bool = False
     of_key: bool = False
+    fallback: bool = False
 
 
 TIMED_OUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "no answer in time")
@@ -65,30 +69,34 @@ CONNECT_TIMEOUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "connection timed 
 BROKEN_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "broken answer")
 NO_WEBSOCKET: Final = Outcome(Action.NEXT, Charge.NEUTRAL, "no WebSocket")
 EMPTY_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "empty answer", status=200)
+PAGE: Final = Outcome(Action.NEXT, Charge.FAILURE, "a page in place of an answer", status=502)
+"""HTML where an answer of the API was asked for."""
 CUT: Final = Outcome(Action.RELAY, Charge.FAILURE, "answer broken off")
 
-_TRANSIENT: Final = {
+_FAILURES: Final = {
     408: "request timeout",
-    500: "server error",
+    499: "request cancelled",
+    501: "not implemented",
     502: "bad gateway",
     503: "unavailable",
     504: "gateway timeout",
+    520: "bad answer behind the edge network",
+    521: "down behind the edge network",
+    522: "connection timed out behind the edge network",
+    523: "unreachable behind the edge network",
+    524: "no answer in time behind the edge network",
+    525: "TLS failure behind the edge network",
+    526: "TLS failure behind the edge network",
     529: "overloaded",
+    530: "unreachable behind the edge network",
 }
 _DENIED: Final = frozenset([401, 402, 403])
-# What a 429's error says, by the key under which it says it: whole words, and parts of its message.
-_AUTH_WORDS: Final = {
-    "code": frozenset(["invalid_api_key", "account_deactivated"]),
-    "type": frozenset(["authentication_error", "permission_error"]),
-    "status": frozenset(["unauthenticated", "permission_denied"]),
-}
-_AUTH_PHRASES: Final = ("invalid api key",)
-_QUOTA_WORDS: Final = {
-    "code": frozenset(["insufficient_quota", "billing_hard_limit_reached", "organization_quota_exceeded"]),
-    "type": frozenset(["insufficient_quota", "billing_error"]),
-}
-_QUOTA_PHRASES: Final = ("insufficient quota", "billing", "quota exhausted", "daily limit")
-_LASTING_QUOTA: Final = ("perday", "per day", "per_day", "freetier", "free tier", "free_tier")
+_MAY_LACK: Final = frozenset([400, 404, 413])
+"""Statuses whose body says whether it is the client's own mistake, or this provider's lack."""
+_EDGE_TEXT: Final = re.compile(rb"\s{0,16}error code: {0,4}1[0-9]{3}\b", re.IGNORECASE)
+_EDGE_CODE: Final = re.compile("1[0-9]{3}")
+_ANSWERS: Final = ("choices", "content", "candidates", "output", "data")
+"""Where an answer that is one has something."""
 
 
 def network(reason: str) -> Outcome:
@@ -102,9 +110,11 @@ def relayed(status: int) -> Outcome:
     return Outcome(Action.RELAY, Charge.SUCCESS, status=status)
 
 
-def needs_body(status: int) -> bool:
-    """Whether the body is read to find out what an answer means."""
-    return status == 429 or status in _DENIED or status in _TRANSIENT
+def needs_body(status: int, method: bytes = b"POST") -> bool:
+    """Whether the body is read to find out what an answer to `method` means."""
+    if status in _MAY_LACK:
+        return method != b"HEAD"
+    return status >= 400 and (status == 429 or status in _DENIED or _failed(status))
 
 
 def classify(status: int, fields: Fields, body: bytes, now: float) -> Outcome:
@@ -116,55 +126,129 @@ def classify(status: int, fields: Fields, body: bytes, now: float) -> Outcome:
     """
     if not needs_body(status):
         return relayed(status)
-    error = ErrorBody.read(fields, body)
+    return _judge(status, fields, ErrorBody.read(fields, body), now)
+
+
+def error_in(document: object) -> ErrorBody | None:
+    """The error that a JSON document is, which came where an answer was due; None where it is an answer.
+
+    `{"error": {…}}`, `{"type": "error", …}`, `[{"error": …}]`, MiniMax's `base_resp`, `{"success": false, "code": 401}`.
+    """
+    first = document[0] if isinstance(document, list) and document else document
+    if not isinstance(first, dict) or any(first.get(key) for key in _ANSWERS):
+        return None
+    body = ErrorBody.of(first)
+    base = first.get("base_resp")
+    failed = first.get("success") is False and body.names_status
+    if first.get("error") or first.get("type") == "error" or failed:
+        return body
+    return body if isinstance(base, dict) and base.get("status_code") else None
+
+
+def classify_error(error: ErrorBody, fields: Fields, now: float) -> Outcome:
+    """What an error means that came under a 200: as the status that it stands for.
+
+    One that is relayed is no success: the provider is not preferred for it, and no trial succeeds with it.
+    """
+    status = error.status()
+    outcome = _judge(status, fields, error, now) if needs_body(status) else relayed(status)
+    return evolve(outcome, charge=Charge.NEUTRAL) if outcome.charge is Charge.SUCCESS else outcome
+
+
+def _judge(status: int, fields: Fields, error: ErrorBody, now: float) -> Outcome:
     if status == 429:
         return _too_many(fields, error, now)
     if status in _DENIED:
-        return _denied(status, fields, body, error)
-    wait = explicit_wait(fields, error, now)
-    if wait is not None and status in (503, 529):
-        wait = min(wait, CHALLENGE_COOLDOWN)
-    return Outcome(Action.NEXT, Charge.FAILURE, _TRANSIENT[status], status, wait)
+        return _denied(status, fields, error, now)
+    if status in _MAY_LACK:
+        return _lacking(status, fields, error)
+    wait = _at_most_a_minute(explicit_wait(fields, error, now))
+    return Outcome(Action.NEXT, Charge.FAILURE, _FAILURES.get(status, "server error"), status, wait)
 
 
-def _denied(status: int, fields: Fields, body: bytes, error: ErrorBody) -> Outcome:
-    """A 403 in HTML is an edge network's challenge page, which says nothing about the key.
+def _failed(status: int) -> bool:
+    return 500 <= status <= 599 or status in _FAILURES
 
-    Whatever else a 403 is written in, plain text too, it is taken at its word, and so is every 401.
-    """
-    if status == 403 and body and not error.is_json and _is_html(fields, error.text):
-        return Outcome(Action.NEXT, Charge.COOLDOWN, "challenge page", status, CHALLENGE_COOLDOWN)
-    reason = "billing" if status == 402 else "auth"
+
+def _at_most_a_minute(wait: float | None) -> float | None:
+    return None if wait is None else min(wait, LONGEST_OF_FAILURE)
+
+
+def _account(error: ErrorBody) -> Fact | None:
+    """What an error says about the key or the account: words first, phrases only where no word says otherwise."""
+    facts = error.facts()
+    for fact in (Fact.KEY, Fact.QUOTA):
+        if fact in facts:
+            return fact
+    if not facts <= {Fact.STATUS, Fact.FAILURE}:
+        return None
+    return next((fact for fact in (Fact.KEY, Fact.QUOTA) if begins_with(error.message, fact)), None)
+
+
+def _deactivated(status: int, reason: str) -> Outcome:
     return Outcome(Action.NEXT, Charge.DEACTIVATE, reason, status, of_key=True)
 
 
-def _is_html(fields: Fields, text: bytes) -> bool:
+# 401, 402, 403
+
+
+def _denied(status: int, fields: Fields, error: ErrorBody, now: float) -> Outcome:
+    """A 403 of an edge network says nothing about the key; every other one, plain text too, is taken at its word."""
+    if status == 403 and _is_of_an_edge(fields, error):
+        wait = _at_most_a_minute(explicit_wait(fields, error, now)) or LONGEST_OF_FAILURE
+        reason = "challenge page" if _is_html(fields, error) else "refused by an edge network"
+        return Outcome(Action.NEXT, Charge.COOLDOWN, reason, status, wait)
+    billing = status == 402 or _account(error) is Fact.QUOTA
+    return _deactivated(status, "billing" if billing else "auth")
+
+
+def _is_of_an_edge(fields: Fields, error: ErrorBody) -> bool:
+    if error.is_json:
+        documents = (error.document, error.error)
+        codes = (str(each.get("error_code"))[:8] for each in documents)
+        return any(each.get("cloudflare_error") for each in documents) or any(map(_EDGE_CODE.fullmatch, codes))
+    return _EDGE_TEXT.match(error.text) is not None or _is_html(fields, error)
+
+
+def _is_html(fields: Fields, error: ErrorBody) -> bool:
     kind = (field_value(fields, b"content-type") or b"").lower()
-    return kind.startswith(b"text/html") or text.lstrip()[:16].lower().startswith((b"<!doctype html", b"<html"))
+    beginning = error.text[:256].lstrip()[:16].lower()
+    return (kind.startswith(b"text/html") and error.sent) or beginning.startswith((b"<!doctype html", b"<html"))
+
+
+# 429
 
 
 def _too_many(fields: Fields, error: ErrorBody, now: float) -> Outcome:
     """A 429 is a rate limit, unless its body says that it will not pass by waiting."""
-    if _says(error, _AUTH_WORDS, _AUTH_PHRASES):
-        return Outcome(Action.NEXT, Charge.DEACTIVATE, "auth", 429, of_key=True)
-    if _says(error, _QUOTA_WORDS, _QUOTA_PHRASES) or any(map(_is_lasting_quota, error.details())):
-        return Outcome(Action.NEXT, Charge.DEACTIVATE, "quota", 429, of_key=True)
+    account = _account(error)
+    if account is not None:
+        return _deactivated(429, "auth" if account is Fact.KEY else "quota")
     wait = rate_limit_wait(fields, error, now)
     return Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, 429, wait, of_key=True)
 
 
-def _says(error: ErrorBody, words: Mapping[str, frozenset[str]], phrases: tuple[str, ...]) -> bool:
-    message = error.word("message")
-    return any(error.word(key) in known for key, known in words.items()) or any(each in message for each in phrases)
+# 400, 404, 413
 
 
-def _is_lasting_quota(detail: Mapping[str, Any]) -> bool:
-    """Whether it is Google's QuotaFailure of a day's or the free tier's quota, or an ErrorInfo of an exhausted one."""
-    reason = detail.get("reason")
-    if isinstance(reason, str) and reason.lower() == "quota_exhausted":
-        return True
-    violations = detail.get("violations")
-    if not is_a(detail, "google.rpc.QuotaFailure") or not isinstance(violations, list):
+def _lacking(status: int, fields: Fields, error: ErrorBody) -> Outcome:
+    """Whether it is about the account, or about what only this provider lacks; else it is the client's own mistake."""
+    if status == 400 and (account := _account(error)) is not None:
+        return _deactivated(status, "auth" if account is Fact.KEY else "billing")
+    if status == 413:
+        lacks = "a limit of its web server" if not error.has_api_shape else ""
+    elif _lacks_model(status, error):
+        lacks = "model not available"
+    else:
+        lacks = "path not available" if status == 404 and not error.has_api_shape else ""
+    return Outcome(Action.NEXT, Charge.NEUTRAL, lacks, status, fallback=True) if lacks else relayed(status)
+
+
+def _lacks_model(status: int, error: ErrorBody) -> bool:
+    facts = error.facts()
+    if Fact.MODEL in facts:
+        return status != 413
+    if not facts <= {Fact.STATUS, Fact.FAILURE}:
         return False
-    texts = (text for each in violations[:32] if isinstance(each, dict) for text in each.values())
-    return any(quota in text.lower() for text in texts if isinstance(text, str) for quota in _LASTING_QUOTA)
+    message = error.message
+    return begins_with(message, Fact.MODEL) or (status == 404 and ABSENT.match(message) is not None)

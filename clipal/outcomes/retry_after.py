@@ -12,19 +12,27 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from clipal.dialects.dialect import Fields
-from clipal.outcomes.error_body import ErrorBody
+from clipal.outcomes.error_body import ErrorBody, is_a
 
 LONGEST: Final = 3600.0
 
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _PARTS = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _UNITS: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART: Final = (
+    r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?"
+    r"(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d)(?![a-z])"
+)
+_WORDED: Final = re.compile(_PART)
+_AGAIN: Final = re.compile(rf"(?:try again|retry) (?:in|after) ((?:{_PART},? ?)+)")
+_EPOCH: Final = 1e9
+_LARGE: Final = 1e15
 _ANTHROPIC: Final = "anthropic-ratelimit-"
 _EXHAUSTED: Final = ("rejected", "exceeded")
 
 
 def explicit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
-    """What Retry-After, its variants and Google's RetryInfo say.
+    """What the answer says, but for OpenAI's fields of its windows, which are there on every answer.
 
     Parameters:
         now: seconds since the epoch, for a date.
@@ -32,19 +40,13 @@ def explicit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
     Returns:
         seconds, an hour at most; None where nothing sensible is said.
     """
-    return _longest(_explicit(_table(fields), error, now))
+    return _longest(_explicit(_table(fields, error), error, now)) or _longest([_in_words(error.message)])
 
 
 def rate_limit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
-    """The same of a 429, whose rate limit fields count too: those of windows that are exhausted."""
-    table = _table(fields)
-    return _longest([*_explicit(table, error, now), *_anthropic(table, now), *_openai(table)])
-
-
-def is_a(detail: Mapping[str, Any], kind: str) -> bool:
-    """Whether one of Google's error details is of `kind`, such as `google.rpc.RetryInfo`."""
-    name = detail.get("@type")
-    return isinstance(name, str) and name.endswith(kind)
+    """The same of a 429, where the fields of OpenAI's windows count too: of those that are exhausted."""
+    table = _table(fields, error)
+    return _longest([*_explicit(table, error, now), *_openai(table)]) or _longest([_in_words(error.message)])
 
 
 def _longest(waits: Iterable[float | None]) -> float | None:
@@ -52,8 +54,14 @@ def _longest(waits: Iterable[float | None]) -> float | None:
     return max(sensible, default=None)
 
 
-def _table(fields: Fields) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in fields}
+def _table(fields: Fields, error: ErrorBody) -> dict[str, str]:
+    """The header fields; OpenRouter hands those of its own provider on in the body."""
+    table = {name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in fields}
+    metadata = error.error.get("metadata")
+    inner = metadata.get("headers") if isinstance(metadata, dict) else None
+    if isinstance(inner, dict):
+        table.update((name.lower(), str(value)[:64]) for name, value in list(inner.items())[:64])
+    return table
 
 
 def _explicit(table: dict[str, str], error: ErrorBody, now: float) -> Iterator[float | None]:
@@ -62,9 +70,17 @@ def _explicit(table: dict[str, str], error: ErrorBody, now: float) -> Iterator[f
     yield _date(table.get("retry-after", ""), now)
     milliseconds = _number(table.get("retry-after-ms", ""))
     yield None if milliseconds is None else milliseconds / 1000
+    yield from _anthropic(table, now)
+    yield from _codex(table)
+    if table.get("x-ratelimit-remaining") == "0":
+        yield _reset(table.get("x-ratelimit-reset", ""), now)
     for detail in error.details():
         if is_a(detail, "google.rpc.RetryInfo"):
             yield _duration(detail.get("retryDelay"))
+    for known in (error.error, error.document):  # of Codex, and of Cloudflare's problem documents
+        yield _number(_text(known.get("resets_in_seconds")))
+        yield _moment(_text(known.get("resets_at")), now)
+        yield _number(_text(known.get("retry_after")))
 
 
 def _anthropic(table: dict[str, str], now: float) -> Iterator[float | None]:
@@ -76,6 +92,38 @@ def _anthropic(table: dict[str, str], now: float) -> Iterator[float | None]:
         exhausted = table.get(f"{window}-remaining") == "0"
         if exhausted or table.get(f"{window}-status", "").lower() in _EXHAUSTED:
             yield _moment(value, now)
+
+
+def _codex(table: dict[str, str]) -> Iterator[float | None]:
+    """`x-codex-…-reset-after-seconds` of each window that is used up."""
+    for window in ("x-codex-primary", "x-codex-secondary"):
+        used = _number(table.get(f"{window}-used-percent", ""))
+        if used is not None and used >= 100:
+            yield _number(table.get(f"{window}-reset-after-seconds", ""))
+
+
+def _reset(text: str, now: float) -> float | None:
+    """Seconds, or a moment in seconds or milliseconds since the epoch: a number that large can be nothing else."""
+    number = _number(text)
+    if number is None or number < _EPOCH:
+        return number
+    return (number / 1000 if number >= 100 * _EPOCH else number) - now
+
+
+def _in_words(message: str) -> float | None:
+    """`Please try again in 7m33.5s`, as vendors write it: for want of anything better."""
+    found = _AGAIN.search(message)
+    if found is None:
+        return None
+    parts = _WORDED.findall(found[1])
+    return sum(float(number) * _UNITS["ms" if unit.startswith(("ms", "milli")) else unit[0]] for number, unit in parts)
+
+
+def _text(value: object) -> str:
+    """A number or a text of a JSON document as a text; empty for whatever else it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return ""
+    return value[:64] if isinstance(value, str) else f"{value:.15g}" if abs(value) < _LARGE else ""
 
 
 def _openai(table: dict[str, str]) -> list[float | None]:

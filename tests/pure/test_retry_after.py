@@ -149,7 +149,7 @@ def test_anthropics_reset_counts_only_of_a_window_that_is_exhausted(
 ) -> None:
     reset = ("anthropic-ratelimit-requests-reset", "2026-10-21T07:28:30Z")
     assert wait(*state, reset) == expected
-    assert explicit_wait([(name.encode(), value.encode()) for name, value in [*state, reset]], NOTHING, NOW) is None
+    assert explicit_wait([(name.encode(), value.encode()) for name, value in [*state, reset]], NOTHING, NOW) == expected
 
 
 def test_a_subscription_waits_for_the_window_that_rejects_it_and_not_for_the_week() -> None:
