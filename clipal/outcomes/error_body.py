@@ -162,7 +162,7 @@ def is_a(detail: Mapping[str, Any], kind: str) -> bool:
 
 
 def _error(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Where the error stands: under `error` (of the `response` that failed), in MiniMax's `base_resp`, or at the root."""
+    """Where the error stands: under `error` (of the `response` that failed), in MiniMax's `base_resp`, or the root."""
     base = document.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):
         return {"code": f"minimax{str(base['status_code'])[:16]}", "message": base.get("status_msg")}

@@ -1,6 +1,6 @@
 """What the words of vendors' errors mean: one table for each vendor, to which a new vendor adds a table.
 
-A word is a value of `code`, `type`, `status` or of a detail's `reason`; case, `_`, `-` and spaces do not count. Each row
+A word is a value of `code`, `type`, `status` or a detail's `reason`; case, `_`, `-` and spaces do not count. A row
 names the status that an error stands for where it comes without one (in a stream, or in an answer that said 200),
 what it is about, and its words. Phrases count only where no word says otherwise, and only at a message's beginning:
 messages quote prompts, and link to billing pages.

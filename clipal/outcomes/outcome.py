@@ -7,10 +7,9 @@ our own words: what a provider wrote is never repeated, because it may have echo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -132,7 +131,7 @@ def classify(status: int, fields: Fields, body: bytes, now: float) -> Outcome:
 def error_in(document: object) -> ErrorBody | None:
     """The error that a JSON document is, which came where an answer was due; None where it is an answer.
 
-    `{"error": {…}}`, `{"type": "error", …}`, `[{"error": …}]`, MiniMax's `base_resp`, `{"success": false, "code": 401}`.
+    `{"error": {…}}`, `{"type": "error", …}`, a list of such, a `base_resp` that failed, `{"success": false, "code": 401}`.
     """
     first = document[0] if isinstance(document, list) and document else document
     if not isinstance(first, dict) or any(first.get(key) for key in _ANSWERS):

@@ -6,10 +6,10 @@ A hint may be anything: negative, of the year 9999, not a number. What makes no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 from clipal.dialects.dialect import Fields
 from clipal.outcomes.error_body import ErrorBody, is_a

@@ -13,10 +13,10 @@ import zstandard
 from clipal.dialects.dialect import Fields
 from clipal.outcomes.outcome import (
     BROKEN_ANSWER,
-    LONGEST_OF_FAILURE,
     CONNECT_TIMEOUT,
     CUT,
     EMPTY_ANSWER,
+    LONGEST_OF_FAILURE,
     RATE_LIMIT,
     TIMED_OUT,
     Action,
@@ -91,7 +91,7 @@ def test_a_failure_is_charged_and_rests_for_a_minute_at_most(status: int) -> Non
         outcome = classify(status, fields, body, NOW)
         assert (outcome.action, outcome.charge, outcome.status) == (Action.NEXT, Charge.FAILURE, status)
         assert outcome.reason
-        assert not (outcome.of_key or outcome.network or outcome.fallback)
+        assert not any((outcome.of_key, outcome.network, outcome.fallback))
         return outcome.wait
 
     assert wait(JSON, QUOTA_BODY) is None
