@@ -19,8 +19,8 @@ INSTALL_LIMIT: Final = 600.0
 """Seconds for npm; it fetches some 400 MB the first time."""
 
 PACKAGES: Final = {
-    "claude": ("@anthropic-ai/claude-code", "2.1.330"),
-    "codex": ("@openai/codex", "0.169.0"),
+    "claude": ("@anthropic-ai/claude-code", "2.1.332"),
+    "codex": ("@openai/codex", "0.171.0"),
     "gemini": ("@google/gemini-cli", "0.61.0"),
 }
 """The npm package and version of each program."""

@@ -148,7 +148,11 @@ def _has_tables(tree: Tree, path: Path) -> bool:
 
 def _check(before: Tree, after: Tree, edits: Sequence[Edit]) -> None:
     """Refuses a result in which something else has changed, be it the order only."""
-    if repr(_rest(before, edits)) != repr(_rest(after, edits)):
+    try:
+        same = repr(_rest(before, edits)) == repr(_rest(after, edits))
+    except (RecursionError, ValueError):  # tables in tables in tables, or a number of thousands of digits
+        raise Unreadable(None, "holds a value that cannot be read") from None
+    if not same:
         raise Unreadable(None, "cannot be edited without changing something else")
 
 

@@ -61,6 +61,10 @@ TOML_EDITS = {
     "[a]\n  x = 1\n\n# about z\n[z]\n": '[a]\n  x = 1\n  b = "new"\n\n# about z\n[z]\n',
     "a.x = 1\nz = 1\n": 'a.x = 1\na.b = "new"\nz = 1\n',
     "[a.c]\nx = 1\n": "[a.c]\nx = 1\n\n" + BLOCK + "\n",
+    "a = { x = 1 } # c\n": 'a = { x = 1, b = "new" } # c\n',
+    "a = {}": 'a = {b = "new"}',
+    "a = { x = [1, 2], y = { z = '}' } }\n": 'a = { x = [1, 2], y = { z = \'}\' }, b = "new" }\n',
+    "a.b = 'old' # c\n[[x.a]]\n": 'a.b = "new" # c\n[[x.a]]\n',
     "a = { b = 'old', c = 1 } # c\n": 'a = { b = "new", c = 1 } # c\n',
     "[a]\nb = 'old' # c\n": '[a]\nb = "new" # c\n',
     '[z]\nx = """\n[a]\nb = 1"""\n': '[z]\nx = """\n[a]\nb = 1"""\n\n' + BLOCK + "\n",
@@ -130,7 +134,13 @@ KEY = "sk-s3cret"
         (JSON_WITH_COMMENTS, '{"k": 1} /* sk-s3cret', 1),
         (TOML, 'x = 1\nk = "sk-s3cret\n', 2),
         (TOML, "[k]\nx.y = 'sk-s3cret'\n[k.x]\n", None),
-        (TOML, "a = { x = 'sk-s3cret' }\n", 4),
+        (TOML, "[a]\nx = 'sk-s3cret'\n[z]\n[a]\ny = 1\n", 4),
+        (TOML, "[a.env]\nx = 'sk-s3cret'\n\n[z]\n\n[a.env]\ny = 1\n", 6),
+        (TOML, "x = 1\ny = 'sk-s3cret'\nx = 2\n", 3),
+        (TOML, "x = 'sk-s3cret'\ny = [1,\n\n", 2),
+        (TOML, "x = " + "[" * 5000 + "]" * 5000, None),
+        (TOML, "x = 0x" + "f" * 5000, None),
+        (TOML, "x = 'sk-s3cret'\nb = \0\n", 2),
         (TOML, "[[a]]\nb = 'sk-s3cret'\n", None),
         (TOML, "[a.b]\nx = 'sk-s3cret'\n", None),
     ],
@@ -206,10 +216,47 @@ def test_a_value_that_was_changed_by_hand_is_not_touched(syntax: Syntax, text: s
     assert undone(syntax, later, done, leave_changed=True) == later
 
 
-def test_a_value_that_lost_its_line_is_refused() -> None:
-    done = edited(TOML, "", A_B)
-    with pytest.raises(Unreadable, match="cannot be taken out"):
-        undone(TOML, 'a = { b = "new" }\n', done)
+@pytest.mark.parametrize(
+    ("later", "back"),
+    [
+        ('a = { b = "new" }\n', "a = { }\n"),
+        ('a = {b = "new"}\n', "a = {}\n"),
+        ('a = { b = "new", x = 1 } # c\n', "a = { x = 1 } # c\n"),
+        ('a = { x = { y = 1 } , b = "new" }', "a = { x = { y = 1 } }"),
+        ('a = { x = 1, b = "new", z = 2 }', "a = { x = 1, z = 2 }"),
+    ],
+)
+def test_a_value_that_came_into_a_table_on_one_line_is_taken_out_of_it(later: str, back: str) -> None:
+    assert undone(TOML, later, edited(TOML, "", A_B)) == back
+
+
+PROVIDER = (
+    Setting(("model_provider",), "clipal"),
+    Setting(("model_providers", "clipal", "name"), "clipal"),
+    Setting(("model_providers", "clipal", "base_url"), "http://127.0.0.1:3333/codex/v1"),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'model_providers.clipal = { name = "mine" }\n\n[[model_providers.other.model_providers.a]]\nx = 1\n',
+        'model_providers = { other = { name = "o" } }\n',
+        "model_providers = { }\n[z]\n",
+        'model_providers = { clipal = { name = "mine" }, "über" = { x = [{}] } }\n',
+        "model_providers.clipal = {}\n",
+        'model_providers.other.name = "o"\n',
+        '[model_providers]\nother = { name = "o" }\nclipal = { wire_api = "chat" }\n',
+        '[model_providers."clipal"]\nname = \'mine\'\n',
+        "[[z]]\n[z.model_providers.clipal]\nname = 1\n[[z]]\n[z.model_providers.clipal]\n",
+        '[model_providers.clipal.env]\nx = 1\n[other]\n[model_providers.clipal.more]\ny = "#"\n',
+    ],
+)
+def test_a_provider_comes_into_whatever_its_tables_are_written_as(text: str) -> None:
+    done = edited(TOML, text, PROVIDER)
+    assert [TOML.raw(done.text, each.path) for each in PROVIDER] == [TOML.literal(each.value) for each in PROVIDER]
+    assert edited(TOML, done.text, PROVIDER).edits == ()
+    assert undone(TOML, done.text, done) == text
 
 
 class Careless(DotenvText):

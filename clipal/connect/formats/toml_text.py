@@ -1,20 +1,16 @@
 """Edits of TOML in place.
 
-tomlkit reads, and writes a new value into a statement. It would add a key behind the comment that belongs to the next
-table, take a table out with the comments behind it, and move tables about; so whole lines are added and taken out as
-text, by a scanner that knows where each statement ends.
+The standard library's parser reads and checks a text; `toml_scan` tells where its values stand. A library that writes
+TOML would add a key behind the comment that belongs to the next table, take a table out with the comments behind it,
+and move tables about; so lines, and members of tables on one line, are added and taken out as text.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, Final
-
-import tomlkit
-from attrs import frozen
-from tomlkit.exceptions import ParseError, TOMLKitError
+import sys
+from typing import Final
 
 from clipal.connect.formats.syntax import (
     Path,
@@ -26,24 +22,23 @@ from clipal.connect.formats.syntax import (
     with_lines,
     without_lines,
 )
+from clipal.connect.formats.toml_scan import TEXT, Statement, is_inline, members, statements
 
-_BASIC: Final = r'"(?:\\.|[^"\\\n])*"'
-_LITERAL: Final = r"'[^'\n]*'"
-_TEXT: Final = rf'"""(?s:\\.|(?!""").)*"""(?:"{{0,2}})|\'\'\'(?s:(?!\'\'\').)*\'\'\'(?:\'{{0,2}})|{_BASIC}|{_LITERAL}'
-_TOKEN: Final = re.compile(rf"{_TEXT}|\#[^\n]*|[\[{{]|[\]}}]|\n")
-_KEY: Final = re.compile(rf"[ \t]*((?:{_BASIC}|{_LITERAL}|[^=\"'])*?)[ \t]*=")
-_SHOWN: Final = re.compile(rf"(?P<text>{_TEXT})(?P<equals>[ \t]*=)?|(?P<comment>\#[^\r\n]*)")
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_SHOWN: Final = re.compile(rf"(?P<text>{TEXT})(?P<equals>[ \t]*=)?|(?P<comment>\#[^\r\n]*)")
 _DIRECTIVES: Final = re.compile(r"(?:#:[^\n]*(?:\n|\Z))*")
-
-
-@frozen
-class Statement:
-    """A header or a key with its value, as whole lines; `path` is that of the table or of the value."""
-
-    place: Place
-    path: Path
-    section: Path
-    header: bool
+_LINE: Final = re.compile(r"\(at line ([0-9]+), column [0-9]+\)\Z")
+_PROBLEMS: Final = {
+    "Cannot declare": "a table that is defined twice",
+    "Cannot overwrite": "a key that is set twice",
+    "Cannot mutate immutable": "a table that is defined twice",
+    "Duplicate inline table key": "a key that is set twice",
+}
+"""What the parser's messages begin with, and what we say; what follows in them may be a key."""
 
 
 class TomlText(Syntax):
@@ -53,31 +48,35 @@ class TomlText(Syntax):
     blank = ""
 
     def read(self, text: str) -> Tree:
-        return _parsed(text).unwrap()
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise _unreadable(text, str(error)) from None
+        except (ValueError, RecursionError):
+            raise Unreadable(None, "holds a value that cannot be read") from None
 
     def raw(self, text: str, path: Path) -> str | None:
-        found: Any = _parsed(text)
-        for key in path:
-            if key not in found:
-                return None
-            found = found[key]
-        raw: str = tomlkit.item(found).as_string()
-        return raw
+        found = _value(text, path)
+        return None if found is None else text[found.start : found.end]
 
     def literal(self, value: str) -> str:
         return json.dumps(value)
 
     def replace(self, text: str, path: Path, raw: str) -> str:
-        statement = next(each for each in _statements(text) if not each.header and each.path == path[: len(each.path)])
-        start, end = statement.place.start, statement.place.end
-        return text[:start] + _with_value(text[start:end], path[len(statement.section) :], raw) + text[end:]
+        place = _value(text, path)
+        assert place is not None
+        return text[: place.start] + raw + text[place.end :]
 
     def insert(self, text: str, path: Path, value: str) -> str:
         parent = path[:-1]
-        above = _above(text, parent)
+        every = statements(text)
+        above = _above(every, parent)
         if above is not None:
             table = above.path if above.header else above.section
             return _behind(text, above.place, f"{'.'.join(path[len(table) :])} = {self.literal(value)}")
+        inline = _inline(text, every, parent)
+        if inline is not None:
+            return _with_member(text, inline, f"{'.'.join(path[len(inline.path) :])} = {self.literal(value)}")
         line = f"{path[-1]} = {self.literal(value)}"
         if parent:
             gap = [""] if text else []
@@ -86,18 +85,19 @@ class TomlText(Syntax):
 
     def made(self, text: str, path: Path) -> tuple[Path, ...]:
         parent = path[:-1]
-        return (parent,) if parent and _above(text, parent) is None else ()
+        every = statements(text)
+        exists = _above(every, parent) is not None or _inline(text, every, parent) is not None
+        return (parent,) if parent and not exists else ()
 
     def remove(self, text: str, path: Path) -> str:
-        for each in _statements(text):
-            if each.path == path and not each.header:
-                return without_lines(text, each.place)
-        raise Unreadable(None, f"{'.'.join(path)} stands in a table on one line, and cannot be taken out alone")
+        found = _find(text, path)
+        assert found is not None
+        return without_lines(text, found.place) if found.before is None else _without_member(text, found)
 
     def remove_empty(self, text: str, path: Path) -> str:
-        statements = list(_statements(text))
-        header = next((each for each in statements if each.header and each.path == path), None)
-        if header is None or any(each.section == path and not each.header for each in statements):
+        every = statements(text)
+        header = next((each for each in every if each.header and each.path == path), None)
+        if header is None or any(each.section == path and not each.header for each in every):
             return text
         head = text[: header.place.start]
         gap = re.search(r"(?:(?<=\n)|\A)\r?\n\Z", head)  # the one that came with it
@@ -113,64 +113,35 @@ class TomlText(Syntax):
         return _SHOWN.sub(shown, text)
 
 
-def _parsed(text: str) -> tomlkit.TOMLDocument:
-    try:
-        return tomlkit.parse(text)
-    except ParseError as error:
-        raise Unreadable(error.line, "not valid TOML") from None
-    except (TOMLKitError, ValueError, RecursionError):
-        raise Unreadable(None, "not valid TOML") from None
+def _unreadable(text: str, message: str) -> Unreadable:
+    """A parser's error in our own words; at the end of the text, it names no line."""
+    place = _LINE.search(message)
+    line = int(place[1]) if place else text.count("\n", 0, len(text.rstrip())) + 1
+    known = next((words for start, words in _PROBLEMS.items() if message.startswith(start)), None)
+    return Unreadable(line, "not valid TOML" + (f": {known}" if known else ""))
 
 
-def _statements(text: str) -> Iterator[Statement]:
-    """The statements of a text that is valid; blank lines and comments are none."""
-    section: Path = ()
-    for place in _logical_lines(text):
-        line = text[place.start : place.end]
-        if not (stripped := line.strip()) or stripped.startswith("#"):
-            continue
-        header = stripped.startswith("[")
-        path = _path(tomlkit.parse(line).unwrap()) if header else section + _key_path(line)
-        section = path if header else section
-        yield Statement(place, path, section, header)
+def _find(text: str, path: Path) -> Statement | None:
+    """What sets the value at `path`: a line, or a member of a table on one line."""
+    every = statements(text)
+    found = next((each for each in every if not each.header and each.path == path), None)
+    if found is None and (table := _inline(text, every, path[:-1])) is not None:
+        found = next((each for each in members(text, table) if each.path == path), None)
+    return found
 
 
-def _logical_lines(text: str) -> Iterator[Place]:
-    """Lines, except that one goes on as long as a bracket or a text in it is open."""
-    start = depth = 0
-    for match in _TOKEN.finditer(text):
-        piece = match[0]
-        depth += (piece in "[{") - (piece in "]}")
-        if piece == "\n" and depth == 0:
-            yield Place(start, match.end())
-            start = match.end()
-    if start < len(text):
-        yield Place(start, len(text))
+def _value(text: str, path: Path) -> Place | None:
+    found = _find(text, path)
+    return None if found is None else found.value
 
 
-def _key_path(line: str) -> Path:
-    match = _KEY.match(line)
-    assert match is not None
-    return _path(tomlkit.parse(match[1] + " = 0").unwrap())
-
-
-def _path(tree: Any) -> Path:
-    """The keys of a tree that is one branch."""
-    path: Path = ()
-    while isinstance(tree, dict) and tree:
-        ((key, tree),) = tree.items()
-        path += (key,)
-    return path
-
-
-def _above(text: str, table: Path) -> Statement | None:
+def _above(every: list[Statement], table: Path) -> Statement | None:
     """What a value in `table` can stand behind: the last key that sets one there, else its header, if there is one.
 
     A key of a table further out does too, when it sets a value in `table` by a name with dots.
     """
-    statements = list(_statements(text))
-    keys = [each for each in statements if not each.header and _sets(each, table)]
-    headers = [each for each in statements if each.header and each.path == table]
+    keys = [each for each in every if not each.header and _sets(each, table)]
+    headers = [each for each in every if each.header and each.path == table]
     return (headers + keys)[-1] if headers or keys else None
 
 
@@ -179,14 +150,42 @@ def _sets(statement: Statement, table: Path) -> bool:
     return inside and len(statement.section) <= len(table)
 
 
-def _with_value(line: str, path: Path, raw: str) -> str:
-    """One statement with another value; tomlkit would put the tables of a whole document into an order of its own."""
-    document = tomlkit.parse(line)
-    table: Any = document
-    for key in path[:-1]:
-        table = table[key]
-    table[path[-1]] = tomlkit.value(raw)
-    return tomlkit.dumps(document)
+def _inline(text: str, every: list[Statement], table: Path) -> Statement | None:
+    """The innermost table on one line that `table` is, or must come into."""
+    found = None
+    while True:
+        leading = [each for each in every if is_inline(text, each) and table[: len(each.path)] == each.path]
+        if not leading:
+            return found
+        found = leading[0]
+        every = members(text, found)
+
+
+def _with_member(text: str, table: Statement, member: str) -> str:
+    """`text` with `member` behind the others of `table`; alone, between the spaces that were there."""
+    assert table.value is not None
+    others = members(text, table)
+    if others:
+        last = others[-1].value
+        assert last is not None
+        return f"{text[: last.end]}, {member}{text[last.end :]}"
+    start, end = table.value.start + 1, table.value.end - 1
+    space = text[start:end]
+    return text[:start] + space + member + space + text[end:]
+
+
+def _without_member(text: str, member: Statement) -> str:
+    """`text` without `member` and a comma that it needed."""
+    assert member.before is not None and member.value is not None
+    rest = text[member.value.end :]
+    if member.place.start != member.before:  # not the first one
+        return text[: member.before] + rest
+    later = re.match(r"\s*,\s*", rest)
+    space = text[member.before : member.value.start]
+    space = space[: len(space) - len(space.lstrip())]
+    if later:
+        return text[: member.before] + space + rest[later.end() :]
+    return text[: member.before] + (rest if rest.startswith(space + "}") else space + rest.lstrip())
 
 
 def _behind(text: str, place: Place, line: str) -> str:
