@@ -1,20 +1,17 @@
-"""The `clipal` command: serves in the foreground, unless its first word is the name of another command."""
+"""The `clipal` command: serves in the foreground, unless one of its words is the name of another command."""
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from twisted.python import usage
 
-COMMANDS = {
-    "init": "write commented templates of the configuration files",
-    "connect": "point clients at this clipal, in their own configuration",
-    "disconnect": "put back what was in a client's configuration",
-    "demo": "show failover with two built-in upstreams, without any key",
-}
-"""Each is a module of `clipal.commands` with its `Options` and `run`; imported only when it is asked for."""
+from clipal.commands.options import chosen, command, read
+
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,33 +21,52 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit status: 0, 1 where something is wrong, 2 where the command line is.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name may have a character that the terminal lacks
     try:
-        if words and not words[0].startswith("-"):
-            return _command(words[0], words[1:])
-        from clipal.commands import serve
-
-        options = serve.Options(_describe())
-        options.parseOptions(words)
-        return serve.run(options)
-    except usage.UsageError as error:
-        print(f"clipal: {error}\nTry `clipal --help`.", file=sys.stderr)
-        return 2
-
-
-def _command(name: str, words: Sequence[str]) -> int:
-    if name not in COMMANDS:
-        raise usage.UsageError(f"there is no command {name!r}; the commands are {', '.join(sorted(COMMANDS))}")
-    command = import_module(f"clipal.commands.{name}")
-    options = command.Options()
-    options.parseOptions(list(words))
-    status: int = command.run(options)
+        status = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # its reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
     return status
 
 
-def _describe() -> str:
-    """The commands and what they do, for `--help`."""
-    commands = "; ".join(f"`clipal {name}`: {text}" for name, text in COMMANDS.items())
-    return f"Without a command, clipal serves in the foreground. Commands: {commands}."
+def _run(words: list[str]) -> int:
+    name = None
+    try:
+        if words and words[0] == "help":
+            return _help(words[1:])
+        if (name := chosen(words)) is not None:
+            return command(name).run(read(name, words))
+        return _serve(words)
+    except usage.UsageError as error:
+        print(f"clipal: {error}\nTry `clipal help{'' if name is None else f' {name}'}`.", file=sys.stderr)
+        return 2 if name is None else command(name).Options.wrong
+
+
+def _serve(words: list[str]) -> int:
+    from clipal.commands import serve
+
+    if words and not words[0].startswith("-"):
+        command(words[0])  # there is none of this name, which says more than its options do
+    options = serve.Options()
+    options.parseOptions(words)
+    return serve.run(options)
+
+
+def _help(names: list[str]) -> int:
+    """Prints what `--help` prints, of the command that is named."""
+    from clipal.commands import serve
+
+    if len(names) > 1:
+        raise usage.UsageError("help takes the name of one command")
+    options = command(names[0]).Options() if names and names[0] != "help" else serve.Options()
+    print(str(options).rstrip())
+    return 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import usage
 
 from clipal.config.directory import configuration_directory
-from clipal.config.loader import Overrides, load_configuration
+from clipal.config.loader import Overrides, check_overrides, load_configuration
 from clipal.config.model import Configuration
 from clipal.config.nodes import ConfigurationError
 from clipal.dialects.registry import DIALECTS
@@ -51,7 +51,15 @@ class Options(usage.Options):
     replaces_twistd_log = False
 
     def postOptions(self) -> None:
-        """Gives twistd our log in place of its own, unless its command line asks for another."""
+        """Gives twistd our log in place of its own, unless its command line asks for another.
+
+        Raises:
+            usage.UsageError: what stands in place of config.yaml cannot stand there.
+        """
+        try:
+            check_overrides(self.overrides)
+        except ConfigurationError as error:
+            raise usage.UsageError(str(error)) from None
         twistd = self.parent
         if twistd is not None and not any(map(twistd.get, ("logger", "logfile", "syslog"))):
             self.replaces_twistd_log = True

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attrs import frozen
 from twisted.python import usage
 
 from clipal import tap
-from clipal.commands.program import Version
+from clipal.commands.options import CommandOptions, hint
 from clipal.config.model import Settings
 from clipal.connect.client import Client
 from clipal.connect.diff import show
 from clipal.connect.files import FileError
-from clipal.connect.plan import RECORDS, connection
+from clipal.connect.plan import RECORDS, Plan, connection
 from clipal.connect.record import Record, load_record
 from clipal.connect.registry import CLIENTS
 
 
-class Options(Version, tap.Options):
+class Options(CommandOptions, tap.Options):
     """Which clients, and whether it asks; the address is that of the configuration."""
 
     synopsis = f"Usage: clipal connect [options] [{'|'.join(CLIENTS)} ...]"
@@ -50,7 +51,7 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
     """
     for name in names:
         if name not in CLIENTS:
-            raise usage.UsageError(f"there is no client {name!r}; the clients are {', '.join(CLIENTS)}")
+            raise usage.UsageError(f"there is no client {name!r}; {hint(name, CLIENTS, 'the clients are')}")
     return tuple(dict.fromkeys(names))
 
 
@@ -70,6 +71,22 @@ def run(options: Options) -> int:
         return 1
     statuses = [_Connecting(options, client, where, base, records).run() for client in clients]
     return max(statuses)
+
+
+def alone(title: str, turn: Callable[[], int]) -> int:
+    """The exit status of one client's turn, whose trouble is told and stops no other client's turn."""
+    try:
+        return turn()
+    except BrokenPipeError:  # nobody reads what is said: the end of the whole command
+        raise
+    except FileError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{error.filename or title}: {(error.strerror or 'not possible').lower()}"
+    except Exception as error:  # a bug here, at a file that nobody has thought of; its text may quote the file
+        problem = f"unexpected {type(error).__name__}, a bug in clipal; please report it"
+    print(f"clipal: {problem}; {title} is left as it was", file=sys.stderr)
+    return 1
 
 
 def base_url(settings: Settings) -> str:
@@ -106,11 +123,21 @@ class _Where:
         clients = []
         for client in CLIENTS.values():
             directory = self.directory(client)
-            if shutil.which(client.program) or directory.is_dir():
+            if shutil.which(client.program) or _is_directory(directory):
                 clients.append(client)
             else:
                 print(f"skipped {client.title}: there is neither a program {client.program} nor {directory}")
         return clients
+
+
+def _is_directory(path: Path) -> bool:
+    """Whether there is a directory, be it one that cannot be looked at, which is told when it is read."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 @frozen
@@ -124,11 +151,7 @@ class _Connecting:
     records: Path
 
     def run(self) -> int:
-        try:
-            return self._run()
-        except FileError as error:
-            print(f"clipal: {error}; {self.client.title} is left as it was", file=sys.stderr)
-            return 1
+        return alone(self.client.title, self._run)
 
     def _run(self) -> int:
         path = self.records / f"{self.client.name}.json"
@@ -138,6 +161,7 @@ class _Connecting:
             print(f"{self.client.title} is already connected")
             return 0
         show(plan)
+        self._say_what_else_changes(plan)
         if self.options["print"]:
             return 0
         if not self.options["yes"] and not self._agreed():
@@ -145,6 +169,12 @@ class _Connecting:
         plan.carry_out()
         self._done()
         return 0
+
+    def _say_what_else_changes(self, plan: Plan) -> None:
+        edits = (edit for file in plan.files for edit in file.done.edits)
+        login, title = self.client.login, self.client.title
+        if login.is_replaced(self.where.directory(self.client), edits):
+            print(f"While {title} is connected, {login.words} is not used: clipal sends the keys of your providers.")
 
     def _agreed(self) -> bool:
         if not sys.stdin.isatty():

@@ -15,15 +15,14 @@ from tempfile import TemporaryDirectory
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import globalLogBeginner, globalLogPublisher
-from twisted.python import usage
 from twisted.python.failure import Failure
 
-from clipal.commands.program import Version
+from clipal.commands.options import CommandOptions
 from clipal.demo.show import Demo
 from clipal.demo.terminal import Terminal
 
 
-class Options(Version, usage.Options):
+class Options(CommandOptions):
     """Whether it stays."""
 
     synopsis = "Usage: clipal demo [options]"

@@ -1,32 +1,33 @@
 """`clipal disconnect`: puts back what was in a client's configuration before `clipal connect`.
 
 To the byte if nothing has changed in it since; else only clipal's values are taken out. It refuses where one of them
-has been changed by hand, for nobody knows what is meant then.
+has been changed by hand, for it cannot know what is meant then; with `--force` it leaves that value as it is.
 """
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 
-from twisted.python import usage
-
-from clipal.commands.connect import checked
-from clipal.commands.program import Version
+from clipal.commands.connect import alone, checked
+from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory
+from clipal.connect.client import Client
 from clipal.connect.diff import show
-from clipal.connect.files import FileError
 from clipal.connect.plan import RECORDS, disconnection
 from clipal.connect.record import load_record
 from clipal.connect.registry import CLIENTS
 
 
-class Options(Version, usage.Options):
+class Options(CommandOptions):
     """Which clients."""
 
     synopsis = f"Usage: clipal disconnect [options] [{'|'.join(CLIENTS)} ...]"
     longdesc = "Puts back what `clipal connect` has changed: for the clients that are named, else for all."
-    optFlags = [["print", None, "Only show what would be written."]]
+    optFlags = [
+        ["print", None, "Only show what would be written."],
+        ["force", "f", "Leave a value that was changed by hand as it is, in place of refusing."],
+    ]
     optParameters = [
         [
             "config-dir",
@@ -34,6 +35,7 @@ class Options(Version, usage.Options):
             None,
             "Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).",
         ],
+        ["home", None, None, "Only files in this home directory (default: wherever they are)."],
     ]
 
     def parseArgs(self, *clients: str) -> None:
@@ -48,25 +50,21 @@ def run(options: Options) -> int:
         the exit status: 1 where a client could not be disconnected, else 0.
     """
     records = configuration_directory(options["config-dir"]) / RECORDS
-    names = options["clients"] or CLIENTS
-    return max([_disconnected(name, records, only_show=bool(options["print"])) for name in names])
+    clients = [CLIENTS[name] for name in options["clients"] or CLIENTS]
+    return max([alone(each.title, partial(_disconnected, each, records, options)) for each in clients])
 
 
-def _disconnected(name: str, records: Path, *, only_show: bool) -> int:
+def _disconnected(client: Client, records: Path, options: Options) -> int:
     """The exit status for one client."""
-    title = CLIENTS[name].title
-    try:
-        record = load_record(records / f"{name}.json")
-        if record is None:
-            print(f"{title} is not connected")
-            return 0
-        plan = disconnection(record)
-        if only_show:
-            show(plan)
-            return 0
-        plan.carry_out()
-    except FileError as error:
-        print(f"clipal: {error}; {title} is left as it was", file=sys.stderr)
-        return 1
-    print(f"disconnected {title}: what was there before is back")
+    record = load_record(records / f"{client.name}.json")
+    home = None if options["home"] is None else Path(options["home"]).absolute()
+    if record is None or not record.within(home):
+        print(f"{client.title} is not connected{'' if home is None else f' in {home}'}")
+        return 0
+    plan = disconnection(record, home, leave_changed=bool(options["force"]))
+    if options["print"]:
+        show(plan)
+        return 0
+    plan.carry_out()
+    print(f"disconnected {client.title}: what was there before is back")
     return 0

@@ -12,9 +12,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from twisted.python import usage
-
-from clipal.commands.program import Version
+from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import CONFIG_FILE
 from clipal.dialects.registry import DIALECTS
@@ -27,7 +25,7 @@ Next:
 """
 
 
-class Options(Version, usage.Options):
+class Options(CommandOptions):
     """Where to."""
 
     synopsis = "Usage: clipal init [options]"

@@ -7,19 +7,31 @@ import sys
 from twisted.application.app import startApplication
 from twisted.application.service import Application
 from twisted.logger import globalLogBeginner
+from twisted.python import usage
 
 from clipal import tap
-from clipal.commands.program import Version
+from clipal.commands.options import CommandOptions, command, listing
 
 
-class Options(Version, tap.Options):
-    """Those of `twistd clipal`, and `--version`."""
+class Options(CommandOptions, tap.Options):
+    """Those of `twistd clipal`; its help lists the commands."""
 
     synopsis = "Usage: clipal [options]\n       clipal COMMAND [options]"
+    longdesc = "Without a command, clipal serves in the foreground."
 
-    def __init__(self, commands: str) -> None:
-        super().__init__()
-        self.longdesc = commands
+    def getUsage(self, width: int | None = None) -> str:
+        """Twisted's text, and the commands."""
+        return f"{super().getUsage(width)}\n{listing()}"
+
+    def parseArgs(self, *names: str) -> None:
+        """Takes none: a word that is left is meant as a command.
+
+        Raises:
+            usage.UsageError: there is one.
+        """
+        for name in names:
+            command(name)
+            raise usage.UsageError(f"{name!r} is a command, and stands before other names")
 
 
 def run(options: Options) -> int:

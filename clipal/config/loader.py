@@ -115,6 +115,15 @@ def load_configuration(
     return Configuration(directory, settings, configs, _warnings(directory, names))
 
 
+def check_overrides(overrides: Overrides) -> None:
+    """Looks at `overrides` alone, before any file is read.
+
+    Raises:
+        ConfigurationError: one of them is wrong.
+    """
+    _override(Settings(Path()), overrides)
+
+
 # Settings
 
 

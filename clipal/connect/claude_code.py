@@ -11,10 +11,12 @@ from typing import Final
 
 from clipal.connect.client import Client, ClientFile, directory_in
 from clipal.connect.edits import JSON, Setting
+from clipal.connect.login import Login
 from clipal.dialects.anthropic import ANTHROPIC
 
 _TOKEN: Final = ("env", "ANTHROPIC_AUTH_TOKEN")
 _KEY: Final = ("env", "ANTHROPIC_API_KEY")
+_LOGIN: Final = Login("the login at claude.ai", ".credentials.json")
 
 
 def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
@@ -26,5 +28,5 @@ def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
 
 
 CLAUDE_CODE: Final = Client(
-    ANTHROPIC.prefix, ANTHROPIC.title, "claude", directory_in("CLAUDE_CONFIG_DIR", ".claude"), _files
+    ANTHROPIC.prefix, ANTHROPIC.title, "claude", directory_in("CLAUDE_CONFIG_DIR", ".claude"), _files, _LOGIN
 )

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from clipal.connect.edits import Setting
 from clipal.connect.formats.syntax import Syntax
+from clipal.connect.login import Login
 
 
 @frozen
@@ -30,6 +31,7 @@ class Client:
         program: what it is started with.
         directory: where its configuration is, given the home directory and the environment.
         files: its files, given that directory and clipal's URL without a path (`http://127.0.0.1:3333`).
+        login: its login at its maker, which is not used while it is connected.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Client:
     program: str
     directory: Callable[[Path, Mapping[str, str]], Path]
     files: Callable[[Path, str], tuple[ClientFile, ...]]
+    login: Login
 
 
 def directory_in(variable: str, default: str) -> Callable[[Path, Mapping[str, str]], Path]:

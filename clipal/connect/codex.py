@@ -11,9 +11,11 @@ from typing import Final
 
 from clipal.connect.client import Client, ClientFile, directory_in
 from clipal.connect.edits import TOML, Setting
+from clipal.connect.login import Login
 from clipal.dialects.openai import OPENAI
 
 _PROVIDER: Final = ("model_providers", "clipal")
+_LOGIN: Final = Login("the login with ChatGPT or an API key of OpenAI", "auth.json")
 
 
 def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
@@ -26,4 +28,4 @@ def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
     return (ClientFile(directory / "config.toml", TOML, settings),)
 
 
-CODEX: Final = Client(OPENAI.prefix, OPENAI.title, "codex", directory_in("CODEX_HOME", ".codex"), _files)
+CODEX: Final = Client(OPENAI.prefix, OPENAI.title, "codex", directory_in("CODEX_HOME", ".codex"), _files, _LOGIN)

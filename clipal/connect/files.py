@@ -53,6 +53,8 @@ def read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise FileError(path, None, f"cannot be read: {_reason(error)}") from None
+    except ValueError:  # a NUL in it, say
+        raise FileError(path, None, "is no name of a file") from None
     if len(data) > SIZE:
         raise FileError(path, None, f"is larger than {SIZE // 1024} KiB")
     return data
@@ -72,7 +74,7 @@ def decoded(path: Path, data: bytes) -> str:
 
 def missing_directories(path: Path) -> tuple[Path, ...]:
     """The directories that must be made for the file at `path`, outermost first."""
-    missing = [each for each in _target(path).parents if not each.exists()]
+    missing = [each for each in _target(path).parents if not os.path.lexists(each)]
     return tuple(reversed(missing))
 
 
@@ -91,12 +93,12 @@ def write_all(changes: Sequence[Change]) -> None:
                 made.append(directory)
             _write(change)
             done.append(change)
-        except (OSError, FileError) as error:
+        except BaseException as error:
             for each in reversed(done):
                 with suppress(OSError, FileError):  # written by its client since: then that counts
                     _write(Change(each.path, each.after, each.before))
             remove_directories(made)
-            if isinstance(error, FileError):
+            if not isinstance(error, OSError):
                 raise
             raise FileError(change.path, None, f"cannot be written: {_reason(error)}") from None
 
@@ -143,8 +145,15 @@ def _dress(path: Path, like: os.stat_result) -> None:
 
 
 def _target(path: Path) -> Path:
-    """The file that `path` means: where its links lead."""
-    return path.resolve()
+    """The file that `path` means: where its links lead.
+
+    Raises:
+        FileError: they lead in a circle.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # which of them depends on the version of Python
+        raise FileError(path, None, "is a link that leads in a circle") from None
 
 
 def _reason(error: OSError) -> str:

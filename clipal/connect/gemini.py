@@ -12,9 +12,12 @@ from typing import Final
 
 from clipal.connect.client import Client, ClientFile
 from clipal.connect.edits import DOTENV, JSON_WITH_COMMENTS, Setting
+from clipal.connect.login import Login
 from clipal.dialects.gemini import GEMINI as DIALECT
 
 _KEY: Final = ("GEMINI_API_KEY",)
+_AUTH: Final = ("security", "auth", "selectedType")
+_LOGIN: Final = Login("the login with Google", "oauth_creds.json", (_AUTH, "oauth-personal"))
 
 
 def _directory(home: Path, environment: Mapping[str, str]) -> Path:
@@ -27,11 +30,11 @@ def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
         Setting(("GOOGLE_GEMINI_BASE_URL",), f"{base}/{DIALECT.prefix}"),
         Setting(_KEY, "any-value", unless=(_KEY,)),
     )
-    settings = (Setting(("security", "auth", "selectedType"), "gemini-api-key"),)
+    settings = (Setting(_AUTH, "gemini-api-key"),)
     return (
         ClientFile(directory / ".env", DOTENV, variables),
         ClientFile(directory / "settings.json", JSON_WITH_COMMENTS, settings),
     )
 
 
-GEMINI: Final = Client(DIALECT.prefix, DIALECT.title, "gemini", _directory, _files)
+GEMINI: Final = Client(DIALECT.prefix, DIALECT.title, "gemini", _directory, _files, _LOGIN)

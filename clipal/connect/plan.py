@@ -83,18 +83,26 @@ def connection(files: Iterable[ClientFile], record: Record) -> Plan:
     )
 
 
-def disconnection(record: Record) -> Plan:
+def disconnection(record: Record, home: Path | None = None, *, leave_changed: bool = False) -> Plan:
     """How a client gets back what it had.
 
+    Parameters:
+        home: only files in this directory.
+        leave_changed: leave a value that is no longer ours as it is.
+
     Raises:
-        FileError: a file is broken or cannot be read, or a value is no longer ours.
+        FileError: a file is broken or cannot be read, or a value is no longer ours and `leave_changed` is not given.
     """
-    files = (FileChange(record.restored(each), each.syntax, each.done) for each in record.files)
+    chosen = record.within(home)
+    others = Record(record.path, tuple(each for each in record.files if each not in chosen))
+    files = (FileChange(record.restored(each, leave_changed=leave_changed), each.syntax, each.done) for each in chosen)
     changed = tuple(each for each in files if each.change.before != each.change.after)
-    kept = [record.path, *(record.path.parent / each.backup for each in record.files if each.backup is not None)]
-    directories = {directory for each in record.files for directory in each.directories}
+    backups = (record.path.parent / each.backup for each in chosen if each.backup is not None)
+    last = [Change(record.path, read(record.path), written(others) if others.files else None)]
+    last += [Change(path, read(path), None) for path in backups]
+    directories = {directory for each in chosen for directory in each.directories}
     emptied = (record.path.parent, *sorted(directories, key=lambda path: len(path.parts)))
-    return Plan(changed, (), tuple(Change(path, read(path), None) for path in kept), emptied)
+    return Plan(changed, (), tuple(last), emptied)
 
 
 @frozen

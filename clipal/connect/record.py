@@ -7,6 +7,7 @@ as it was. Both can be read by their owner only, for there may be keys in them.
 from __future__ import annotations
 
 import json
+import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +52,13 @@ class Record:
         """What was done to the file at `path`."""
         return next((each for each in self.files if each.path == path), None)
 
+    def within(self, home: Path | None) -> tuple[FileRecord, ...]:
+        """Its files in the directory `home`; all of them without one."""
+        if home is None:
+            return self.files
+        homes = (home, Path(os.path.realpath(home)))
+        return tuple(each for each in self.files if any(map(each.path.is_relative_to, homes)))
+
     def restored(self, file: FileRecord, *, leave_changed: bool = False) -> Change:
         """How `file` comes back to what it was: to the byte if nothing else has changed in it, else by its edits.
 
@@ -79,9 +87,8 @@ class Record:
 
     def _refusal(self, edit: Edit) -> str:
         name = ".".join(edit.path)
-        return (
-            f"{name} was changed by hand; set it to {edit.new} again, or delete {self.path} to keep the file as it is"
-        )
+        ways = f"set it to {edit.new} again, or leave it as it is by `clipal disconnect --force`"
+        return f"{name} was changed by hand; {ways}"
 
 
 def digest(content: bytes) -> str:

@@ -151,11 +151,8 @@ def test_a_value_that_was_changed_by_hand_is_refused_and_nothing_is_touched(
     assert machine.disconnect() == 1
     assert list(machine.files().items()) == [(".claude/settings.json", before)]
     said = capsys.readouterr().err
-    record = machine.config / "connected" / "claudecode.json"
-    assert (
-        f"{settings}: env.ANTHROPIC_AUTH_TOKEN was changed by hand; set it to any-value again, or delete {record}"
-        in said
-    )
+    problem = f"{settings}: env.ANTHROPIC_AUTH_TOKEN was changed by hand; set it to any-value again, or leave it"
+    assert problem in said
     assert KEY not in said
 
 
@@ -270,3 +267,32 @@ def test_an_unknown_client_is_refused(command: object) -> None:
         usage.UsageError, match="there is no client 'cursor'; the clients are claudecode, codex, gemini"
     ):
         options.parseOptions(["cursor"])
+
+
+def test_with_force_a_value_that_was_changed_by_hand_stays(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = machine.put(".codex/config.toml", "# mine\nmodel_provider = 'azure'\n")
+    assert machine.connect("--yes", "codex") == 0
+    path.write_text(path.read_text().replace("127.0.0.1:3333", "10.0.0.1:8080").replace("# mine", "# yours"))
+    assert machine.disconnect("codex") == 1
+    assert "model_providers.clipal.base_url was changed by hand" in capsys.readouterr().err
+    assert machine.disconnect("codex", "--force") == 0
+    assert path.read_text() == (
+        "# yours\nmodel_provider = 'azure'\n\n[model_providers.clipal]\nbase_url = \"http://10.0.0.1:8080/codex/v1\"\n"
+    )
+    assert not (machine.config / "connected").exists()
+    assert machine.disconnect("codex") == 0
+
+
+def test_only_the_files_in_one_home_are_disconnected(machine: Machine, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert machine.connect("--yes", "codex") == 0
+    assert machine.connect("--yes", "codex", "--home", str(other)) == 0
+    assert machine.disconnect("--home", str(other)) == 0
+    assert not other.exists()
+    assert machine.files() == {".codex/config.toml": FILES[".codex/config.toml"]}
+    assert machine.disconnect("--home", str(other)) == 0
+    assert machine.disconnect("--home", str(machine.home), "codex") == 0
+    assert machine.files() == {}
+    assert list(machine.config.iterdir()) == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from clipal.connect import files as apply
 from clipal.connect.registry import CLIENTS
-from tests.machine import FILES, KEY, Machine, Typed
+from tests.machine import FILES, KEY, Machine, Typed, posix
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,103 @@ def test_a_record_that_is_none_is_refused(machine: Machine, capsys: pytest.Captu
 def test_who_is_not_connected_need_not_be_disconnected(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     assert machine.disconnect("codex") == 0
     assert capsys.readouterr().out == "Codex CLI is not connected\n"
+
+
+TABLE_TWICE = b"[mcp_servers.a.env]\nNAME = 'sk-s3cret'\n" + b"# x\n" * 50 + b"[mcp_servers.a.env]\nOTHER = 1\n"
+ODD = {
+    "a table twice": (".codex/config.toml", TABLE_TWICE, ":53: not valid TOML: a table that is defined twice"),
+    "a key twice": (".codex/config.toml", b"x = 1\nx = 2\n", ":2: not valid TOML: a key that is set twice"),
+    "NUL in TOML": (".codex/config.toml", b"x = 1\ny = 'sk-s3cret\0'\n", ":2: not valid TOML"),
+    "an open text": (".codex/config.toml", b'x = """\nsk-s3cret\n\n', ":2: not valid TOML"),
+    "deep TOML": (".codex/config.toml", b"x = " + b"[" * 3000 + b"]" * 3000, ": holds a value that cannot be read"),
+    "rather deep TOML": (".codex/config.toml", b"x = " + b"[" * 450 + b"]" * 450, None),
+    "a huge number": (".codex/config.toml", b"x = 0x" + b"f" * 9000, ": holds a value that cannot be read"),
+    "UTF-16": (".codex/config.toml", "x = 'sk-s3cret'\n".encode("utf-16"), ":1: is not UTF-8 text"),
+    "NUL in JSON": (".claude/settings.json", b'{\n"x": "\0sk-s3cret"}', ":2: not valid JSON"),
+    "only NUL": (".claude/settings.json", b"\0\0\0", ":1: not valid JSON"),
+    "deep JSON": (".claude/settings.json", b'{"x": ' + b"[" * 90000, ":1: nested too deep"),
+    "a key twice in JSON": (".claude/settings.json", b'{"env": {},\n "env": {}}', ":2: env is set twice"),
+    "a list": (".claude/settings.json", b'[{"env": "sk-s3cret"}]', ":1: must be an object in braces"),
+    "a text for a table": (".claude/settings.json", b'{"env": "sk-s3cret"}', ": env holds a value"),
+    "null for a table": (".gemini/settings.json", b'{"security": null}', ": security holds a value"),
+    "a trailing comma": (".gemini/settings.json", b'{"x": "sk-s3cret",\n}', ":1: not valid JSON: a comma"),
+    "a list for a text": (".claude/settings.json", b'{"env": {"ANTHROPIC_BASE_URL": []}}', "holds several values"),
+    "a variable twice": (".gemini/.env", b"GOOGLE_GEMINI_BASE_URL=a\nGOOGLE_GEMINI_BASE_URL=b\n", ":2: GOOGLE"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "says"), ODD.values(), ids=ODD.keys())
+def test_whatever_is_in_a_file_the_next_client_is_reached(
+    machine: Machine, capsys: pytest.CaptureFixture[str], name: str, content: bytes, says: str | None
+) -> None:
+    path = machine.put(name, "")
+    path.write_bytes(content)
+    assert machine.connect("--yes", *CLIENTS) == (0 if says is None else 1)
+    said = capsys.readouterr()
+    assert KEY not in said.out + said.err
+    others = [each for each in FILES if each.split("/")[0] != name.split("/")[0]]
+    assert {each: machine.files().get(each) for each in others} == {each: FILES[each] for each in others}
+    if says is not None:
+        assert f"clipal: {path}{'' if says.startswith(':') else ': '}" in said.err
+        assert says in said.err
+        assert path.read_bytes() == content
+
+
+def circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def locked(path: Path) -> None:
+    path.write_text("x = 1\n")
+    path.chmod(0)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (Path.mkdir, "is not a file"),
+        (os.mkfifo, "is not a file"),
+        (circle, "cannot be read: too many levels of symbolic links"),
+        pytest.param(
+            locked,
+            "cannot be read: permission denied",
+            marks=pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root reads everything"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", [".claude/settings.json", ".codex/config.toml", ".gemini/.env"])
+def test_whatever_is_in_the_place_of_a_file_the_next_client_is_reached(
+    machine: Machine, capsys: pytest.CaptureFixture[str], make: Callable[[Path], object], says: str, name: str
+) -> None:
+    path = machine.home / name
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    assert machine.connect("--yes", *CLIENTS) == 1
+    said = capsys.readouterr().err
+    assert f"{path}: {says}" in said
+    others = {each for each in FILES if each.split("/")[0] != name.split("/")[0]}
+    assert others <= set(machine.files())
+
+
+@posix
+def test_a_directory_that_is_a_link_to_itself_is_told(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    circle(machine.home / ".codex")
+    assert machine.connect("--yes") == 1
+    assert f"{machine.home / '.codex' / 'config.toml'}: cannot be read: too many levels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [TypeError(KEY), RecursionError(KEY), OSError(5, "Input/output error", "/x/y")])
+def test_a_bug_at_one_client_does_not_stop_the_next_one(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail(self: object, text: str) -> None:
+        raise error
+
+    monkeypatch.setattr("clipal.connect.formats.toml_text.TomlText.read", fail)
+    assert machine.connect("--yes", "codex", "gemini") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("clipal: ")
+    assert said.endswith("; Codex CLI is left as it was\n")
+    assert KEY not in said
+    assert set(machine.files()) == {".gemini/.env", ".gemini/settings.json"}

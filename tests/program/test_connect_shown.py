@@ -99,3 +99,31 @@ def test_without_a_terminal_it_refuses_to_write(machine: Machine, capsys: pytest
     assert machine.connect("codex") == 1
     assert "no terminal to ask on; use --yes" in capsys.readouterr().err
     assert machine.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("client", "name", "text", "login"),
+    [
+        ("claudecode", ".claude/.credentials.json", "{}", "the login at claude.ai"),
+        ("codex", ".codex/auth.json", "{}", "the login with ChatGPT or an API key of OpenAI"),
+        ("gemini", ".gemini/oauth_creds.json", "{}", "the login with Google"),
+        (
+            "gemini",
+            ".gemini/settings.json",
+            '{"security": {"auth": {"selectedType": "oauth-personal"}}}',
+            "the login with Google",
+        ),
+        ("gemini", ".gemini/settings.json", '{"security": {"auth": {"selectedType": "vertex-ai"}}}', None),
+        ("gemini", ".gemini/settings.json", '{"security": {"auth": {"selectedType": "gemini-api-key"}}}', None),
+        ("codex", ".codex/other.json", "{}", None),
+    ],
+)
+def test_it_says_which_login_is_not_used_any_more(
+    machine: Machine, capsys: pytest.CaptureFixture[str], client: str, name: str, text: str, login: str | None
+) -> None:
+    machine.put(name, text)
+    assert machine.connect("--print", client) == 0
+    said = capsys.readouterr().out
+    sentence = f"While {CLIENTS[client].title} is connected, {login} is not used"
+    assert (sentence in said) == (login is not None)
+    assert ("is not used" in said) == (login is not None)

@@ -187,9 +187,9 @@ async def test_bad_configuration_is_an_error_before_any_daemon(
         (("--help",), 0, "demo"),
         (("frobnicate",), 2, "there is no command 'frobnicate'"),
         (("--frobnicate",), 2, "frobnicate"),
-        (("--port", "x"), 1, "--port: must be a whole number"),
-        (("--log-level", "loud"), 1, "--log-level: must be one of debug, info, warn, error"),
-        (("--listen-addr", "example"), 1, "--listen-addr: must be an IP address"),
+        (("--port", "x"), 2, "--port: must be a whole number"),
+        (("--log-level", "loud"), 2, "--log-level: must be one of debug, info, warn, error"),
+        (("--listen-addr", "example"), 2, "--listen-addr: must be an IP address"),
     ],
 )
 @ensure_deferred

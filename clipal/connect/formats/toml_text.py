@@ -176,7 +176,8 @@ def _with_member(text: str, table: Statement, member: str) -> str:
 
 def _without_member(text: str, member: Statement) -> str:
     """`text` without `member` and a comma that it needed."""
-    assert member.before is not None and member.value is not None
+    assert member.before is not None
+    assert member.value is not None
     rest = text[member.value.end :]
     if member.place.start != member.before:  # not the first one
         return text[: member.before] + rest
