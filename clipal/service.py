@@ -171,7 +171,7 @@ def make_route(reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig
 def admission_of(configuration: Configuration) -> Admission:
     """Who may come in, and who may leave HTTP."""
     clients = configuration.clients.items()
-    tunnelled = [prefix for prefix, client in clients if any(each.websocket for each in client.providers)]
+    tunnelled = [prefix for prefix, client in clients if any(each.takes_websockets for each in client.providers)]
     return Admission(configuration.settings, frozenset(prefix.encode("ascii") for prefix in tunnelled))
 
 

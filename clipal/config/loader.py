@@ -80,10 +80,12 @@ _PROVIDER: Final[dict[str, read.Reader]] = {
     "base_url": read.base_url,
     "api_key": read.key,
     "api_keys": read.several(read.key),
-    "priority": read.whole(-(2**31), 2**31),
+    "priority": read.priority,
     "enabled": read.truth,
     "auth": read.one_of(Carrier),
     "websocket": read.truth,
+    "models": read.model_names,
+    "serves": read.model_patterns,
 }
 
 

@@ -90,6 +90,8 @@ class ProviderConfig:
     Attributes:
         api_keys: the keys in the order in which they are tried, without duplicates; empty only with `auth: none`.
         priority: the lower, the sooner it is asked.
+        models: its own name for a model, by the client's name; `*` stands for all that have no entry.
+        serves: patterns of the models that it has, as clients name them, with `*` for any text; empty for all models.
     """
 
     name: str
@@ -99,6 +101,18 @@ class ProviderConfig:
     enabled: bool = True
     auth: Carrier = Carrier.AUTO
     websocket: bool = False
+    models: Mapping[str, str] = field(factory=dict, hash=False)
+    serves: tuple[str, ...] = ()
+
+    @property
+    def concerns_models(self) -> bool:
+        """Whether it makes a difference to this provider which model a request names."""
+        return bool(self.models or self.serves)
+
+    @property
+    def takes_websockets(self) -> bool:
+        """Whether it is asked for a WebSocket: there, the model is named in frames that clipal does not read."""
+        return self.websocket and not self.concerns_models
 
 
 @frozen

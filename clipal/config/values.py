@@ -65,6 +65,12 @@ def whole(least: int, most: int | None = None) -> Reader:
     return read
 
 
+def priority(node: Node) -> int:
+    """A provider's priority; 0 stands for the default, as in the original."""
+    number: int = whole(-(2**31), 2**31)(node)
+    return number or 1
+
+
 def duration(node: Node) -> float:
     """`1h30m`, `250ms`, or 0; seconds."""
     if not isinstance(node, Scalar):
@@ -151,6 +157,30 @@ def origin(node: Node) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x2e\x30-\x7e]+", found):
         raise ValueError("must be an origin, such as http://localhost:8080")
     return found
+
+
+def model_names(node: Node) -> dict[str, str]:
+    """A provider's names of models, by the clients' names."""
+    names = {key: model_name(value) for key, value in mapping(node).items.items()}
+    if any("*" in key and key != "*" for key in names):
+        raise ValueError('a name with a * in it; only "*" alone is allowed, for all other models')
+    return names
+
+
+def model_name(node: Node) -> str:
+    """A model's name."""
+    found = text(node).strip()
+    if not found or len(found) > 256 or not found.isprintable():
+        raise ValueError("must be a model's name of 1 to 256 printable characters")
+    return found
+
+
+def model_patterns(node: Node) -> tuple[str, ...]:
+    """Patterns of models' names; at least one, because no pattern at all would switch the provider off."""
+    patterns: tuple[str, ...] = several(model_name)(node)
+    if not patterns:
+        raise ValueError("must be a list of at least one pattern; leave it out for all models")
+    return patterns
 
 
 def mapping(node: Node) -> Mapping:

@@ -13,13 +13,12 @@ from clipal.dialects.dialect import (
     CONTENT,
     END,
     PREAMBLE,
+    SESSION_FIELD,
     UNKNOWN,
     Dialect,
     EventMeaning,
     Refused,
-    Table,
     compact_json,
-    session_name,
 )
 from clipal.dialects.error_events import event_name, failure, parse_object
 
@@ -72,6 +71,7 @@ class Anthropic(Dialect):
     config_file = "claude-code.yaml"
     title = "Claude Code"
     carrier = Carrier.X_API_KEY
+    session_fields = (b"x-claude-code-session-id", SESSION_FIELD)
 
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
         """See Dialect.
@@ -86,10 +86,6 @@ class Anthropic(Dialect):
     def counts_tokens(self, path: bytes) -> bool:
         """See Dialect."""
         return path == b"/v1/messages/count_tokens"
-
-    def session(self, fields: Table) -> bytes | None:
-        """See Dialect. Claude Code names the session in each of its requests."""
-        return session_name(fields, b"x-claude-code-session-id")
 
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect."""

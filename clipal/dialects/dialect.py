@@ -12,10 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Final
+from urllib.parse import quote
 
 from attrs import field, frozen
 
 from clipal.config.model import Carrier
+from clipal.dialects.model_name import ModelName
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Header fields as they stand on the wire: names with their own case, in order, duplicates too."""
@@ -24,6 +26,8 @@ Table = Mapping[bytes, bytes]
 
 _STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
 _SESSION_LENGTH: Final = 256
+SESSION_FIELD: Final = b"x-session-id"
+"""Where OpenCode, Qwen Code and others name their session, whichever API they speak."""
 
 
 class EventKind(Enum):
@@ -103,6 +107,7 @@ class Dialect(ABC):
         title: its name for people: `Claude Code`.
         carrier: where a key travels when neither the provider nor the client's own request says so.
         key_in_query: whether a client may send its key as `?key=` in the query.
+        session_fields: the header fields, in lower case, in which a session is named: the client's own ones first.
         builds_on_answers: whether a request may build on an earlier answer that only its provider knows.
         header_timeout: seconds until the first byte of a streaming answer's body, when no setting says so.
     """
@@ -112,6 +117,7 @@ class Dialect(ABC):
     title: str
     carrier: Carrier
     key_in_query: bool = False
+    session_fields: tuple[bytes, ...] = (SESSION_FIELD,)
     builds_on_answers: bool = False
     header_timeout: float = 120.0
 
@@ -153,9 +159,21 @@ class Dialect(ABC):
         """The path to append to a provider's base path; only Codex's `/v1` ever differs from `path`."""
         return path
 
+    def model_in_path(self, path: bytes) -> ModelName | None:
+        """The model that `path` (raw, behind the prefix, no query) names; None where it names none."""
+        return None
+
+    def model_segment(self, name: str) -> bytes:
+        """A model's name as it stands in a path, percent-encoded."""
+        return quote(name, safe="").encode("ascii")
+
+    def names_model_in_body(self, path: bytes) -> bool:
+        """Whether the body of a request to `path` names its model, as its top-level `"model"`."""
+        return True
+
     def session(self, fields: Table) -> bytes | None:
         """What names the agent session that a request belongs to, or None."""
-        return None
+        return session_name(fields, *self.session_fields)
 
     def previous_answer(self, body: bytes) -> bytes | None:
         """What names an earlier answer that the request builds on, which only its provider knows, or None."""

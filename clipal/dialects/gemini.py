@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote
 
 from clipal.config.model import Carrier
 from clipal.dialects.dialect import (
@@ -22,6 +23,7 @@ from clipal.dialects.dialect import (
     compact_json,
 )
 from clipal.dialects.error_events import failure, parse_object
+from clipal.dialects.model_name import ModelName
 
 _WORDS: Final = {
     Refused.FORBIDDEN: "PERMISSION_DENIED",
@@ -54,6 +56,9 @@ _STATUSES: Final = {
     "DEADLINE_EXCEEDED": 504,
 }
 
+_MODEL: Final = re.compile(rb"/models/(?P<name>[^?]+?)(?::|%3[Aa])[A-Za-z]+\Z")
+_LONE_MODEL: Final = re.compile(rb"/models/(?P<name>[^/:?]+)(?=/|\Z)")  # without a method: a look-up
+
 _CANDIDATES: Final = re.compile(rb'\s{0,16}\{\s{0,16}"candidates"')
 _SAYS_NOTHING: Final = frozenset(("usageMetadata", "modelVersion", "responseId", "createTime", "modelStatus"))
 
@@ -84,6 +89,21 @@ class Gemini(Dialect):
         if colon:
             return method == b"streamGenerateContent"
         return super().asks_for_stream(path, query, fields, ends)
+
+    def model_in_path(self, path: bytes) -> ModelName | None:
+        """See Dialect. `/v1beta/models/NAME:method`; NAME may be percent-encoded, and the colon too."""
+        match = _MODEL.search(path) or _LONE_MODEL.search(path)
+        if match is None:
+            return None
+        try:
+            name = unquote(match["name"], errors="strict")
+        except UnicodeDecodeError:
+            return None
+        return ModelName(name, *match.span("name"))
+
+    def names_model_in_body(self, path: bytes) -> bool:
+        """See Dialect. Only Google's OpenAI-compatible endpoints name it there."""
+        return b"/openai/" in path
 
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. A blocked prompt is an answer like any other."""

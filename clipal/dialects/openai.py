@@ -15,14 +15,13 @@ from clipal.dialects.dialect import (
     CONTENT,
     END,
     PREAMBLE,
+    SESSION_FIELD,
     UNKNOWN,
     Dialect,
     EventMeaning,
     Refused,
-    Table,
     Unavailable,
     compact_json,
-    session_name,
     whole_seconds,
 )
 from clipal.dialects.error_events import event_name, failure, parse_object
@@ -112,6 +111,7 @@ class OpenAI(Dialect):
     config_file = "codex.yaml"
     title = "Codex CLI"
     carrier = Carrier.BEARER
+    session_fields = (b"session-id", b"thread-id", SESSION_FIELD)  # x-client-request-id names no session
     builds_on_answers = True
 
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
@@ -147,10 +147,6 @@ class OpenAI(Dialect):
         if _VERSION.search(base_path):
             return path[len(b"/v1") :] if path.startswith(b"/v1/") else path
         return b"/v1" + path if _RESOURCE.match(path) else path
-
-    def session(self, fields: Table) -> bytes | None:
-        """See Dialect. Never `x-client-request-id`, which is no session's name."""
-        return session_name(fields, b"session-id", b"thread-id")
 
     def previous_answer(self, body: bytes) -> bytes | None:
         """See Dialect."""

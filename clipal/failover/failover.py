@@ -25,6 +25,7 @@ from clipal.providers.provider import Admission, Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import Purpose, candidates, last_road, purpose_of, succeeded
 from clipal.transport.deadline import Deadline
+from clipal.upstream.model_names import with_model
 from clipal.upstream.request import Call
 
 _PREFERRED: Final = frozenset([101, *range(200, 300)])
@@ -36,12 +37,14 @@ class _Round:
     """One request on its way through the providers.
 
     Attributes:
+        route: whose providers are asked: those that have the model of the request.
         reached: whether any provider could be reached.
         unreached: who could not be, with the leave to ask that is still to be given back.
         under_way: who is being asked.
         last: who was asked last and did not answer well, with its answer, which may still be relayed.
     """
 
+    route: Route
     call: Call
     purpose: Purpose
     trail: Trail
@@ -83,8 +86,14 @@ class Failover:
         if not route.members:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
+        if route.concerns_models:
+            call = with_model(call, route.dialect)
+            if call.model is not None:
+                route = route.serving(call.model.name)
+                if not route.members:
+                    return self._unserved(call.model.name, trail)
         purpose = purpose_of(call, route, self.settings)
-        this = _Round(call, purpose, trail, self._limit(call), deadline)
+        this = _Round(route, call, purpose, trail, self._limit(call), deadline)
         try:
             return await self._ask_all(this) or self._give_up(this)
         finally:
@@ -96,13 +105,21 @@ class Failover:
         streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
         return self._stream_limit if streams else self.settings.nonstreaming_timeout
 
+    def _unserved(self, model: str, trail: Trail) -> Unanswered:
+        """Nobody has the model: nobody was asked."""
+        for member in self.route.members:
+            trail.steps.append(Step(member.name, "does not serve the model"))
+        title, file = self.route.dialect.title, self.route.dialect.config_file
+        message = f'No provider of {title} serves the model "{model}" ({trail}): see serves in {file}.'
+        return Unanswered(False, None, message)
+
     # Asking
 
     async def _ask_all(self, this: _Round) -> Answered | None:
         now = self._clock.seconds()
-        order = candidates(self.route, this.purpose, self.settings, now)
+        order = candidates(this.route, this.purpose, self.settings, now)
         if this.call.opens_websocket:
-            order = [member for member in order if member.upstream.provider.websocket]
+            order = [member for member in order if member.upstream.provider.takes_websockets]
         for member in order:
             answered = await self._ask_keys(this, member, force=self.route.manual)
             if answered is not None:
@@ -166,8 +183,8 @@ class Failover:
         if outcome.charge is Charge.SUCCESS and not purpose.probe:
             member.answered(admission, now)
             if outcome.status is not None and outcome.status in _PREFERRED:  # what a first event stands for counts
-                succeeded(self.route, purpose, member, now)
-                self.route.answers.put(self.route.dialect.made_answer(answer.held), member, now)
+                succeeded(this.route, purpose, member, now)
+                this.route.answers.put(this.route.dialect.made_answer(answer.held), member, now)
 
         def ended(how: Ended) -> None:
             then = self._clock.seconds()
@@ -189,11 +206,11 @@ class Failover:
     def _unanswered(self, this: _Round) -> Unanswered:
         """Adds those who were resting to the trail, and says what is in everybody's way."""
         now = self._clock.seconds()
-        for member in self.route.members:
+        for member in this.route.members:
             if member not in this.asked:
                 resting = member.wait(now) or None
                 this.trail.steps.append(Step(member.name, member.resting_reason(now) or "busy", None, resting))
-        wait = self._wait(now)
+        wait = self._wait(this.route, now)
         again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
         rate_limited = all(step.reason == outcomes.RATE_LIMIT for step in this.trail.steps)
         return Unanswered(
@@ -202,14 +219,14 @@ class Failover:
             f"No provider of {self.route.dialect.title} could answer: {this.trail}.{again}",
         )
 
-    def _wait(self, now: float) -> float | None:
+    def _wait(self, route: Route, now: float) -> float | None:
         """Seconds until the next request is more than turned away; None where that is so already.
 
         The last road and a pinned provider are asked though they rest: nobody need wait for them.
         """
-        if self.route.manual or last_road(self.route.members, now) is not None:
+        if route.manual or last_road(route.members, now) is not None:
             return None
-        return min(member.wait(now) for member in self.route.members) or None
+        return min(member.wait(now) for member in route.members) or None
 
     def _let_go(self, this: _Round) -> None:
         """Gives back whatever the round still holds, on whichever way it ended."""

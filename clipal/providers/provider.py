@@ -6,7 +6,8 @@ key is used; a provider that fails, or shows a challenge page, rests with all it
 
 from __future__ import annotations
 
-from collections.abc import Container
+import re
+from collections.abc import Container, Sequence
 
 from attrs import frozen
 from twisted.logger import Logger
@@ -47,6 +48,7 @@ class Provider:
         self.health = Health(policy)
         self.keys = tuple(Health(policy) for _ in upstream.provider.api_keys or ("",))
         self.unwell_at: float | None = None
+        self._serves = _any_of(upstream.provider.serves)
 
     def adopt(self, policy: HealthPolicy, connect_timeout: float) -> None:
         """Goes on with other settings, and with what it knows."""
@@ -55,6 +57,10 @@ class Provider:
             health.policy = policy
 
     # Asking
+
+    def serves(self, model: str) -> bool:
+        """Whether it has the model that a client calls `model`."""
+        return self._serves is None or self._serves.fullmatch(model) is not None
 
     def usable_key(self, now: float, tried: Container[int] = ()) -> int | None:
         """The number of the first key that may be used and was not tried, or None."""
@@ -159,3 +165,10 @@ class Provider:
             self._log.info("{client}: {provider} may be tried again", client=self.client, provider=whom)
         else:
             self._log.info("{client}: {provider} answers again", client=self.client, provider=whom)
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    """What matches a text that is like any of `patterns`, where `*` stands for any text; None for no patterns."""
+    if not patterns:
+        return None
+    return re.compile("|".join(".*".join(map(re.escape, each.split("*"))) for each in patterns), re.DOTALL)

@@ -23,6 +23,7 @@ class Route:
         members: the enabled ones, by priority; ties in file order.
 
     Attributes:
+        concerns_models: whether it makes a difference which model a request names.
         cursor: the member that answered last; it is asked first.
         token_cursor: the same for requests that count tokens, where they have a cursor of their own.
         sessions: who answered an agent session last.
@@ -35,10 +36,25 @@ class Route:
         self.dialect = dialect
         self.config = config
         self.members = tuple(members)
+        self.concerns_models = any(member.upstream.provider.concerns_models for member in self.members)
+        self._parts: dict[tuple[Provider, ...], Route] = {}
         self.cursor: Provider | None = None
         self.token_cursor: Provider | None = None
         self.sessions: AffinityTable[Provider] = AffinityTable()
         self.answers: AffinityTable[Provider] = AffinityTable()
+
+    def serving(self, model: str) -> Route:
+        """The route of a request that names `model`: this one, or the part of it that has the model.
+
+        A part has the same providers with the same health, and a cursor, sessions and answers of its own: what is
+        preferred for one model says nothing about who is to be asked for another one.
+        """
+        members = tuple(member for member in self.members if member.serves(model))
+        if len(members) == len(self.members):
+            return self
+        if members not in self._parts:
+            self._parts[members] = Route(self.dialect, self.config, members)
+        return self._parts[members]
 
     def prefer(self, member: Provider, session: bytes | None, now: float) -> None:
         """`member` answered last; says so where it was another one before.

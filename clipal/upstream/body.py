@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer
@@ -20,6 +20,9 @@ _AT_ONCE: Final = 1024 * 1024
 _PIECES: Final = 64
 """Pieces in one system call at most; systems take some hundreds."""
 
+Piece: TypeAlias = bytes | bytearray | memoryview
+"""A part of a body."""
+
 
 @implementer(IBodyProducer)
 class BytesBody:
@@ -30,8 +33,9 @@ class BytesBody:
             once more, and 0.1 ms a megabyte.
     """
 
-    def __init__(self, *pieces: bytes | bytearray) -> None:
-        self._pieces: Sequence[bytes | bytearray] = pieces
+    def __init__(self, *pieces: Piece) -> None:
+        self._pieces: Sequence[Piece] = pieces
+        self._variants: list[BytesBody] = []
         self.length = sum(map(len, pieces))
 
     @property
@@ -59,10 +63,26 @@ class BytesBody:
             return succeed(None)
         return _Sending(self._pieces, consumer).done
 
+    def with_replaced(self, parts: Iterable[tuple[int, int, bytes]]) -> BytesBody:
+        """A body with other bytes from `begin` up to `end`, for each of the parts, which are in order.
+
+        What stays is not copied; the new body is forgotten together with this one.
+        """
+        whole, at = memoryview(self.whole), 0
+        pieces: list[Piece] = []
+        for begin, end, new in parts:
+            pieces += (whole[at:begin], new)
+            at = end
+        variant = BytesBody(*pieces, whole[at:])
+        self._variants.append(variant)
+        return variant
+
     def forget(self) -> None:
         """Nobody will send it again. A cancelled request's traceback would keep it until the next full collection."""
         self._pieces = ()
         self.length = 0
+        for variant in self._variants:
+            variant.forget()
 
     def stopProducing(self) -> None:
         """Nothing to stop: each sending ends with its own connection."""
@@ -74,7 +94,7 @@ class BytesBody:
 class _Sending:
     """One body on its way to one connection."""
 
-    def __init__(self, pieces: Iterable[bytes | bytearray], consumer: IConsumer) -> None:
+    def __init__(self, pieces: Iterable[Piece], consumer: IConsumer) -> None:
         self._slices = deque(
             memoryview(piece)[begin : begin + _SLICE] for piece in pieces for begin in range(0, len(piece), _SLICE)
         )
@@ -111,7 +131,7 @@ class _Sending:
         self._slices.clear()
 
 
-def _beginning(pieces: Iterable[bytes | bytearray]) -> bytes:
+def _beginning(pieces: Iterable[Piece]) -> bytes:
     taken = b""
     for piece in pieces:
         taken += bytes(piece[: _END - len(taken)])
@@ -120,7 +140,7 @@ def _beginning(pieces: Iterable[bytes | bytearray]) -> bytes:
     return taken
 
 
-def _end(pieces: Sequence[bytes | bytearray]) -> bytes:
+def _end(pieces: Sequence[Piece]) -> bytes:
     taken = b""
     for piece in reversed(pieces):
         taken = bytes(piece[len(taken) - _END :]) + taken

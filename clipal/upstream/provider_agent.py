@@ -16,6 +16,7 @@ from clipal.config.model import Carrier, ProviderConfig, Settings
 from clipal.dialects.dialect import Dialect
 from clipal.upstream.agent import Agent, RawFields
 from clipal.upstream.credentials import KeyCarriers
+from clipal.upstream.model_names import ModelNames
 from clipal.upstream.request import Call
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
@@ -57,6 +58,7 @@ class Upstream:
         self._target = Target.from_base_url(provider.base_url)
         self._connections = Agent(reactor, self._target, connect_timeout=settings.connect_timeout)
         self._client = TransparentClient(agent or self._connections)
+        self._models = ModelNames(provider.models) if provider.models else None
         self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or ("",)]
 
     def ask(self, call: Call, key: int = 0) -> Deferred[Response]:
@@ -66,6 +68,8 @@ class Upstream:
             a Deferred that fires with the answer at its head, and fails with an UpstreamError; cancelling it closes the
             connection.
         """
+        if call.model is not None and self._models is not None:
+            call = self._models.apply(call, call.model, self._dialect)
         keys = self._keys[key]
         carrier = keys.carrier(call.carrier)
         path = self._dialect.upstream_path(call.path, self._target.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from clipal.config.model import Carrier
+from clipal.dialects.model_name import RequestedModel
 from clipal.upstream.body import BytesBody
 from clipal.wire.message import RequestHead
 
@@ -17,6 +18,7 @@ class Call:
         path: raw, behind the client's prefix: empty, or it begins with a slash.
         query: raw, without its question mark; None where there was none.
         carrier: where the client's own key travelled, or the dialect's usual place.
+        model: the model that it names; None where it names none, or where no provider of its route cares.
         opens_websocket: whether it is a WebSocket's handshake; its key and version are checked.
     """
 
@@ -26,6 +28,7 @@ class Call:
     body: BytesBody
     carrier: Carrier
     opens_websocket: bool = False
+    model: RequestedModel | None = None
 
     @property
     def method(self) -> bytes:

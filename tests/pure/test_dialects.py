@@ -180,6 +180,19 @@ def test_gemini_cli_names_no_session() -> None:
     assert DIALECTS[2].session({b"session-id": b"s", b"x-claude-code-session-id": b"s"}) is None
 
 
+@EVERY_DIALECT
+def test_other_programs_name_a_session_whichever_api_they_speak(dialect: Dialect) -> None:
+    assert dialect.session({b"x-session-id": b"ses_1"}) == b"ses_1"
+    assert dialect.session({b"x-session-id": b"x" * 257}) is None
+
+
+def test_a_clients_own_session_goes_before_that_of_other_programs() -> None:
+    other = {b"x-session-id": b"other"}
+    assert DIALECTS[0].session({b"x-claude-code-session-id": b"own", **other}) == b"own"
+    assert DIALECTS[1].session({b"session-id": b"own", **other}) == b"own"
+    assert DIALECTS[1].session({b"thread-id": b"own", **other}) == b"own"
+
+
 @pytest.mark.parametrize(("wait", "seconds"), [(None, None), (0.0, 1), (0.2, 1), (1.0, 1), (36.1, 37), (3600.0, 3600)])
 def test_a_wait_is_rounded_up_to_whole_seconds(wait: float | None, seconds: int | None) -> None:
     assert whole_seconds(wait) == seconds
