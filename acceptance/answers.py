@@ -6,12 +6,15 @@ provider, so that it can be told whose answer a client has shown, and whether al
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, Final
 
+import brotli
+import zstandard
 from attrs import evolve, frozen
 
 from clipal.demo.answers import Api, Document, Said
@@ -21,7 +24,7 @@ from clipal.dialects.dialect import compact_json
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.openai import OPENAI
 from tests.wirekit.message import Fields
-from tests.wirekit.steps import Pause, Reset, Steps, answer, event, event_stream
+from tests.wirekit.steps import Pause, Reset, Steps, answer, chunked, event, event_stream
 from tests.wirekit.upstream import RecordedRequest, Script
 
 _PIECES: Final = (
@@ -90,6 +93,29 @@ def failing_as_event(api: Api, provider: str) -> Script:
         return event_stream(*preamble, _ERROR_EVENTS[api.dialect.prefix])
 
     return script
+
+
+def failing_compressed(api: Api, provider: str) -> Script:
+    """The same, compressed as the client allows; a client that allows nothing is refused."""
+
+    def script(request: RecordedRequest) -> Steps:
+        accepted = {name.strip() for value in request.values(b"accept-encoding") for name in value.lower().split(b",")}
+        coding = next((each for each in _CODINGS if each in accepted), None)
+        if coding is None:
+            return answer(400, b"The client accepts no compressed answer.", ((b"Content-Type", b"text/plain"),))
+        whole = b"".join((*_preamble(api, _said(api, provider, request)), _ERROR_EVENTS[api.dialect.prefix]))
+        fields = ((b"Content-Type", b"text/event-stream"), (b"Content-Encoding", coding))
+        return chunked(_CODINGS[coding](whole), fields=fields)
+
+    return script
+
+
+_CODINGS: Final[Mapping[bytes, Callable[[bytes], bytes]]] = {
+    b"zstd": lambda data: zstandard.ZstdCompressor().compress(data),
+    b"br": lambda data: brotli.compress(data),
+    b"gzip": gzip.compress,
+}
+"""As providers choose among what a client accepts."""
 
 
 def cutting(api: Api, provider: str, times: int) -> Script:

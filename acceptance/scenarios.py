@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from acceptance import checks
-from acceptance.answers import answering, calling_tool, cutting, failing_as_event, refusing
+from acceptance.answers import answering, calling_tool, cutting, failing_as_event, failing_compressed, refusing
 from acceptance.clients import Client, Place
 from acceptance.stage import DeadPort, Seen, Upstream, Way
 from acceptance.websocket import WebSocketUpstream
@@ -69,6 +69,10 @@ def _failing_as_event(client: Client, place: Place) -> Upstream:
     return ScriptedUpstream.start(failing_as_event(client.api, "first"))
 
 
+def _failing_compressed(client: Client, place: Place) -> Upstream:
+    return ScriptedUpstream.start(failing_compressed(client.api, "first"))
+
+
 def _calling_tool(client: Client, place: Place) -> Upstream:
     assert client.tool is not None
     script: Script = calling_tool(client.api, "first", client.tool(place))
@@ -119,6 +123,7 @@ SCENARIOS: Final = (
     Scenario("first provider: 529", _refusing(529), _SECOND, checks.failed_over, _programs),
     Scenario("first provider: nobody listens", _dead_port, _SECOND, checks.failed_over_unreached, _programs),
     Scenario("first provider: 200, then an error event", _failing_as_event, _SECOND, checks.failed_over, _programs),
+    Scenario("first provider: a compressed error event", _failing_compressed, _SECOND, checks.failed_over, _programs),
     Scenario("first provider: cut in mid-stream", _cutting("first"), _SECOND, checks.noticed_cut, _programs),
     Scenario(
         "both providers: every answer cut in mid-stream",

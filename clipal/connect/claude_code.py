@@ -1,7 +1,7 @@
 """Claude Code: `settings.json` in `~/.claude`, or in CLAUDE_CONFIG_DIR.
 
 The `env` in it counts more than the environment. Some key must be there, or it says "Not logged in" without a request
-(measured with 2.1.330). It takes strict JSON only: for one comment it ignores the whole file.
+(measured with 2.1.332). It takes strict JSON only: for one comment it ignores the whole file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Codex CLI: `config.toml` in `~/.codex`, or in CODEX_HOME.
 
 A provider of our own, for the built-in one cannot be changed and tries a WebSocket first. It must not be named
-"OpenAI", at which Codex compresses its requests; without `env_key` it needs no key (measured with 0.169.0).
+"OpenAI", at which Codex compresses its requests; without `env_key` it needs no key (measured with 0.171.0).
 """
 
 from __future__ import annotations
