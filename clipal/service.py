@@ -32,6 +32,7 @@ from clipal.process.signals import Signals
 from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
+from clipal.transport.resolver import SharedResolver
 from clipal.transport.tcp import EagerPort
 from clipal.upstream.provider_agent import Upstream
 
@@ -69,6 +70,7 @@ class Clipal(Service):
         self._listening = listening
         self._logs = logs
         self._port: IListeningPort | None = None
+        self._resolver = SharedResolver(reactor)
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
@@ -87,7 +89,8 @@ class Clipal(Service):
         made = {}
         for prefix in prefixes:
             dialect = self._dialects[prefix]
-            route = make_route(self._reactor, dialect, configuration.clients[prefix], configuration.settings)
+            config = configuration.clients[prefix]
+            route = make_route(self._reactor, dialect, config, configuration.settings, self._resolver)
             made[prefix] = Failover(route, configuration.settings, self._reactor)
         return made
 
@@ -159,13 +162,15 @@ class Clipal(Service):
         self._log.info("Stopped")
 
 
-def make_route(reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig, settings: Settings) -> Route:
+def make_route(
+    reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig, settings: Settings, resolver: SharedResolver
+) -> Route:
     """A fresh route of the enabled providers by priority, or of the pinned one alone."""
     policy = policy_of(settings)
     chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
-    members = [Provider(dialect.prefix, Upstream(reactor, each, dialect, settings), policy) for each in chosen]
-    return Route(dialect, config, members)
+    upstreams = [Upstream(reactor, each, dialect, settings, resolver=resolver) for each in chosen]
+    return Route(dialect, config, [Provider(dialect.prefix, each, policy) for each in upstreams])
 
 
 def admission_of(configuration: Configuration) -> Admission:

@@ -119,7 +119,7 @@ class InMemoryAgent:
         head = ResponseHead("1.1", fields, keys, table, True, False, response.code, b"", False, True)
 
         def whole(body: bytes) -> Response:
-            adapted = Response(head, Idle())  # type: ignore[arg-type]
+            adapted = Response(head, Idle())
             if body:
                 adapted.body_received(body)
             adapted.body_ended(WHOLE)

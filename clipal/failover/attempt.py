@@ -15,13 +15,15 @@ from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.gate import Decision, FirstByte, FirstEvent, Gate, Verdict, is_event_stream
 from clipal.failover.held_answer import Hold
+from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Outcome
 from clipal.transport.deadline import Deadline
-from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, UpstreamError
+from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, StaleConnection, UpstreamError
 from clipal.upstream.provider_agent import Upstream
 from clipal.upstream.request import Call
+from clipal.upstream.response import Response
 from clipal.wire.websocket import accepts_websocket
 
 _ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
@@ -60,20 +62,22 @@ class Terms:
 
 
 class Attempt:
-    """Sends `call` to `upstream` once.
+    """Sends `call` to `upstream` once; and again over a fresh connection where the first one was stale.
 
     Parameters:
         deadline: of the first byte of the answer's body.
+        trail: counts how often it is sent.
     """
 
     _waiting: Deferred[Any] | None = None
     _late = False
 
-    def __init__(self, call: Call, upstream: Upstream, terms: Terms, deadline: Deadline) -> None:
+    def __init__(self, call: Call, upstream: Upstream, terms: Terms, deadline: Deadline, trail: Trail) -> None:
         self._call = call
         self._upstream = upstream
         self._terms = terms
         self._deadline = deadline
+        self._trail = trail
 
     async def run(self, key: int, limit: float) -> Result:
         """Tries it with the provider's key number `key`. Cancelling it closes the connection.
@@ -84,8 +88,10 @@ class Attempt:
         self._deadline.begin(limit, self._too_late)
         answer: Hold | None = None
         try:
-            waiting = self._waiting = self._upstream.ask(self._call, key)
-            answer = Hold(await waiting, self._terms.clock)
+            try:
+                answer = Hold(await self._send(key), self._terms.clock)
+            except StaleConnection:
+                answer = Hold(await self._send(key), self._terms.clock)
             if self._call.opens_websocket:
                 return await self._judge_handshake(answer)
             if self._terms.judge and outcomes.needs_body(answer.head.status, self._call.method):
@@ -104,6 +110,11 @@ class Attempt:
         finally:
             self._deadline.end()
             self._waiting = None
+
+    def _send(self, key: int) -> Deferred[Response]:
+        self._trail.attempts += 1
+        waiting = self._waiting = self._upstream.ask(self._call, key)
+        return waiting
 
     async def _judge_error(self, answer: Hold) -> Result:
         self._deadline.clear()

@@ -147,10 +147,10 @@ class Failover:
         return None
 
     async def _attempt(self, this: _Round, member: Provider, admission: Admission) -> Result:
-        this.trail.attempts += 1
         this.asked.add(member)
         this.under_way = (member, admission)
-        result = await Attempt(this.call, member.upstream, self._terms, this.deadline).run(admission.key, this.limit)
+        attempt = Attempt(this.call, member.upstream, self._terms, this.deadline, this.trail)
+        result = await attempt.run(admission.key, this.limit)
         this.under_way = None
         return result
 

@@ -32,7 +32,8 @@ class Trail:
     """Grows with each attempt that failed.
 
     Attributes:
-        attempts: how many times a provider was asked, the one that answered included.
+        attempts: how many times the request was sent to a provider, the one that answered included; twice to one
+            whose connection was stale.
     """
 
     attempts: int = 0

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IConnector, IProtocol
+from twisted.internet.interfaces import IConnector, IHostnameResolver, IProtocol, IReactorPluggableNameResolver
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import ClientFactory
 from zope.interface import directlyProvides, providedBy
@@ -118,9 +118,10 @@ class EagerReactor:
 
     make_transport: Callable[..., EagerClient] = EagerClient
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, resolver: IHostnameResolver | None = None) -> None:
         self._reactor = reactor
-        directlyProvides(self, providedBy(reactor))
+        self.nameResolver = resolver
+        directlyProvides(self, providedBy(reactor), IReactorPluggableNameResolver)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)

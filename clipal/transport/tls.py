@@ -19,7 +19,7 @@ from typing import TypeAlias
 from attrs import define, field
 from twisted.internet import main
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IConnector
+from twisted.internet.interfaces import IConnector, IHostnameResolver
 from twisted.python.failure import Failure
 
 from clipal.transport.tcp import EagerClient, EagerReactor
@@ -243,8 +243,8 @@ class TLSClient(EagerClient):
 class TLSReactor(EagerReactor):
     """The reactor, but for the connections that it makes: these speak TLS to a host. For endpoints, as EagerReactor."""
 
-    def __init__(self, reactor: object, to: TLSHost) -> None:
-        super().__init__(reactor)
+    def __init__(self, reactor: object, to: TLSHost, resolver: IHostnameResolver | None = None) -> None:
+        super().__init__(reactor, resolver)
         self.make_transport = lambda *where: TLSClient(to, *where)
 
 

@@ -1,18 +1,19 @@
 """The IAgent below treq's client: one provider's connections, kept open between requests.
 
-It speaks HTTP/1.1 through `clipal.upstream.connection`, keeps fields and targets as the raw bytes that they are, and
-retries in one case only: a request that met a pooled connection which had gone while it was idle is sent once more, on
-a fresh one (RFC 9112, 9.3.1), for the provider never saw it.
+It speaks HTTP/1.1 through `clipal.upstream.connection`, and keeps fields and targets as the raw bytes that they are. It
+sends nothing twice: a request that met a stale connection fails as a StaleConnection, and a further one gets a fresh
+connection, so that whoever asks may send it again (RFC 9112, 9.3.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -20,6 +21,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
+from clipal.transport.resolver import Reactor as ResolverReactor
+from clipal.transport.resolver import SharedResolver
 from clipal.transport.tcp import EagerReactor
 from clipal.transport.tls import HandshakeFailed, TLSReactor
 from clipal.transport.trust import tls_host
@@ -29,7 +32,6 @@ from clipal.upstream.errors import (
     ConnectTimeout,
     NameNotFound,
     Refused,
-    StaleConnection,
     TLSFailed,
     UpstreamError,
 )
@@ -47,6 +49,7 @@ class Agent:
         connect_timeout: seconds for a connection, its TLS handshake included; 0 for no limit.
         idle_timeout: seconds that an unused connection is kept. Providers close theirs after 60 s and more.
         max_idle: how many unused connections are kept. A client's burst of requests opens a dozen at once.
+        resolver: looks names up; by default one of its own.
     """
 
     def __init__(
@@ -57,14 +60,16 @@ class Agent:
         connect_timeout: float,
         idle_timeout: float = 90.0,
         max_idle: int = 32,
-        endpoint: IStreamClientEndpoint | None = None,
+        resolver: SharedResolver | None = None,
     ) -> None:
         self._reactor = reactor
         self._target = target
         self.connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
         self._max_idle = max_idle
-        self._endpoint = endpoint or _endpoint(reactor, target)
+        self._resolver = resolver or SharedResolver(cast("ResolverReactor", reactor))
+        self._named = not (isIPAddress(target.host) or isIPv6Address(target.host))
+        self._endpoint = _endpoint(reactor, target, self._resolver)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._closed = False
@@ -89,9 +94,7 @@ class Agent:
         head = self._head(method, uri, _raw(headers))
         if not self._idle:
             return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer))
-        answer = self._idle.pop().send(method, head, bodyProducer)
-        answer.addErrback(self._retry_stale, method, head, bodyProducer)
-        return answer
+        return self._idle.pop().send(method, head, bodyProducer)
 
     def upgrade(self, uri: bytes, fields: RawFields) -> Deferred[Response]:
         """Sends a GET that asks to leave HTTP, on a connection of its own; else as `request`."""
@@ -103,33 +106,27 @@ class Agent:
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
 
-    def _retry_stale(
-        self, failure: Failure, method: bytes, head: bytes, body: IBodyProducer | None
-    ) -> Deferred[Response]:
-        failure.trap(StaleConnection)
-        return Deferred.fromCoroutine(self._send_fresh(method, head, body))
-
     async def _send_fresh(
         self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool = False
     ) -> Response:
         connection = await self._connect()
         return await connection.send(method, head, body, upgrade=upgrade)
 
-    async def _connect(self) -> Connection:
-        connecting = Deferred.fromCoroutine(self._establish())
+    def _connect(self) -> Deferred[Connection]:
+        connecting = _cancelled_as_such(Deferred.fromCoroutine(self._establish()))
         if self.connect_timeout:
             connecting.addTimeout(self.connect_timeout, self._reactor, _timed_out)
-        return await connecting
+        return connecting
 
     async def _establish(self) -> Connection:
-        factory = Factory.forProtocol(lambda: Connection(self._free, self._lost))
+        factory = Factory.forProtocol(lambda: Connection(self._reactor.seconds, self._free, self._lost))
         factory.noisy = False
         try:
+            if self._named:  # before the endpoint does: it would go on waiting after it has been cancelled
+                await self._resolver.addresses(self._target.host)
             connection = await self._endpoint.connect(factory)
         except (UpstreamError, CancelledError):
             raise
-        except ConnectingCancelledError:  # an endpoint's name for it: it is we who gave up, the provider did not fail
-            raise CancelledError from None
         except DNSLookupError:
             raise NameNotFound("host name not found") from None
         except ConnectionRefusedError:
@@ -153,10 +150,13 @@ class Agent:
         connection.idle_since = self._reactor.seconds()
         self._idle.append(connection)
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: Connection, stale: bool) -> None:
+        """A stale one was the last to have been used: those that are left have been unused for longer."""
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+        while stale and self.close_longest_idle():
+            pass
 
     def close_idle(self) -> None:
         """Closes the connections that have been unused for too long; called every few seconds."""
@@ -183,6 +183,27 @@ class Agent:
             connection.close()
 
 
+def _cancelled_as_such(connecting: Deferred[Connection]) -> Deferred[Connection]:
+    """`connecting`, but that cancelling it is a CancelledError in each of its phases.
+
+    Twisted's endpoints make other errors of it, and HostnameEndpoint one that says that the provider has no address.
+    """
+
+    def give_up(given_up: Deferred[Connection]) -> None:
+        given_up.errback(CancelledError())
+        connecting.cancel()
+
+    def ended(result: Connection | Failure) -> None:
+        if not outcome.called:
+            outcome.callback(result)
+        elif isinstance(result, Connection):
+            result.abortConnection()
+
+    outcome: Deferred[Connection] = Deferred(give_up)
+    connecting.addBoth(ended)
+    return outcome
+
+
 def _timed_out(value: object, timeout: float) -> None:
     raise ConnectTimeout("connection timed out")
 
@@ -195,10 +216,10 @@ def _raw(headers: Headers | RawFields | None) -> RawFields:
     return headers or ()
 
 
-def _endpoint(reactor: object, target: Target) -> IStreamClientEndpoint:
+def _endpoint(reactor: object, target: Target, resolver: SharedResolver) -> IStreamClientEndpoint:
     """Names are looked up, addresses are not; made once, for making one costs more than a request."""
     endpoint: IStreamClientEndpoint
-    reactor = TLSReactor(reactor, tls_host(target.host)) if target.tls else EagerReactor(reactor)
+    reactor = TLSReactor(reactor, tls_host(target.host), resolver) if target.tls else EagerReactor(reactor, resolver)
     if isIPAddress(target.host):
         endpoint = TCP4ClientEndpoint(reactor, target.host, target.port)
     elif isIPv6Address(target.host):

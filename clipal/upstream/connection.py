@@ -1,14 +1,17 @@
 """One connection to a provider: writes a request, feeds the parser, delivers the answer's body; then the next one.
 
-A connection carries one request at a time. It belongs to an agent, which is told when it is free again and when it is
-gone. Whatever ends a request early (a client that left, a timeout, a broken answer) ends the connection too.
+A connection carries one request at a time. It belongs to an agent, which is told when it is free again and, once, when
+it is gone. Whatever ends a request early (a client's disconnect, a timeout, a broken answer) ends the connection too.
+What a connection does at any time is its `State`; every change of it goes through `Connection._become`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
+from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
@@ -23,8 +26,36 @@ from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import END, BadMessage, ResponseHead
 from clipal.wire.response_parser import ResponseParser
 
-_ONE_WRITE = 64 * 1024
+_ONE_WRITE: Final = 64 * 1024
 """A body up to so many bytes goes out in one write with its head."""
+_AT_ONCE: Final = 1.0
+"""Seconds behind the last byte sent within which a used connection that is lost is stale: it had been closed while it
+was idle, or the provider cannot have worked on the request."""
+
+
+class State(Enum):
+    """What a connection does."""
+
+    IDLE = "idle"
+    """Nothing: it waits for a request."""
+    ASKED = "asked"
+    """It sends a request, or has sent it, and no byte of an answer has come."""
+    HEARD = "heard"
+    """An answer has begun; its head is not complete."""
+    ANSWERING = "answering"
+    """An answer's head is complete; its body is not."""
+    GONE = "gone"
+    """It carries nothing any more."""
+
+
+_NEXT: Final = {
+    State.IDLE: frozenset([State.ASKED, State.GONE]),
+    State.ASKED: frozenset([State.HEARD, State.GONE]),
+    State.HEARD: frozenset([State.ANSWERING, State.GONE]),
+    State.ANSWERING: frozenset([State.IDLE, State.GONE]),
+    State.GONE: frozenset[State](),
+}
+"""What may follow what."""
 
 
 @implementer(IPushProducer)
@@ -32,24 +63,38 @@ class Connection(Protocol):
     """The client's side of one connection to a provider.
 
     Parameters:
+        seconds: of a clock that nobody sets.
         free: called when an answer is complete and the connection can be used again.
-        lost: called when it cannot be used any more.
+        lost: called once, when it cannot be used any more; its second argument says whether it was stale.
+
+    Attributes:
+        idle_since: when its last answer was complete.
     """
 
     transport: TCPConnection
 
-    def __init__(self, free: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        free: Callable[[Connection], None],
+        lost: Callable[[Connection, bool], None],
+    ) -> None:
+        self._seconds = seconds
         self._free = free
         self._lost = lost
         self._parser = ResponseParser()
-        self._answering: Deferred[Response] | None = None
-        self._response: Response | None = None
-        self._sending: Deferred[None] | None = None
+        self._state = State.IDLE
+        self._waiter: Deferred[Response] | None = None  # while ASKED or HEARD
+        self._response: Response | None = None  # while ANSWERING
+        self._body: IBodyProducer | None = None  # until it is sent: an answer may come before
+        self._sent_at = 0.0
         self._used = False
-        self._heard = False
         self._paused = False
-        self._gone = False
         self.idle_since = 0.0
+
+    def _become(self, state: State) -> None:
+        assert state in _NEXT[self._state], f"{state} after {self._state}"
+        self._state = state
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -73,30 +118,39 @@ class Connection(Protocol):
             a Deferred that fires with the answer at its head; it fails with an UpstreamError. Cancelling it closes the
             connection.
         """
+        self._become(State.ASKED)
         self._parser.expect(method, upgrade=upgrade)
-        self._heard = False
-        answering = self._answering = Deferred(lambda _: self.stopProducing())
+        waiter = self._waiter = Deferred(lambda _: self.abort())
         if body is None:
             self.transport.write(head)
         elif isinstance(body, BytesBody) and body.length <= _ONE_WRITE:
             self.transport.write(head + body.whole)
         else:
             self.transport.write(head)
-            self._sending = body.startProducing(self.transport)
-            self._sending.addCallbacks(self._body_sent, lambda _: self.stopProducing())
-        return answering
+            self._body = body
+            maybeDeferred(body.startProducing, self.transport).addCallbacks(self._body_sent, self._body_failed)
+        self._sent_at = self._seconds()
+        return waiter
 
     def _body_sent(self, _: None) -> None:
-        self._sending = None
+        self._body = None
+        self._sent_at = self._seconds()
+
+    def _body_failed(self, failure: Failure) -> None:
+        """Whoever produces the body cannot, or could not even begin."""
+        self._body = None
+        self._break(failure, "the request broke off")
+        self.transport.abortConnection()
 
     # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        self._heard = True
-        if self._response is None and self._answering is None:
-            self._close()  # nobody asked
+        if self._state is State.ASKED:
+            self._become(State.HEARD)
+        elif self._state is State.IDLE or self._state is State.GONE:
+            self.abort()  # nobody asked
             return
-        answering: Deferred[Response] | None = None
+        told: Deferred[Response] | None = None
         for item in self._parser.feed(data):
             if isinstance(item, bytes):
                 if self._response is not None:
@@ -104,13 +158,14 @@ class Connection(Protocol):
             elif item is END:
                 self._complete()
             elif isinstance(item, ResponseHead):
-                answering, self._answering = self._answering, None
+                self._become(State.ANSWERING)
+                told, self._waiter = self._waiter, None
                 response = self._response = Response(item, self)
             elif isinstance(item, BadMessage):
-                self._fail(BrokenAnswer(item.problem))
-                self._close()
-        if answering is not None:  # told now, with all that one read brought: a small answer is whole by then
-            answering.callback(response)
+                self._break(Failure(BrokenAnswer(item.problem)), item.problem)
+                self.transport.abortConnection()
+        if told is not None:  # now, with all that one read brought: a small answer is whole by then
+            told.callback(response)
             if self._response is response and response.protocol is None:
                 self.pauseProducing()  # until somebody wants the body
 
@@ -119,63 +174,75 @@ class Connection(Protocol):
         if response is None:  # stopped by whoever got the head
             return
         response.trailers = self._parser.trailers
-        if self._parser.reusable and self._sending is None and not self._gone:
+        if self._parser.reusable and self._body is None:
+            self._become(State.IDLE)
             self._used = True
             self.resumeProducing()
             self._free(self)
         else:
-            self._close()
+            self.abort()
         response.body_ended(WHOLE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        self._gone = True
-        self._lost(self)
-        if reason.check(ConnectionDone) and self._response is not None and self._parser.eof() is END:
+        if self._state is State.ANSWERING and reason.check(ConnectionDone) and self._parser.eof() is END:
             self._complete()
         else:
-            self._fail(None)
+            kind = StaleConnection if self._is_stale() else ConnectionBroken
+            self._break(Failure(kind("connection lost")), "connection lost")
 
-    def _fail(self, error: BrokenAnswer | None) -> None:
-        """Tells whoever waits, for a head or for a body, that nothing more will come."""
-        answering, self._answering = self._answering, None
+    def _is_stale(self) -> bool:
+        """Whether a request that is lost with it cannot have been worked on."""
+        return self._used and self._state is State.ASKED and self._seconds() - self._sent_at < _AT_ONCE
+
+    def _break(self, failure: Failure, why: str) -> None:
+        """Nothing more will come: whoever waits for a head gets the `failure`, who waits for a body hears `why`."""
+        waiter, self._waiter = self._waiter, None
         response, self._response = self._response, None
-        if answering is not None:
-            stale = self._used and not self._heard
-            lost = StaleConnection("stale connection") if stale else ConnectionBroken("connection lost")
-            answering.errback(Failure(error or lost))
+        self._end(stale=failure.check(StaleConnection) is not None)
+        if waiter is not None:
+            waiter.errback(failure)
         if response is not None:
-            response.body_ended(Failure(AnswerCut(str(error) if error else "connection lost")))
+            response.body_ended(Failure(AnswerCut(why)))
 
     # IPushProducer, for the protocol that gets the body
 
     def pauseProducing(self) -> None:
         """Stops reading, unless the answer is over: a slow client must not hold a connection that is free again."""
-        if self._response is not None and not self._gone and not self._paused:
+        if self._state is State.ANSWERING and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        if not self._gone and self._paused:
+        if self._paused and self._state is not State.GONE:
             self._paused = False
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Closes at once, so that a provider stops producing tokens; nobody is told."""
-        self._answering = self._response = None
-        self._close()
+        """As `abort`, so that a provider stops producing tokens."""
+        self.abort()
 
-    loseConnection = abortConnection = stopProducing
+    # The end
 
     def close(self) -> None:
-        """Ends a connection that is not in use, in good order: with a FIN, where `stopProducing` resets it."""
-        if not self._gone:
-            self._gone = True
-            self._lost(self)
+        """Ends a connection that is idle, in good order: with a FIN."""
+        if self._end():
             self.transport.loseConnection()
 
-    def _close(self) -> None:
-        """Closes at once, whatever is under way: what is still to be sent does not matter any more."""
-        if not self._gone:
-            self._gone = True
-            self._lost(self)
+    def abort(self) -> None:
+        """Ends it at once, whatever is under way; nobody is told."""
+        self._waiter = self._response = None
+        if self._end():
             self.transport.abortConnection()
+
+    loseConnection = abortConnection = abort  # what a body's protocol may call the end of its transport
+
+    def _end(self, *, stale: bool = False) -> bool:
+        """Tells the agent; False where it is gone already."""
+        if self._state is State.GONE:
+            return False
+        self._become(State.GONE)
+        body, self._body = self._body, None
+        if body is not None:
+            body.stopProducing()
+        self._lost(self, stale)
+        return True

@@ -7,7 +7,7 @@ UpstreamError
 │   ├── ConnectTimeout   neither an answer nor a refusal in time, the TLS handshake included
 │   └── TLSFailed        the handshake failed, or the certificate is not the host's
 ├── ConnectionBroken     lost before the answer's head was complete
-│   └── StaleConnection  lost before any byte of an answer, on a connection that had been used before
+│   └── StaleConnection  so soon that the provider cannot have worked on it, on a connection that had been used before
 ├── BrokenAnswer         what came is not HTTP that may be relayed
 └── AnswerCut            the body ended before its time
 """
@@ -44,7 +44,10 @@ class ConnectionBroken(UpstreamError):
 
 
 class StaleConnection(ConnectionBroken):
-    """A connection out of the pool was lost before any byte of an answer: it had gone while it was idle."""
+    """A connection out of the pool was lost before any byte of an answer, within a second of the last byte sent.
+
+    It had been closed while it was idle, or the provider cannot have worked on the request, which may be sent again.
+    """
 
 
 class BrokenAnswer(UpstreamError):

@@ -14,6 +14,7 @@ from twisted.web.iweb import IAgent, IBodyProducer
 
 from clipal.config.model import Carrier, ProviderConfig, Settings
 from clipal.dialects.dialect import Dialect
+from clipal.transport.resolver import SharedResolver
 from clipal.upstream.agent import Agent, RawFields
 from clipal.upstream.credentials import KeyCarriers
 from clipal.upstream.model_names import ModelNames
@@ -42,6 +43,7 @@ class Upstream:
 
     Parameters:
         agent: what sends; by default an `Agent` with connections of its own.
+        resolver: looks the provider's name up.
     """
 
     def __init__(
@@ -51,12 +53,13 @@ class Upstream:
         dialect: Dialect,
         settings: Settings,
         agent: IAgent | None = None,
+        resolver: SharedResolver | None = None,
     ) -> None:
         self.provider = provider
         self.name = provider.name
         self._dialect = dialect
         self._target = Target.from_base_url(provider.base_url)
-        self._connections = Agent(reactor, self._target, connect_timeout=settings.connect_timeout)
+        self._connections = Agent(reactor, self._target, connect_timeout=settings.connect_timeout, resolver=resolver)
         self._client = TransparentClient(agent or self._connections)
         self._models = ModelNames(provider.models) if provider.models else None
         self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or ("",)]

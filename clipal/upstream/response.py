@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
 from twisted.internet.interfaces import IProtocol, ITransport
 from twisted.python.failure import Failure
@@ -13,12 +13,21 @@ from zope.interface import implementer
 
 from clipal.wire.message import Fields, ResponseHead
 
-if TYPE_CHECKING:
-    from clipal.upstream.connection import Connection
-
-
 WHOLE: Final = Failure(ResponseDone())
 """Why a whole body ends; one for all, for making and checking a Failure costs more than an answer's other steps."""
+
+
+class BodyTransport(Protocol):
+    """What a response asks of its connection, and the transport that a body's protocol gets: an IPushProducer."""
+
+    def pauseProducing(self) -> None:
+        """Brings no more of the body for now."""
+
+    def resumeProducing(self) -> None:
+        """Goes on."""
+
+    def stopProducing(self) -> None:
+        """Closes at once."""
 
 
 @implementer(IResponse)
@@ -26,14 +35,13 @@ class Response:
     """What `clipal.upstream.agent.Agent` answers with.
 
     Beside IResponse it has the raw `head`, and `trailers` once the body is complete. Its body goes to `protocol`,
-    which may be replaced by another one between two pieces; a protocol's transport is the `Connection`: an
-    IPushProducer whose `stopProducing` closes at once.
+    which may be replaced by another one between two pieces; a protocol's transport is the `BodyTransport`.
     """
 
     previousResponse: IResponse | None = None
     request: IClientRequest | None = None
 
-    def __init__(self, head: ResponseHead, connection: Connection) -> None:
+    def __init__(self, head: ResponseHead, connection: BodyTransport) -> None:
         self.head = head
         self.version = (b"HTTP", 1, int(head.version[-1]))
         self.code = head.status

@@ -200,3 +200,37 @@ async def test_the_command_line(
     assert (await program.ended()).code == status
     assert says in printed(program)
     assert "Traceback" not in printed(program)
+
+
+HANGS = """
+import socket, time
+real = socket.getaddrinfo
+def getaddrinfo(host, *rest, **options):
+    if host == "provider.hangs":
+        print("looking up", flush=True)
+        time.sleep(600)
+    return real(host, *rest, **options)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@ensure_deferred
+async def test_a_look_up_that_hangs_does_not_delay_its_end(
+    way: tuple[str, ...], run_program: RunProgram, connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGS)
+    configure(tmp_path, "http://provider.hangs")
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    program = run_program(*way, *arguments(tmp_path, port), cwd=tmp_path, env=environment)
+    await serving(program)
+    client = await connect(port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    await program.wait_for_output("looking up")
+    client.abort()
+    await program.wait_for_output("waiting for an answer")
+    program.signal(signal.SIGTERM)
+    ended = await program.ended()
+    assert ended.code == 0
+    assert "Traceback" not in printed(program)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IConsumer
 from twisted.web.client import readBody
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
 
 from clipal.config.model import BaseURL
+from clipal.upstream import connection as upstream_connection
 from clipal.upstream.agent import Agent
 from clipal.upstream.target import Target
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Close, Hang, Reset, Send, Steps, Wait, answer, chunked
+from tests.wirekit.steps import Close, Hang, Pause, Reset, Send, Steps, Wait, answer, chunked
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import RecordedRequest
-from tests.wirekit.waiting import reactor
+from tests.wirekit.waiting import reactor, within
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 
@@ -96,7 +100,7 @@ async def test_the_longest_unused_connection_gives_way_first(start_upstream: Sta
 async def test_a_connection_that_went_while_idle_is_replaced_once(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, end: Close | Reset
 ) -> None:
-    """The provider closes as the second request is sent: it never saw it, and is not blamed."""
+    """The provider closes as the second request is sent: it is not blamed, and the log counts both sendings."""
 
     def script(asked: RecordedRequest) -> Steps:
         stale = asked.connection == 0 and len(upstream.requests) > 1
@@ -109,7 +113,91 @@ async def test_a_connection_that_went_while_idle_is_replaced_once(
         client.send(POST)
         assert (await client.read_response()).body == b"hello"
     assert [asked.connection for asked in upstream.requests] == [0, 0, 1]
-    assert "attempts: 1 [" in proxy.requests[-1]
+    assert "attempts: 2 [" in proxy.requests[-1]
+
+
+@pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
+@pytest.mark.parametrize("size", [2, 3_000_000], ids=["small", "large"])
+@ensure_deferred
+async def test_a_request_that_may_have_been_worked_on_is_not_sent_again(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Close | Reset,
+    size: int,
+) -> None:
+    """The provider has read all of it on a connection that was used before, works for a while, and closes."""
+    monkeypatch.setattr(upstream_connection, "_AT_ONCE", 0.05)
+    first = start_upstream(answer(200, b"hello"), (Pause(0.2), end))
+    second = start_upstream(answer(200, b"other"))
+    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await connect(proxy.port)
+    for body in (b"hello", b"other"):
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * size))
+        assert (await client.read_response()).body == body
+    assert [asked.connection for asked in first.requests] == [0, 0]
+    assert "attempts: 2 (one: connection lost)" in proxy.requests[-1]
+
+
+@ensure_deferred
+async def test_a_stale_connection_is_replaced_by_a_fresh_one_though_others_are_kept(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """Those that are left have been unused for longer, and are as stale."""
+    go: Deferred[None] = Deferred()
+
+    def script(asked: RecordedRequest) -> Steps:
+        return (Close(),) if len(upstream.requests) > 3 and asked.connection < 3 else (Wait(go), *answer(200, b"hello"))
+
+    upstream = start_upstream(script)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    clients = [await connect(proxy.port) for _ in range(3)]
+    for client in clients:
+        client.send(POST)
+    for _ in clients:
+        await upstream.next_request()
+    go.callback(None)
+    for client in clients:
+        assert (await client.read_response()).body == b"hello"
+    clients[0].send(POST)
+    assert (await clients[0].read_response()).body == b"hello"
+    assert upstream.requests[-1].connection == 3
+
+
+@implementer(IBodyProducer)
+class FailingBody:
+    """Breaks off when it has begun, or before."""
+
+    length = 10
+
+    def __init__(self, at_once: bool) -> None:
+        self._at_once = at_once
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        if self._at_once:
+            raise RuntimeError("no body")
+        consumer.write(b"12345")
+        return fail(RuntimeError("half a body"))
+
+    def stopProducing(self) -> None:
+        pass
+
+    pauseProducing = resumeProducing = stopProducing
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@ensure_deferred
+async def test_a_body_that_breaks_off_fails_its_request(start_upstream: StartUpstream, at_once: bool) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
+    agent = Agent(reactor, target, connect_timeout=0)
+    fields = [(b"Host", b"localhost"), (b"Content-Length", b"10")]
+    asking = agent.request(b"POST", b"%b/" % target.origin, fields, FailingBody(at_once))
+    with pytest.raises(RuntimeError, match="body"):
+        await within(asking, lambda: "no end", 5)
+    await upstream.next_connection_lost()
+    assert not upstream.requests
 
 
 @ensure_deferred

@@ -1,0 +1,153 @@
+"""Providers whose names do not resolve: they delay nobody else, and a client that disconnects waits no longer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import define, field
+from twisted.internet.task import deferLater
+
+from tests.proxy import StartProxy, provider
+from tests.wirekit.client import request
+from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import chunked
+from tests.wirekit.waiting import reactor
+
+POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
+
+
+@define
+class Names:
+    """The system's resolver, which hangs for every name that ends in `.hangs`, and counts what it is asked."""
+
+    released: threading.Event = field(factory=threading.Event)
+    asked: list[str] = field(factory=list)
+
+    def getaddrinfo(self, host: str, port: object, *args: Any, **options: Any) -> Any:
+        self.asked.append(host)
+        if host.endswith(".hangs"):
+            self.released.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        if host == "unknown.example":
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    async def asked_for(self, host: str) -> None:
+        while host not in self.asked:
+            await deferLater(reactor, 0.005, lambda: None)
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    made = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
+    yield made
+    made.released.set()
+    for thread in threading.enumerate():
+        if thread.name == "look-up":
+            thread.join()
+
+
+@ensure_deferred
+async def test_hosts_that_hang_delay_no_other_provider(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
+) -> None:
+    """More of them than the reactor has threads, and more requests than hosts."""
+    upstream = start_upstream(chunked(b"hello"))
+    hanging = [provider(f"h{number}", f"http://h{number}.hangs") for number in range(15)]
+    good = provider("good", f"http://good.example:{upstream.port}")
+    proxy = start_proxy({"claudecode": [*hanging, good]}, connect_timeout=0.1)
+    clients = [await connect(proxy.port) for _ in range(3)]
+    for client in clients:
+        client.send(POST)
+    for client in clients:
+        assert (await client.read_response()).body == b"hello"
+    assert sorted(names.asked) == sorted([*(f"h{number}.hangs" for number in range(15)), "good.example"])
+
+
+@ensure_deferred
+async def test_a_host_that_hangs_costs_its_requests_connect_timeout(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
+) -> None:
+    second = start_upstream(chunked(b"other"))
+    providers = [provider("one", "http://one.hangs"), provider("two", f"http://two.example:{second.port}")]
+    proxy = start_proxy({"claudecode": providers}, connect_timeout=0.05)
+    client = await connect(proxy.port)
+    client.send(POST)
+    assert (await client.read_response()).body == b"other"
+    assert "one: connection timed out" in proxy.requests[0]
+
+
+@ensure_deferred
+async def test_a_name_that_is_not_known_fails_over(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
+) -> None:
+    second = start_upstream(chunked(b"other"))
+    providers = [provider("one", "http://unknown.example"), provider("two", f"http://two.example:{second.port}")]
+    proxy = start_proxy({"claudecode": providers})
+    client = await connect(proxy.port)
+    client.send(POST)
+    assert (await client.read_response()).body == b"other"
+    assert "one: host name not found" in proxy.requests[0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("politely", [True, False])
+@ensure_deferred
+async def test_a_client_that_disconnects_meanwhile_is_no_reason_to_ask_another(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    names: Names,
+    scheme: str,
+    politely: bool,
+) -> None:
+    second = start_upstream(chunked(b"other"))
+    providers = [provider("one", f"{scheme}://one.hangs"), provider("two", second.base_url)]
+    proxy = start_proxy({"claudecode": providers})
+    client = await connect(proxy.port)
+    client.send(POST)
+    await names.asked_for("one.hangs")
+    client.close() if politely else client.abort()
+    await proxy.logged("waiting for an answer")
+    assert not second.connections
+    (line,) = proxy.requests
+    assert "attempts: 1 [" in line
+    route = proxy.service.failovers["claudecode"].route
+    assert (route.cursor, route.members[0].unwell_at) == (None, None)
+    assert all(member.usable(0) for member in route.members)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@ensure_deferred
+async def test_a_client_that_disconnects_while_a_named_host_is_connected_to(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names, scheme: str
+) -> None:
+    """A full backlog: the kernel takes no further connection; and a server that never says hello."""
+    silent = socket.create_server(("127.0.0.1", 0), backlog=0 if scheme == "http" else 5)
+    fillers = []
+    for _ in range(4 if scheme == "http" else 0):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(silent.getsockname())
+        fillers.append(filler)
+    try:
+        second = start_upstream(chunked(b"other"))
+        first = provider("one", f"{scheme}://one.example:{silent.getsockname()[1]}")
+        proxy = start_proxy({"claudecode": [first, provider("two", second.base_url)]})
+        client = await connect(proxy.port)
+        client.send(POST)
+        await names.asked_for("one.example")
+        await deferLater(reactor, 0.05, lambda: None)
+        client.abort()
+        await proxy.logged("waiting for an answer")
+        assert not second.connections
+        assert proxy.service.failovers["claudecode"].route.members[0].unwell_at is None
+    finally:
+        for each in (silent, *fillers):
+            each.close()
