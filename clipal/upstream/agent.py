@@ -8,7 +8,7 @@ connection, so that whoever asks may send it again (RFC 9112, 9.3.1).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer
 from zope.interface import implementer
 
 from clipal.transport.resolver import Reactor as ResolverReactor
@@ -39,6 +39,8 @@ from clipal.upstream.response import Response
 from clipal.upstream.target import Target
 
 RawFields = Sequence[tuple[bytes, bytes]]
+_UPGRADE: Final = b"\r\nUpgrade: "
+"""In a request's head: the field as twisted.web and `clipal.wire.websocket` spell it; no value holds a line's end."""
 
 
 @implementer(IAgent)
@@ -85,30 +87,42 @@ class Agent:
 
         Parameters:
             uri: absolute, and below the target's origin.
-            headers: raw fields go out as they are; they must hold Host and a body's framing.
+            headers: raw fields go out as they are; they must hold Host and a body's framing, which Headers and None
+                get. With an Upgrade field a 101 is an answer, on a connection of its own.
 
         Returns:
-            a Deferred of the `Response` at its head. It fails with an UpstreamError; cancelling it closes the
-            connection.
+            a Deferred of the `Response` at its head. It fails with an UpstreamError, a StaleConnection where sending it
+            again is safe; cancelling it closes the connection.
+
+        Raises:
+            ValueError: a body without a length.
         """
-        head = self._head(method, uri, _raw(headers))
-        if not self._idle:
-            return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer))
+        head = self._head(method, uri, headers if headers.__class__ is list else self._framed(headers, bodyProducer))
+        upgrade = _UPGRADE in head
+        if upgrade or not self._idle:
+            return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer, upgrade=upgrade))
         return self._idle.pop().send(method, head, bodyProducer)
 
-    def upgrade(self, uri: bytes, fields: RawFields) -> Deferred[Response]:
-        """Sends a GET that asks to leave HTTP, on a connection of its own; else as `request`."""
-        return Deferred.fromCoroutine(self._send_fresh(b"GET", self._head(b"GET", uri, fields), None, upgrade=True))
+    def _framed(self, headers: Headers | RawFields | None, body: IBodyProducer | None) -> RawFields:
+        """The fields of somebody who leaves Host and the framing to us, as twisted.web's Agent has it."""
+        if not isinstance(headers, Headers | None):
+            return headers
+        headers = Headers() if headers is None else headers.copy()
+        if not headers.hasHeader(b"host"):
+            headers.addRawHeader(b"Host", self._target.host_field)
+        if body is not None:
+            if body.length is UNKNOWN_LENGTH:
+                raise ValueError("a body without a length")
+            headers.setRawHeaders(b"Content-Length", [b"%d" % body.length])
+        return [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
 
     def _head(self, method: bytes, uri: bytes, fields: RawFields) -> bytes:
-        lines = [b"%b %b HTTP/1.1" % (method, uri[len(self._target.origin) :])]
+        lines = [b"%b %b HTTP/1.1" % (method, uri[len(self._target.origin) :] or b"/")]
         lines += [b": ".join(pair) for pair in fields]
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
 
-    async def _send_fresh(
-        self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool = False
-    ) -> Response:
+    async def _send_fresh(self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool) -> Response:
         connection = await self._connect()
         return await connection.send(method, head, body, upgrade=upgrade)
 
@@ -206,14 +220,6 @@ def _cancelled_as_such(connecting: Deferred[Connection]) -> Deferred[Connection]
 
 def _timed_out(value: object, timeout: float) -> None:
     raise ConnectTimeout("connection timed out")
-
-
-def _raw(headers: Headers | RawFields | None) -> RawFields:
-    if headers.__class__ is list:
-        return headers  # ours, the usual case, before the costly question
-    if isinstance(headers, Headers):
-        return [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
-    return headers or ()
 
 
 def _endpoint(reactor: object, target: Target, resolver: SharedResolver) -> IStreamClientEndpoint:

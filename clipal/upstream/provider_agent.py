@@ -7,15 +7,19 @@ be prepared once: target, connections, keys in each carrier.
 
 from __future__ import annotations
 
+from typing import Any
+
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 
 from clipal.config.model import Carrier, ProviderConfig, Settings
 from clipal.dialects.dialect import Dialect
 from clipal.transport.resolver import SharedResolver
-from clipal.upstream.agent import Agent, RawFields
+from clipal.upstream.agent import Agent
+from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import KeyCarriers
 from clipal.upstream.model_names import ModelNames
 from clipal.upstream.request import Call
@@ -26,23 +30,61 @@ from clipal.wire.websocket import UPGRADE_FIELDS
 
 
 class TransparentClient(HTTPClient):
-    """treq's client, straight to its agent. What comes is the agent's response, whose body has not been read.
+    """treq's client, straight to its agent: `request`, `get`, `post` and the like.
 
-    It is not wrapped in treq's: that adds cookies, decoding and buffering, which nobody asks it for here.
+    What comes is the agent's response, whose body has not been read. It is not wrapped in treq's: that adds cookies,
+    decoding and buffering, which nobody asks it for here; treq's `content`, `collect` and `json_content` take it.
     """
 
-    def request(  # type: ignore[override]  # narrower: bytes and raw fields only, and none of treq's conveniences
-        self, method: bytes, url: bytes, *, headers: RawFields, data: IBodyProducer | None
+    def __init__(self, agent: IAgent) -> None:
+        super().__init__(agent)
+        self._send = agent.request
+
+    def request(  # type: ignore[override]  # it answers with the agent's own response
+        self,
+        method: str | bytes,
+        url: str | bytes,
+        *,
+        headers: Any = None,
+        data: IBodyProducer | bytes | None = None,
+        allow_redirects: bool = False,
+        unbuffered: bool = True,
+        _stacklevel: int = 2,
+        **others: Any,
     ) -> Deferred[Response]:
-        """Sends `data` to the absolute `url` with just these fields."""
-        return self._agent.request(method, url, headers, data)  # type: ignore[arg-type, return-value]
+        """Sends `data` to the absolute `url`.
+
+        Parameters:
+            headers: a list of raw fields, which go out as they are; or what treq takes.
+
+        Raises:
+            TypeError: for what treq's client can and this one does not.
+        """
+        if others or allow_redirects or not unbuffered:
+            raise TypeError(f"not for a transparent client: {', '.join(others) or 'redirects and buffers'}")
+        if isinstance(method, str):
+            method = method.encode("ascii").upper()
+        if isinstance(url, str):
+            url = url.encode("ascii")
+        if isinstance(headers, dict):
+            headers = Headers(
+                {name: [value] if isinstance(value, str | bytes) else value for name, value in headers.items()}
+            )
+        if isinstance(data, bytes):
+            data = BytesBody(data)
+        elif data is not None and not IBodyProducer.providedBy(data):
+            raise TypeError(f"no body: {type(data).__name__}")
+        return self._send(method, url, headers, data)  # type: ignore[return-value]
 
 
 class Upstream:
     """One provider of one client.
 
+    Each key has connections of its own: bytes that a provider sends behind an answer may be taken for the next one's,
+    which must be the same key's.
+
     Parameters:
-        agent: what sends; by default an `Agent` with connections of its own.
+        agent: what sends; by default an `Agent` for each key.
         resolver: looks the provider's name up.
     """
 
@@ -58,11 +100,12 @@ class Upstream:
         self.provider = provider
         self.name = provider.name
         self._dialect = dialect
-        self._target = Target.from_base_url(provider.base_url)
-        self._connections = Agent(reactor, self._target, connect_timeout=settings.connect_timeout, resolver=resolver)
-        self._client = TransparentClient(agent or self._connections)
+        self._target = target = Target.from_base_url(provider.base_url)
         self._models = ModelNames(provider.models) if provider.models else None
         self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or ("",)]
+        timeout = settings.connect_timeout
+        self._agents = [Agent(reactor, target, connect_timeout=timeout, resolver=resolver) for _ in self._keys]
+        self._clients = [TransparentClient(agent or each) for each in self._agents]
 
     def ask(self, call: Call, key: int = 0) -> Deferred[Response]:
         """Sends `call` with the provider's key number `key`.
@@ -81,28 +124,32 @@ class Upstream:
             query = keys.query(carrier, query)
         body = call.body
         fields = request_fields(call.head, self._target.host_field, keys.credential(carrier), body.length)
-        url = self._target.origin + self._target.request_target(path, query)
         if call.opens_websocket:
-            return self._connections.upgrade(url, fields + UPGRADE_FIELDS)
-        return self._client.request(call.method, url, headers=fields, data=body if body.length else None)
+            fields += UPGRADE_FIELDS
+        url = self._target.origin + self._target.request_target(path, query)
+        return self._clients[key].request(call.method, url, headers=fields, data=body if body.length else None)
 
     def set_connect_timeout(self, seconds: float) -> None:
         """For the connections that are made from now on."""
-        self._connections.connect_timeout = seconds
+        for agent in self._agents:
+            agent.connect_timeout = seconds
 
     def close_idle(self) -> None:
         """Closes connections that have been unused for long."""
-        self._connections.close_idle()
+        for agent in self._agents:
+            agent.close_idle()
 
     @property
     def idle_since(self) -> float | None:
         """Since when its longest unused connection has been so, on the reactor's clock; None where there is none."""
-        return self._connections.idle_since
+        return min((agent.idle_since for agent in self._agents if agent.idle_since is not None), default=None)
 
     def close_longest_idle(self) -> bool:
         """Closes the connection that has been unused for longest; False where there is none to close."""
-        return self._connections.close_longest_idle()
+        longest = self.idle_since
+        return any(agent.close_longest_idle() for agent in self._agents if agent.idle_since == longest)
 
     def close(self) -> None:
         """Keeps no connection any more; those in use end with their requests."""
-        self._connections.close()
+        for agent in self._agents:
+            agent.close()

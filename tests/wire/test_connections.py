@@ -39,6 +39,26 @@ async def test_a_providers_connection_is_used_again(
     assert len(upstream.connections) == 1
 
 
+@ensure_deferred
+async def test_each_key_has_connections_of_its_own(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """Bytes behind one key's answer, which come late, are never the next key's."""
+    key = lambda asked: asked.values(b"x-api-key")[0]  # noqa: E731
+    refused = {b"first"}
+    upstream = start_upstream(lambda asked: answer(429 if key(asked) in refused else 200, b"{}"))
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url, "first", "second")]})
+    client = await connect(proxy.port)
+    for _ in range(2):
+        client.send(POST)
+        assert (await client.read_response()).status == 200
+    used = {key(asked): set[int]() for asked in upstream.requests}
+    for asked in upstream.requests:
+        used[key(asked)].add(asked.connection)
+    assert len(used) == 2
+    assert not used[b"first"] & used[b"second"]
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @ensure_deferred
 async def test_nothing_but_connect_timeout_limits_connecting(start_upstream: StartUpstream, scheme: str) -> None:

@@ -1,0 +1,79 @@
+"""The client towards providers is treq's: its verbs, and its functions on what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import treq
+from twisted.web.http_headers import Headers
+
+from clipal.config.model import BaseURL
+from clipal.upstream.agent import Agent
+from clipal.upstream.provider_agent import TransparentClient
+from clipal.upstream.target import Target
+from tests.wirekit.fixtures import StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.steps import answer, chunked
+from tests.wirekit.upstream import ScriptedUpstream
+from tests.wirekit.waiting import reactor
+
+
+def client_of(upstream: ScriptedUpstream) -> TransparentClient:
+    target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
+    return TransparentClient(Agent(reactor, target, connect_timeout=5))
+
+
+@ensure_deferred
+async def test_its_functions_take_the_answers(start_upstream: StartUpstream) -> None:
+    upstream = start_upstream(chunked(b'{"a": ', b"1}"))
+    client, url = client_of(upstream), upstream.base_url
+    assert await treq.content(await client.get(f"{url}/content")) == b'{"a": 1}'
+    assert await treq.json_content(await client.get(f"{url}/json")) == {"a": 1}
+    assert await treq.text_content(await client.get(f"{url}/text")) == '{"a": 1}'
+    pieces: list[bytes] = []
+    await treq.collect(await client.get(f"{url}/collect"), pieces.append)
+    assert b"".join(pieces) == b'{"a": 1}'
+    assert len(upstream.connections) == 1
+
+
+@ensure_deferred
+async def test_its_verbs_send_what_they_are_given(start_upstream: StartUpstream) -> None:
+    upstream = start_upstream(answer(200, b"hello"))
+    client, url = client_of(upstream), upstream.base_url
+    host = upstream.base_url.removeprefix("http://").encode()
+    fields: Any = {"X-One": "1", "X-Two": ["2", "3"]}
+    await treq.content(await client.post(f"{url}/x?a=%2F", data=b"body", headers=fields))
+    sent = upstream.requests[-1]
+    assert (sent.method, sent.target, sent.body) == (b"POST", b"/x?a=%2F", b"body")
+    assert [sent.values(name) for name in (b"host", b"x-one", b"x-two")] == [[host], [b"1"], [b"2", b"3"]]
+    await treq.content(await client.put(url, headers=Headers({"X-One": ["1"]})))
+    await treq.content(await client.request("delete", f"{url}/x", headers=[(b"hOsT", b"me")]))
+    put, deleted = upstream.requests[-2:]
+    assert (put.method, put.target, put.values(b"x-one"), put.values(b"host")) == (b"PUT", b"/", [b"1"], [host])
+    assert (deleted.method, deleted.fields) == (b"DELETE", ((b"hOsT", b"me"),))
+    head = await client.head(url)
+    assert (head.code, await treq.content(head)) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.get("http://h/", params={"a": "b"}),
+        lambda client: client.get("http://h/", auth=("a", "b")),
+        lambda client: client.get("http://h/", timeout=5),
+        lambda client: client.get("http://h/", allow_redirects=True),
+        lambda client: client.get("http://h/", unbuffered=False),
+        lambda client: client.post("http://h/", json={}),
+        lambda client: client.post("http://h/", data={"a": "b"}),
+        lambda client: client.post("http://h/", files={}),
+        lambda client: client.get("http://h/", cookies={"a": "b"}),
+    ],
+)
+@ensure_deferred
+async def test_what_it_cannot_do_is_an_error(start_upstream: StartUpstream, ask: Callable[[Any], object]) -> None:
+    upstream = start_upstream()
+    with pytest.raises(TypeError):
+        ask(client_of(upstream))
+    assert not upstream.connections
