@@ -158,7 +158,7 @@ class Settings:
         response_header_timeout: until the first byte of an answer's body; None for the client's own default.
         nonstreaming_timeout: the same for a request that does not ask for a stream.
         upstream_idle_timeout: between two pieces of an answer's body.
-        first_event_timeout: how long the gate waits for the first event that decides.
+        first_event_timeout: how long the gate waits for the event that decides; None for the client's own default.
         failback_after: how long a better provider must have been healthy before anyone goes back to it.
         log_dir: absolute.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
@@ -177,7 +177,7 @@ class Settings:
     nonstreaming_timeout: float = 600.0
     upstream_idle_timeout: float = 300.0
     first_event: FirstEvent = FirstEvent.ON
-    first_event_timeout: float = 10.0
+    first_event_timeout: float | None = None
     max_request_body_bytes: int = 32 * 1024 * 1024
     ignore_count_tokens_failover: bool = False
     affinity: Affinity = Affinity.SESSION

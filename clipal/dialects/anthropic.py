@@ -72,6 +72,7 @@ class Anthropic(Dialect):
     title = "Claude Code"
     carrier = Carrier.X_API_KEY
     session_fields = (b"x-claude-code-session-id", SESSION_FIELD)
+    first_event_timeout = 60.0
 
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
         """See Dialect.

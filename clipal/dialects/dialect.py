@@ -110,6 +110,8 @@ class Dialect(ABC):
         session_fields: the header fields, in lower case, in which a session is named: the client's own ones first.
         builds_on_answers: whether a request may build on an earlier answer that only its provider knows.
         header_timeout: seconds until the first byte of a streaming answer's body, when no setting says so.
+        first_event_timeout: seconds from there to the first event that decides, when no setting says so: as long as the
+            client takes it without harm.
     """
 
     prefix: str
@@ -120,6 +122,7 @@ class Dialect(ABC):
     session_fields: tuple[bytes, ...] = (SESSION_FIELD,)
     builds_on_answers: bool = False
     header_timeout: float = 120.0
+    first_event_timeout: float
 
     @abstractmethod
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
@@ -182,6 +185,10 @@ class Dialect(ABC):
     def made_answer(self, beginning: bytes) -> bytes | None:
         """What names an answer, for `previous_answer` of a later request: found in its body's beginning."""
         return None
+
+    def says_nothing(self, document: object) -> bool:
+        """Whether a whole answer in JSON has nothing in it."""
+        return False
 
     @abstractmethod
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:

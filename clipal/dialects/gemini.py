@@ -70,6 +70,7 @@ class Gemini(Dialect):
     config_file = "gemini.yaml"
     title = "Gemini CLI"
     carrier = Carrier.X_GOOG_API_KEY
+    first_event_timeout = 15.0
     key_in_query = True
     header_timeout = 40.0
     """Gemini CLI itself gives up at 60 s, so that another provider must have been asked before."""
@@ -105,6 +106,11 @@ class Gemini(Dialect):
         """See Dialect. Only Google's OpenAI-compatible endpoints name it there."""
         return b"/openai/" in path
 
+    def says_nothing(self, document: object) -> bool:
+        """See Dialect: there is only what it cost, in the answer or in each part of one."""
+        parts = document if isinstance(document, list) else [document]
+        return bool(parts) and all(map(_only_says_usage, parts))
+
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. A blocked prompt is an answer like any other."""
         if _CANDIDATES.match(data):
@@ -117,6 +123,14 @@ class Gemini(Dialect):
         if document.get("candidates") or document.get("promptFeedback"):
             return CONTENT
         return PREAMBLE if document and document.keys() <= _SAYS_NOTHING else UNKNOWN
+
+
+def _only_says_usage(part: object) -> bool:
+    return (
+        isinstance(part, dict)
+        and "usageMetadata" in part
+        and {key for key, value in part.items() if value} <= _SAYS_NOTHING
+    )
 
 
 GEMINI: Final = Gemini()

@@ -112,6 +112,7 @@ class OpenAI(Dialect):
     title = "Codex CLI"
     carrier = Carrier.BEARER
     session_fields = (b"session-id", b"thread-id", SESSION_FIELD)  # x-client-request-id names no session
+    first_event_timeout = 120.0
     builds_on_answers = True
 
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,17 +12,18 @@ from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.dialects.dialect import Dialect
-from clipal.failover.gate import Decision, FirstByte, FirstEvent, Gate, Verdict, is_event_stream
+from clipal.failover.beginning import Beginning, MediaType, media_type
+from clipal.failover.gate import Decision, FirstByte, Gate, Verdict
 from clipal.failover.held_answer import Hold
 from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
-from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Outcome
 from clipal.transport.deadline import Deadline
 from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, StaleConnection, UpstreamError
 from clipal.upstream.provider_agent import Upstream
 from clipal.upstream.request import Call
 from clipal.upstream.response import Response
+from clipal.wire.message import ResponseHead
 from clipal.wire.websocket import accepts_websocket
 
 _ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
@@ -145,20 +145,32 @@ class Attempt:
         head, terms = answer.head, self._terms
         if not terms.judge or head.status != 200:
             return _ANY_ANSWER
-        if is_event_stream(head) and terms.first_event is not FirstEventMode.OFF:
-            gate = FirstEvent(terms.dialect, self._call.path)
-            if terms.first_event is FirstEventMode.ON:
-                return gate
-            answer.watch(gate, self._upstream.name)
-        return _SOME_ANSWER if self._call.method == b"POST" else _ANY_ANSWER
+        kind = media_type(head)
+        posted = self._call.method == b"POST"
+        mode = terms.first_event
+        if mode is FirstEventMode.SHADOW and (kind is MediaType.EVENTS or self._asks_for_stream()):
+            answer.watch(self._beginning(head, kind, events=True), self._upstream.name)
+        if kind is MediaType.OTHER or not (posted or kind is MediaType.EVENTS):
+            return _SOME_ANSWER if posted else _ANY_ANSWER
+        return self._beginning(head, kind, events=mode is FirstEventMode.ON)
+
+    def _beginning(self, head: ResponseHead, kind: MediaType, *, events: bool) -> Gate:
+        coding = head.table.get(b"content-encoding", b"")
+        return Beginning(self._terms.dialect, self._call.path, kind, coding, self._asks_for_stream, events=events)
+
+    def _asks_for_stream(self) -> bool:
+        call = self._call
+        return self._terms.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
 
     def _outcome(self, decision: Decision, answer: Hold) -> Outcome:
+        head = answer.head
         if decision.verdict is Verdict.EMPTY:
             return outcomes.EMPTY_ANSWER
-        if decision.verdict is Verdict.ERROR:
-            error = ErrorBody.of(json.loads(decision.body))
-            return outcomes.classify_error(error, answer.head.fields, self._terms.wall())
-        return outcomes.relayed(answer.head.status)
+        if decision.verdict is Verdict.PAGE:
+            return outcomes.PAGE
+        if decision.error is not None:
+            return outcomes.classify_error(decision.error, head.fields, self._terms.wall())
+        return outcomes.relayed(head.status)
 
     def _too_late(self) -> None:
         self._late = True

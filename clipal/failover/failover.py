@@ -67,9 +67,10 @@ class Failover:
         self.settings = settings
         self.idle_timeout = settings.upstream_idle_timeout
         self._clock = clock
-        self._terms = Terms(
-            route.dialect, clock, settings.first_event, settings.first_event_timeout, judge=not route.manual
-        )
+        event_time = settings.first_event_timeout
+        if event_time is None:
+            event_time = route.dialect.first_event_timeout
+        self._terms = Terms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
         header = settings.response_header_timeout
         self._stream_limit = route.dialect.header_timeout if header is None else header
 

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.failover.gate import HOLD, OPEN, Decision, FirstEvent, Gate, Verdict
+from clipal.failover.gate import HOLD, OPEN, Decision, Gate
 from clipal.failover.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
@@ -74,7 +74,6 @@ class Hold(Protocol):
         Raises:
             AnswerCut: the body has broken off.
         """
-        self._gate = gate
         decision = HOLD
         for piece in self._pieces:
             decision = self._ask(gate, piece)
@@ -84,7 +83,9 @@ class Hold(Protocol):
             if self._reason is not WHOLE and not self._reason.check(ResponseDone):
                 self._reason.raiseException()
             decision = gate.end()
-        if decision.verdict not in (Verdict.HOLD, Verdict.OPEN):
+        if decision is HOLD:
+            self._gate = gate
+        elif decision is not OPEN:
             self.pause()
         return decision
 
@@ -124,9 +125,10 @@ class Hold(Protocol):
 
     def _fire(self, decision: Decision) -> None:
         self._stop_timer()
+        self._gate = None  # with its decoder, and what that has decoded
         decided, self._decided = self._decided, None
         if decided is not None:
-            if decision.verdict is not Verdict.OPEN:
+            if decision is not OPEN:
                 self.pause()
             decided.callback(decision)
 
@@ -173,7 +175,7 @@ class Hold(Protocol):
 
     # The end of holding
 
-    def watch(self, gate: FirstEvent, provider: str) -> None:
+    def watch(self, gate: Gate, provider: str) -> None:
         """Lets `gate` say in the log what it would have done with the body, when that has been handed on."""
         self._watch = lambda protocol: Shadow(protocol, gate, provider, self._deliver_to)
 
@@ -188,8 +190,9 @@ class Hold(Protocol):
 
     def hand_on(self, protocol: IProtocol) -> None:
         """Gives the body to `protocol`, from its first byte to its end."""
-        if self._watch is not None:
-            protocol = self._watch(protocol)
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            protocol = watch(protocol)
         if self._reason is None:
             self._deliver_to(protocol)
         transport = cast("ITransport", self._response.connection)

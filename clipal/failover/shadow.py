@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.failover.gate import OPEN, Decision, FirstEvent, Verdict
+from clipal.failover.gate import OPEN, Decision, Gate, Verdict
 from clipal.upstream.response import WHOLE
 
 
@@ -24,9 +24,7 @@ class Shadow(Protocol):
 
     _log = Logger()
 
-    def __init__(
-        self, protocol: IProtocol, gate: FirstEvent, provider: str, step_aside: Callable[[IProtocol], None]
-    ) -> None:
+    def __init__(self, protocol: IProtocol, gate: Gate, provider: str, step_aside: Callable[[IProtocol], None]) -> None:
         self._protocol = protocol
         self._gate = gate
         self._provider = provider
@@ -62,7 +60,5 @@ class Shadow(Protocol):
         self._log.info(
             "first_event: on would have asked the next provider: {provider} answered {what}",
             provider=self._provider,
-            what="nothing"
-            if decision.verdict is Verdict.EMPTY
-            else f"an error event that stands for {decision.status}",
+            what="nothing" if decision.error is None else f"an error event that stands for {decision.error.status()}",
         )

@@ -19,7 +19,7 @@ def test_a_rate_limit_rests_for_as_long_as_it_says() -> None:
     first.status, first.fields, first.body = 429, [(b"Retry-After", b"37")], RATE_LIMIT
     assert world.ask() == "b"
     assert str(world.trail) == "a: 429 rate limit, resting 37s"
-    first.status, first.fields = 200, []
+    first.status, first.fields, first.body = 200, [], b"answer"
     world.failover.route.cursor = None
     world.clock.advance(36.9)
     assert world.ask() == "b"

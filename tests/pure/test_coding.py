@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipal.wire.coding import CODINGS, BrokenCoding, decode, decoder
+from tests.codings import SPELLINGS, Encode
 
 LIMIT = 64 * 1024
 TEXT = b'{"error":{"message":"Number of request tokens has exceeded your rate limit"}}' * 20
@@ -138,47 +139,18 @@ def test_whatever_comes_no_error_and_no_more_than_the_limit(body: bytes, name: b
 EVENTS = [f'event: ping\ndata: {{"type": "ping", "number": {number}}}\n\n'.encode() for number in range(40)]
 
 
-def gzip_pieces(texts: list[bytes], window: int = 16 + zlib.MAX_WBITS) -> list[bytes]:
-    encoder = zlib.compressobj(wbits=window)
-    return [encoder.compress(text) + encoder.flush(zlib.Z_SYNC_FLUSH) for text in texts] + [encoder.flush()]
-
-
-def brotli_pieces(texts: list[bytes]) -> list[bytes]:
-    encoder = brotli.Compressor()
-    return [encoder.process(text) + encoder.flush() for text in texts] + [encoder.finish()]
-
-
-def zstd_pieces(texts: list[bytes]) -> list[bytes]:
-    encoder, flush = zstandard.ZstdCompressor().compressobj(), zstandard.COMPRESSOBJ_FLUSH_BLOCK
-    return [encoder.compress(text) + encoder.flush(flush) for text in texts] + [encoder.flush()]
-
-
-PIECES: list[tuple[bytes, Callable[[list[bytes]], list[bytes]]]] = [
-    (b"gzip", gzip_pieces),
-    (b"X-GZip", gzip_pieces),
-    (b"deflate", lambda texts: gzip_pieces(texts, zlib.MAX_WBITS)),
-    (b" Deflate ", lambda texts: gzip_pieces(texts, -zlib.MAX_WBITS)),
-    (b"br", brotli_pieces),
-    (b"identity, ZSTD", zstd_pieces),
-    (b"", lambda texts: [*texts, b""]),
-    (b"gzip", lambda texts: [gzip.compress(text) for text in texts] + [b""]),
-    (b"zstd", lambda texts: [zstandard.compress(text) for text in texts] + [b""]),
-]
-piece_by_piece = pytest.mark.parametrize(("name", "encode"), PIECES)
+piece_by_piece = pytest.mark.parametrize(("name", "encode"), SPELLINGS)
 
 
 @piece_by_piece
-def test_each_piece_is_decoded_as_far_as_its_encoder_flushed_it(
-    name: bytes, encode: Callable[[list[bytes]], list[bytes]]
-) -> None:
-    """The last two have a member, or a frame, for each piece."""
+def test_each_piece_is_decoded_as_far_as_its_encoder_flushed_it(name: bytes, encode: Encode) -> None:
     incremental = decoder(name)
     assert incremental is not None
     assert [incremental.feed(piece, LIMIT) for piece in encode(EVENTS)] == [*EVENTS, b""]
 
 
 @piece_by_piece
-def test_bytes_may_come_one_by_one(name: bytes, encode: Callable[[list[bytes]], list[bytes]]) -> None:
+def test_bytes_may_come_one_by_one(name: bytes, encode: Encode) -> None:
     incremental = decoder(name)
     assert incremental is not None
     body = b"".join(encode(EVENTS))

@@ -84,7 +84,7 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
         nonstreaming_timeout=600,
         upstream_idle_timeout=300,
         first_event=FirstEvent.ON,
-        first_event_timeout=10,
+        first_event_timeout=None,
         max_request_body_bytes=32 * 1024 * 1024,
         ignore_count_tokens_failover=False,
         affinity=Affinity.SESSION,

@@ -10,8 +10,10 @@ from clipal.dialects.anthropic import ANTHROPIC
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.openai import OPENAI
-from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision, FirstByte, FirstEvent, Verdict, is_event_stream
+from clipal.failover.beginning import Beginning, MediaType, media_type
+from clipal.failover.gate import EMPTY, HOLD, OPEN, PAGE, Decision, FirstByte, Verdict
 from clipal.wire.message import ResponseHead
+from tests.codings import ENCODINGS, SPELLINGS, Encode
 
 MESSAGES = b"/v1/messages"
 RESPONSES = b"/v1/responses"
@@ -51,13 +53,13 @@ USAGE = data({"usageMetadata": {"promptTokenCount": 4}, "modelVersion": "gemini-
 EXHAUSTED = data({"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}})
 
 
-def first_event(path: bytes) -> FirstEvent:
-    return FirstEvent(CLIENTS[path], path)
+def gate_of(path: bytes, kind: MediaType = MediaType.EVENTS, coding: bytes = b"", *, asked: bool = True) -> Beginning:
+    return Beginning(CLIENTS[path], path, kind, coding, lambda: asked)
 
 
-def judged(path: bytes, *pieces: bytes) -> Decision:
+def judged(path: bytes, *pieces: bytes, kind: MediaType = MediaType.EVENTS, coding: bytes = b"") -> Decision:
     """What the gate decides, at the first piece that decides or else at the end."""
-    gate = first_event(path)
+    gate = gate_of(path, kind, coding)
     for piece in pieces:
         decision = gate.feed(piece)
         if decision != HOLD:
@@ -65,7 +67,12 @@ def judged(path: bytes, *pieces: bytes) -> Decision:
     return gate.end()
 
 
-@pytest.mark.parametrize(
+def stands_for(decision: Decision) -> int:
+    """The status; 0 for what is no error."""
+    return 0 if decision.error is None else decision.error.status()
+
+
+STREAMS = pytest.mark.parametrize(
     ("path", "before", "deciding", "verdict", "status"),
     [
         (MESSAGES, START + named("ping") + BLOCK, TEXT, Verdict.OPEN, 0),
@@ -89,16 +96,64 @@ def judged(path: bytes, *pieces: bytes) -> Decision:
         (STREAM, USAGE, data(["something new"]), Verdict.OPEN, 0),
     ],
 )
+
+
+@STREAMS
 def test_a_stream_is_held_until_the_event_that_decides_wherever_it_is_cut(
     path: bytes, before: bytes, deciding: bytes, verdict: Verdict, status: int
 ) -> None:
     stream = before + deciding
     whole = judged(path, stream + b"data: never looked at\n\n")
-    assert (whole.verdict, whole.status) == (verdict, status)
+    assert (whole.verdict, stands_for(whole)) == (verdict, status)
     assert judged(path, *(stream[at : at + 1] for at in range(len(stream)))) == whole
     for cut in range(len(stream)):
         assert judged(path, stream[:cut], stream[cut:]) == whole
-    assert first_event(path).feed(before) == HOLD
+    assert gate_of(path).feed(before) == HOLD
+
+
+@STREAMS
+@pytest.mark.parametrize("coding", ENCODINGS)
+def test_an_encoded_stream_is_held_just_as_long_wherever_it_is_cut(
+    path: bytes, before: bytes, deciding: bytes, verdict: Verdict, status: int, coding: bytes
+) -> None:
+    """The event that decides does so in the piece that brings it, however much the decoder could keep for later."""
+    encode = ENCODINGS[coding]
+    first, second, _ = encode([before, deciding])
+    gate = gate_of(path, coding=coding)
+    assert gate.feed(first) == HOLD
+    decision = gate.feed(second)
+    assert (decision.verdict, stands_for(decision)) == (verdict, status)
+    stream = first + second
+    assert judged(path, *(stream[at : at + 1] for at in range(len(stream))), coding=coding) == decision
+    for cut in range(len(stream)):
+        assert judged(path, stream[:cut], stream[cut:], coding=coding) == decision
+
+
+@pytest.mark.parametrize(("coding", "encode"), SPELLINGS)
+def test_every_coding_is_looked_into(coding: bytes, encode: Encode) -> None:
+    assert stands_for(judged(MESSAGES, *encode([START, OVERLOADED]), coding=coding)) == 529
+    assert judged(MESSAGES, *encode([START, TEXT]), coding=coding) == OPEN
+    assert judged(MESSAGES, *encode([START]), coding=coding) == EMPTY
+
+
+@pytest.mark.parametrize("coding", [b"rot13", b"gzip, br", b"gzip, gzip", b"\xff"])
+def test_an_unknown_or_stacked_coding_opens_at_once(coding: bytes) -> None:
+    assert gate_of(MESSAGES, coding=coding).feed(b"?") == OPEN
+
+
+@pytest.mark.parametrize("coding", ENCODINGS)
+def test_a_broken_coding_opens_where_it_breaks(coding: bytes) -> None:
+    gate = gate_of(MESSAGES, coding=coding)
+    assert gate.feed(ENCODINGS[coding]([START])[0]) == HOLD
+    assert gate.feed(b"\xff" * 64) == OPEN
+    assert gate_of(MESSAGES, coding=coding).feed(START) == OPEN
+
+
+@pytest.mark.parametrize("coding", ENCODINGS)
+def test_a_bomb_opens_the_gate(coding: bytes) -> None:
+    bomb = b"".join(ENCODINGS[coding]([b":" + b" " * 4 * 1024 * 1024]))
+    assert len(bomb) < 8192
+    assert gate_of(MESSAGES, coding=coding).feed(bomb) == OPEN
 
 
 @pytest.mark.parametrize(
@@ -112,20 +167,22 @@ def test_a_stream_is_held_until_the_event_that_decides_wherever_it_is_cut(
 def test_an_error_event_gives_the_body_of_an_answer_of_its_status(
     path: bytes, before: bytes, error: bytes, said: object
 ) -> None:
-    assert json.loads(judged(path, before, error).body) == {"error": said}
+    found = judged(path, before, error).error
+    assert found is not None
+    assert found.error == said
 
 
 @pytest.mark.parametrize("path", CLIENTS)
 @pytest.mark.parametrize("stream", [b"", b": keepalive\n\n", b"retry: 3000\n\n", b"event: ping\ndata: cut off"])
 def test_a_stream_that_ends_before_it_said_anything_is_empty(path: bytes, stream: bytes) -> None:
-    gate = first_event(path)
+    gate = gate_of(path)
     assert gate.feed(stream) == HOLD
     assert gate.end() == EMPTY
 
 
 @pytest.mark.parametrize("preamble", [START, b": a comment\n\n" + named("ping")])
 def test_the_64th_event_opens_the_gate(preamble: bytes) -> None:
-    gate = first_event(MESSAGES)
+    gate = gate_of(MESSAGES)
     assert [gate.feed(preamble) for _ in range(64)] == [HOLD] * 63 + [OPEN]
     assert judged(MESSAGES, preamble * 63, OVERLOADED).verdict is Verdict.ERROR
     assert judged(MESSAGES, preamble * 64 + OVERLOADED) == OPEN
@@ -136,14 +193,14 @@ def test_the_64th_event_opens_the_gate(preamble: bytes) -> None:
 def test_256_KiB_open_the_gate(piece: int, filler: bytes) -> None:
     """Whether they are comments, one endless line or nothing but line ends."""
     pieces = -(-256 * 1024 // piece)
-    gate = first_event(MESSAGES)
+    gate = gate_of(MESSAGES)
     body = (filler * piece)[:piece]
     assert [gate.feed(body) for _ in range(pieces)] == [HOLD] * (pieces - 1) + [OPEN]
 
 
 def test_a_byte_less_than_256_KiB_is_held() -> None:
     held = b":" + b"x" * (256 * 1024 - 3) + b"\n"
-    assert first_event(MESSAGES).feed(held) == HOLD
+    assert gate_of(MESSAGES).feed(held) == HOLD
     assert judged(MESSAGES, held, OVERLOADED).verdict is Verdict.ERROR
     assert judged(MESSAGES, b":" + held, OVERLOADED) == OPEN
 
@@ -166,31 +223,161 @@ def test_a_first_byte_opens_and_an_empty_answer_is_whole_only_where_it_may_be() 
     assert FirstByte(empty_is_whole=True).end() == OPEN
 
 
+# Bodies that are not what they are said to be
+
+
+@pytest.mark.parametrize("kind", [MediaType.ANYTHING, MediaType.JSON, MediaType.PAGE])
+@STREAMS
+def test_a_mislabelled_stream_is_known_by_its_first_bytes(
+    path: bytes, before: bytes, deciding: bytes, verdict: Verdict, status: int, kind: MediaType
+) -> None:
+    stream = b"\r\n" + before + deciding
+    whole = judged(path, stream, kind=kind)
+    assert (whole.verdict, stands_for(whole)) == (verdict, status)
+    assert judged(path, *(stream[at : at + 1] for at in range(len(stream))), kind=kind) == whole
+
+
+def test_what_looks_like_events_is_none_where_no_stream_was_asked_for() -> None:
+    assert gate_of(CHAT, MediaType.ANYTHING, asked=False).feed(b"data: a text that was read aloud") == OPEN
+    assert gate_of(CHAT, MediaType.ANYTHING, asked=False).feed(b": and so on") == OPEN
+    assert stands_for(gate_of(CHAT, MediaType.EVENTS, asked=False).feed(data({"error": {"code": 502}}))) == 502
+
+
+@pytest.mark.parametrize("body", [b"Hello", b"<answer/>", b"<htm>", b"-1", b"\x00\x01", b"\xef\xbb\xbfHello"])
+@pytest.mark.parametrize("kind", [MediaType.EVENTS, MediaType.JSON, MediaType.ANYTHING])
+def test_what_is_neither_events_nor_json_nor_a_page_opens_at_once(body: bytes, kind: MediaType) -> None:
+    assert judged(MESSAGES, body[:1], body[1:], b"data: never looked at", kind=kind) == OPEN
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n <HTML lang=en>", b"\xef\xbb\xbf<html>"])
+@pytest.mark.parametrize("kind", [MediaType.PAGE, MediaType.EVENTS, MediaType.JSON, MediaType.ANYTHING])
+def test_a_page_is_known_by_its_first_bytes(page: bytes, kind: MediaType) -> None:
+    assert judged(MESSAGES, *(page[at : at + 1] for at in range(len(page))), kind=kind) == PAGE
+
+
+@pytest.mark.parametrize("body", [b"It works!", b"<p>Please log in", b"error"])
+def test_whatever_is_said_to_be_html_is_a_page(body: bytes) -> None:
+    assert judged(MESSAGES, body, kind=MediaType.PAGE) == PAGE
+    assert gate_of(MESSAGES, MediaType.PAGE, b"rot13").feed(body) == PAGE
+    (first, *_) = ENCODINGS[b"br"]([body])
+    assert gate_of(MESSAGES, MediaType.PAGE, b"br").feed(first) == PAGE
+
+
+ANSWERS = {
+    MESSAGES: {"id": "msg_1", "type": "message", "usage": {"input_tokens": 1}, "content": [{"type": "text"}]},
+    RESPONSES: {"id": "resp_1", "error": None, "billing": {"payer": "x"}, "tools": [], "output": [{"type": "message"}]},
+    CHAT: {"id": "c", "object": "chat.completion", "choices": [{"message": {"content": "Hello"}}]},
+    STREAM: {"candidates": [{"content": {"parts": [{"text": "Hello"}]}}], "usageMetadata": {}},
+}
+
+
+@pytest.mark.parametrize("path", ANSWERS)
+@pytest.mark.parametrize("kind", [MediaType.JSON, MediaType.ANYTHING, MediaType.PAGE, MediaType.EVENTS])
+def test_a_json_answer_opens_where_its_content_begins(path: bytes, kind: MediaType) -> None:
+    """However slowly the rest comes."""
+    body = json.dumps(ANSWERS[path]).encode()
+    begins = max(body.find(b'"%b": [{' % key) for key in (b"content", b"output", b"choices", b"candidates"))
+    gate = gate_of(path, kind)
+    assert gate.feed(body[: begins + 8]) == HOLD
+    assert gate.feed(body[begins + 8 :][:8]) == OPEN
+
+
+def test_a_list_that_is_streamed_opens_at_its_first_candidate() -> None:
+    """As Gemini streams without `alt=sse`."""
+    gate = gate_of(STREAM, MediaType.JSON)
+    assert gate.feed(b'[{\n  "usageMetadata": {"promptTokenCount": 4}\n}\n') == HOLD
+    assert gate.feed(b',\r\n{\n  "candidates": [{"content"') == OPEN
+
+
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("body", "status"),
     [
-        ({b"content-type": b"text/event-stream"}, True),
-        ({b"content-type": b"Text/Event-Stream ; charset=utf-8"}, True),
-        ({b"content-type": b"text/event-stream", b"content-encoding": b"Identity"}, True),
-        ({b"content-type": b"text/event-stream", b"content-encoding": b"gzip"}, False),
-        ({b"content-type": b"text/event-stream", b"content-encoding": b"br"}, False),
-        ({b"content-type": b"text/event-streams"}, False),
-        ({b"content-type": b"application/json"}, False),
-        ({b"content-type": b"application/json; a=text/event-stream"}, False),
-        ({}, False),
+        ({"error": {"type": "overloaded_error", "message": "Overloaded"}}, 529),
+        ({"type": "error", "error": {"type": "rate_limit_error", "message": "m"}, "request_id": "r"}, 429),
+        ([{"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}], 503),
+        ({"id": "gen-1", "choices": [], "error": {"code": 502, "message": "m"}}, 502),
+        ({"error": {"message": "m", "content": [{"type": "text"}], "code": 503}}, 503),
+        ({"error": "The server had an error"}, 500),
     ],
 )
-def test_only_a_plain_event_stream_is_one(fields: dict[bytes, bytes], expected: bool) -> None:
-    head = ResponseHead(
-        version="1.1",
-        fields=list(fields.items()),
-        keys=list(fields),
-        table=fields,
-        keep_alive=True,
-        chunked=True,
-        status=200,
-        reason=b"OK",
-        until_close=False,
-        has_body=True,
-    )
-    assert is_event_stream(head) is expected
+@pytest.mark.parametrize("kind", [MediaType.JSON, MediaType.ANYTHING, MediaType.PAGE, MediaType.EVENTS])
+@pytest.mark.parametrize("coding", [b"", *ENCODINGS])
+def test_an_error_in_json_is_no_answer_wherever_it_is_cut(
+    body: object, status: int, kind: MediaType, coding: bytes
+) -> None:
+    text = json.dumps(body).encode()
+    encoded = b"".join(ENCODINGS[coding]([text])) if coding else text
+    for cut in range(len(encoded)):
+        decision = judged(CHAT, encoded[:cut], encoded[cut:], kind=kind, coding=coding)
+        assert (decision.verdict, stands_for(decision)) == (Verdict.ERROR, status)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input_tokens": 5},
+        {"error": None, "status": "queued"},
+        {"error": {}, "id": "1"},
+        {"totalTokens": 31},
+        {"id": "1", "arguments": {"error": {"code": 500}}},
+        {},
+        [],
+        [{"error": None}],
+    ],
+)
+@pytest.mark.parametrize("path", CLIENTS)
+def test_json_without_an_error_at_its_top_is_an_answer(path: bytes, body: object) -> None:
+    assert judged(path, json.dumps(body).encode(), kind=MediaType.JSON) == OPEN
+
+
+@pytest.mark.parametrize("text", [b'{"error": {"code": 500}', b'{"error": \xff}', b'{"error":' + b"[" * 30_000])
+def test_json_that_cannot_be_read_is_relayed(text: bytes) -> None:
+    assert judged(CHAT, text, kind=MediaType.JSON) == OPEN
+
+
+@pytest.mark.parametrize(
+    "body", [{"usageMetadata": {"promptTokenCount": 4}}, [{"usageMetadata": {}, "candidates": []}]]
+)
+def test_gemini_that_only_says_what_it_cost_has_not_answered(body: object) -> None:
+    text = json.dumps(body).encode()
+    assert judged(STREAM, text, kind=MediaType.JSON) == EMPTY
+    assert judged(CHAT, text, kind=MediaType.JSON) == OPEN
+
+
+@pytest.mark.parametrize("coding", [b"", *ENCODINGS])
+def test_json_that_is_too_large_to_judge_is_relayed(coding: bytes) -> None:
+    text = json.dumps({"error": {"message": "x" * 256 * 1024, "code": 500}}).encode()
+    pieces = [text[at : at + 10_000] for at in range(0, len(text), 10_000)]
+    encoded = ENCODINGS[coding](pieces) if coding else pieces
+    gate = gate_of(CHAT, MediaType.JSON, coding)
+    decisions = [gate.feed(piece) for piece in encoded[:27]]
+    assert decisions == [HOLD] * 26 + [OPEN]
+
+
+@pytest.mark.parametrize("kind", [MediaType.EVENTS, MediaType.JSON, MediaType.PAGE])
+def test_blanks_are_no_answer_but_in_plain_text(kind: MediaType) -> None:
+    assert judged(CHAT, b"\n", b"\n", kind=kind) == EMPTY
+    assert judged(CHAT, b"\n", kind=MediaType.ANYTHING) == OPEN
+    assert judged(CHAT, kind=MediaType.ANYTHING) == EMPTY
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"text/event-stream", MediaType.EVENTS),
+        (b"Text/Event-Stream ; charset=utf-8", MediaType.EVENTS),
+        (b"text/event-streams", MediaType.OTHER),
+        (b"application/json", MediaType.JSON),
+        (b"application/json; a=text/event-stream", MediaType.JSON),
+        (b"application/problem+json", MediaType.JSON),
+        (b"application/x-ndjson", MediaType.OTHER),
+        (b"text/html;charset=utf-8", MediaType.PAGE),
+        (b"text/plain", MediaType.ANYTHING),
+        (b"", MediaType.ANYTHING),
+        (b"audio/mpeg", MediaType.OTHER),
+    ],
+)
+def test_a_media_type_says_how_a_body_is_judged(name: bytes, expected: MediaType) -> None:
+    fields = [(b"content-type", name)] if name else []
+    head = ResponseHead("1.1", fields, [b"content-type"], dict(fields), True, True, 200, b"OK", False, True)
+    assert media_type(head) is expected

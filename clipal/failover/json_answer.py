@@ -1,0 +1,63 @@
+"""Tells an answer in JSON from an error that came under a 200."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from clipal.dialects.dialect import Dialect
+from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision, Verdict
+from clipal.outcomes.outcome import error_in
+
+_BEGINNING: Final = 8 * 1024
+"""Bytes in which an answer shows that it is one, or is held until it is whole."""
+
+_STRING: Final = rb'"(?:[^"\\]|\\.)*"'
+_FLAT: Final = rb'[^{}\[\]"]*(?:' + _STRING + rb'[^{}\[\]"]*)*'
+_VALUE: Final = rb"(?:" + _STRING + rb'|[^{}\[\]",\s]+|\{' + _FLAT + rb"\}|\[" + _FLAT + rb"\])"
+_PAIR: Final = rb"\s*" + _STRING + rb"\s*:\s*" + _VALUE + rb"\s*,"
+_CONTENT: Final = rb'\s*"(?:choices|content|candidates|output|data)"\s*:\s*(?:\[\s*[^\]\s]|\{\s*[^}\s]|"[^"])'
+_BEGINS_WITH_CONTENT: Final = re.compile(rb"\{(?:" + _PAIR + rb")*?" + _CONTENT, re.DOTALL)
+_HAS_CONTENT: Final = re.compile(rb"[{,]" + _CONTENT)
+_MAY_BE_NONE: Final = re.compile(
+    rb'"(?:error|base_resp|usageMetadata)"\s*:\s*[^n\s]|"success"\s*:\s*false|"type"\s*:\s*"error"'
+)
+"""What every error, and every answer that says nothing, has somewhere."""
+
+
+class JSONAnswer:
+    """Holds a JSON answer until it shows content, or is whole and can be judged.
+
+    Most answers show in their first read that they are one, and are held no longer than that; so does a stream that is
+    written as one long list, as Gemini's are without `alt=sse`. Only what may be an error is parsed.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._text = bytearray()
+
+    def feed(self, data: bytes) -> Decision:
+        """See Gate."""
+        look = len(self._text) < _BEGINNING
+        self._text += data
+        return OPEN if look and _shows_content(self._text) else HOLD
+
+    def end(self) -> Decision:
+        """See Gate."""
+        if _MAY_BE_NONE.search(self._text) is None:
+            return OPEN
+        try:
+            document = json.loads(self._text)
+        except (ValueError, RecursionError):
+            return OPEN
+        error = error_in(document)
+        if error is not None:
+            return Decision(Verdict.ERROR, error)
+        return EMPTY if self._dialect.says_nothing(document) else OPEN
+
+
+def _shows_content(text: bytearray) -> bool:
+    if text.startswith(b"["):
+        return _HAS_CONTENT.search(text, 0, _BEGINNING) is not None
+    return _BEGINS_WITH_CONTENT.match(text, 0, _BEGINNING) is not None
