@@ -174,7 +174,7 @@ class Settings:
     reactivate_after: float = 3600.0
     connect_timeout: float = 10.0
     response_header_timeout: float | None = None
-    nonstreaming_timeout: float = 600.0
+    nonstreaming_timeout: float | None = None
     upstream_idle_timeout: float = 300.0
     first_event: FirstEvent = FirstEvent.ON
     first_event_timeout: float | None = None

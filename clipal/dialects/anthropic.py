@@ -88,6 +88,10 @@ class Anthropic(Dialect):
         """See Dialect."""
         return path == b"/v1/messages/count_tokens"
 
+    def is_probe(self, path: bytes) -> bool:
+        """See Dialect. Claude Code asks for it when it starts."""
+        return path == b"/api/hello"
+
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect."""
         name = event_name(event, data)

@@ -98,6 +98,19 @@ class Unavailable:
     retry_after: int | None
 
 
+@frozen
+class TimeLimits:
+    """Seconds until the first byte of an answer's body, where no setting says otherwise.
+
+    Attributes:
+        stream: for a request that asks for a stream.
+        whole: for any other.
+    """
+
+    stream: float = 120.0
+    whole: float = 600.0
+
+
 class Dialect(ABC):
     """One client's API.
 
@@ -109,7 +122,6 @@ class Dialect(ABC):
         key_in_query: whether a client may send its key as `?key=` in the query.
         session_fields: the header fields, in lower case, in which a session is named: the client's own ones first.
         builds_on_answers: whether a request may build on an earlier answer that only its provider knows.
-        header_timeout: seconds until the first byte of a streaming answer's body, when no setting says so.
         first_event_timeout: seconds from there to the first event that decides, when no setting says so: as long as the
             client takes it without harm.
     """
@@ -121,7 +133,6 @@ class Dialect(ABC):
     key_in_query: bool = False
     session_fields: tuple[bytes, ...] = (SESSION_FIELD,)
     builds_on_answers: bool = False
-    header_timeout: float = 120.0
     first_event_timeout: float
 
     @abstractmethod
@@ -157,6 +168,14 @@ class Dialect(ABC):
         return (fields.get(b"content-encoding") or b"identity").lower() == b"identity" and _STREAM.search(
             ends
         ) is not None
+
+    def is_probe(self, path: bytes) -> bool:
+        """Whether a request for `path` only looks whether somebody is there."""
+        return False
+
+    def time_limits(self, fields: Table) -> TimeLimits:
+        """How long a provider may take, so that another one can be asked before the client gives up."""
+        return _TIME_LIMITS
 
     def upstream_path(self, path: bytes, base_path: bytes) -> bytes:
         """The path to append to a provider's base path; only Codex's `/v1` ever differs from `path`."""
@@ -201,6 +220,9 @@ class Dialect(ABC):
 
         Never raises, whatever the bytes are.
         """
+
+
+_TIME_LIMITS: Final = TimeLimits()
 
 
 def field_value(fields: Fields, name: bytes) -> bytes | None:

@@ -20,6 +20,7 @@ from clipal.dialects.dialect import (
     EventMeaning,
     Refused,
     Table,
+    TimeLimits,
     compact_json,
 )
 from clipal.dialects.error_events import failure, parse_object
@@ -62,6 +63,8 @@ _LONE_MODEL: Final = re.compile(rb"/models/(?P<name>[^/:?]+)(?=/|\Z)")  # withou
 _CANDIDATES: Final = re.compile(rb'\s{0,16}\{\s{0,16}"candidates"')
 _SAYS_NOTHING: Final = frozenset(("usageMetadata", "modelVersion", "responseId", "createTime", "modelStatus"))
 
+_GEMINI_CLI: Final = TimeLimits(stream=40.0, whole=50.0)
+
 
 class Gemini(Dialect):
     """What Gemini CLI speaks."""
@@ -72,8 +75,6 @@ class Gemini(Dialect):
     carrier = Carrier.X_GOOG_API_KEY
     first_event_timeout = 15.0
     key_in_query = True
-    header_timeout = 40.0
-    """Gemini CLI itself gives up at 60 s, so that another provider must have been asked before."""
 
     def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
         """See Dialect."""
@@ -110,6 +111,10 @@ class Gemini(Dialect):
         """See Dialect: there is only what it cost, in the answer or in each part of one."""
         parts = document if isinstance(document, list) else [document]
         return bool(parts) and all(map(_only_says_usage, parts))
+
+    def time_limits(self, fields: Table) -> TimeLimits:
+        """See Dialect. Gemini CLI gives up after 60 s without a head; SDKs wait for longer."""
+        return _GEMINI_CLI if fields.get(b"user-agent", b"").startswith(b"GeminiCLI") else super().time_limits(fields)
 
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. A blocked prompt is an answer like any other."""

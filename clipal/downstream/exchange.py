@@ -81,7 +81,8 @@ class Exchange:
     def _refuse(self, result: Unanswered) -> None:
         unavailable = self._dialect.unavailable(rate_limited=result.rate_limited, wait=result.wait)
         self._request.client_gone = None
-        sent = self._request.answer(unavailable.refused, result.message, retry_after=unavailable.retry_after)
+        message = f"{result.message} (request {self._request.id})"
+        sent = self._request.answer(unavailable.refused, message, retry_after=unavailable.retry_after)
         self._report(unavailable.refused.value, None, sent, Ending.WHOLE)
 
     def _failed(self, failure: Failure) -> None:

@@ -17,7 +17,7 @@ from clipal.failover.gate import Decision, FirstByte, Gate, Verdict
 from clipal.failover.held_answer import Hold
 from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
-from clipal.outcomes.outcome import Outcome
+from clipal.outcomes.outcome import Charge, Outcome
 from clipal.transport.deadline import Deadline
 from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, StaleConnection, UpstreamError
 from clipal.upstream.provider_agent import Upstream
@@ -126,7 +126,9 @@ class Attempt:
         """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""
         status = answer.head.status
         if outcomes.needs_body(status):
-            return await self._judge_error(answer)
+            result = await self._judge_error(answer)
+            if result.outcome.charge not in (Charge.SUCCESS, Charge.NEUTRAL):
+                return result
         if status != 101:
             return Result(outcomes.NO_WEBSOCKET, answer)
         if accepts_websocket(self._call.head, answer.head):

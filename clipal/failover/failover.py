@@ -7,9 +7,11 @@ every provider of a request fails on the network, it is our own network that is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, field
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -41,7 +43,9 @@ class _Round:
         reached: whether any provider could be reached.
         unreached: who could not be, with the leave to ask that is still to be given back.
         under_way: who is being asked.
+        began: when the attempt that is under way began.
         last: who was asked last and did not answer well, with its answer, which may still be relayed.
+        fallback: the first who lacks what was asked for, with its answer, which is relayed if nobody does better.
     """
 
     route: Route
@@ -50,11 +54,14 @@ class _Round:
     trail: Trail
     limit: float
     deadline: Deadline
+    candidates: Sequence[Provider] = ()
     asked: set[Provider] = field(factory=set)
     reached: bool = False
     unreached: list[tuple[Provider, Admission, Outcome]] = field(factory=list)
     under_way: tuple[Provider, Admission] | None = None
+    began: float = 0.0
     last: tuple[Provider, Hold] | None = None
+    fallback: tuple[Provider, Hold] | None = None
 
 
 class Failover:
@@ -71,8 +78,6 @@ class Failover:
         if event_time is None:
             event_time = route.dialect.first_event_timeout
         self._terms = Terms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
-        header = settings.response_header_timeout
-        self._stream_limit = route.dialect.header_timeout if header is None else header
 
     async def answer(self, call: Call, trail: Trail, deadline: Deadline) -> Answered | Unanswered:
         """Asks the providers in order, each at most once.
@@ -97,14 +102,20 @@ class Failover:
         this = _Round(route, call, purpose, trail, self._limit(call), deadline)
         try:
             return await self._ask_all(this) or self._give_up(this)
+        except CancelledError:
+            self._charge_silence(this)
+            raise
         finally:
             self._let_go(this)
 
     def _limit(self, call: Call) -> float:
-        if call.opens_websocket:
-            return self._stream_limit
-        streams = self.route.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
-        return self._stream_limit if streams else self.settings.nonstreaming_timeout
+        """Seconds until the first byte of an answer's body: a setting's, or what suits the client."""
+        dialect, table = self.route.dialect, call.head.table
+        if call.opens_websocket or dialect.asks_for_stream(call.path, call.query or b"", table, call.body.ends):
+            limit = self.settings.response_header_timeout
+            return dialect.time_limits(table).stream if limit is None else limit
+        limit = self.settings.nonstreaming_timeout
+        return dialect.time_limits(table).whole if limit is None else limit
 
     def _unserved(self, model: str, trail: Trail) -> Unanswered:
         """Nobody has the model: nobody was asked."""
@@ -121,6 +132,7 @@ class Failover:
         order = candidates(this.route, this.purpose, self.settings, now)
         if this.call.opens_websocket:
             order = [member for member in order if member.upstream.provider.takes_websockets]
+        this.candidates = order
         for member in order:
             answered = await self._ask_keys(this, member, force=self.route.manual)
             if answered is not None:
@@ -137,7 +149,8 @@ class Failover:
             tried.add(admission.key)
             self._drop_last(this)
             result = await self._attempt(this, member, admission)
-            this.last = None if result.answer is None else (member, result.answer)
+            if result.answer is not None:
+                self._keep(this, member, result.answer, result.outcome)
             if result.outcome.action is Action.RELAY or (self.route.manual and result.answer is not None):
                 answered = self._commit(this, member, admission, result)
                 this.last = None
@@ -147,9 +160,15 @@ class Failover:
                 break
         return None
 
+    def _keep(self, this: _Round, member: Provider, answer: Hold, outcome: Outcome) -> None:
+        if outcome.fallback and this.fallback is None:
+            this.fallback = (member, answer)
+        else:
+            this.last = (member, answer)
+
     async def _attempt(self, this: _Round, member: Provider, admission: Admission) -> Result:
         this.asked.add(member)
-        this.under_way = (member, admission)
+        this.under_way, this.began = (member, admission), self._clock.seconds()
         attempt = Attempt(this.call, member.upstream, self._terms, this.deadline, this.trail)
         result = await attempt.run(admission.key, this.limit)
         this.under_way = None
@@ -158,13 +177,20 @@ class Failover:
     def _charge(self, this: _Round, member: Provider, admission: Admission, outcome: Outcome) -> None:
         now = self._clock.seconds()
         this.reached = this.reached or not outcome.network
-        if this.purpose.probe or (this.purpose.counts_tokens and outcome.charge is not Charge.DEACTIVATE):
+        if not this.purpose.charges(outcome):
             member.release(admission, now)
         elif outcome.network:
             this.unreached.append((member, admission, outcome))
         else:
             member.settle(admission, outcome, now)
         this.trail.steps.append(Step(member.name, outcome.reason, outcome.status, member.wait(now) or None))
+
+    def _charge_silence(self, this: _Round) -> None:
+        """The client left: that is the provider's failure where it had been silent for longer than it may be."""
+        now = self._clock.seconds()
+        if this.under_way is not None and this.limit and now - this.began >= this.limit:
+            (member, admission), this.under_way = this.under_way, None
+            self._charge(this, member, admission, outcomes.TIMED_OUT)
 
     def _charge_unreached(self, this: _Round) -> None:
         """Somebody could be reached: so those who could not be are charged after all."""
@@ -181,7 +207,7 @@ class Failover:
         assert answer is not None
         now = self._clock.seconds()
         self._charge_unreached(this)
-        if outcome.charge is Charge.SUCCESS and not purpose.probe:
+        if outcome.charge is Charge.SUCCESS and purpose.charges(outcome):
             member.answered(admission, now)
             if outcome.status is not None and outcome.status in _PREFERRED:  # what a first event stands for counts
                 succeeded(this.route, purpose, member, now)
@@ -189,20 +215,34 @@ class Failover:
 
         def ended(how: Ended) -> None:
             then = self._clock.seconds()
-            if purpose.probe or not (how.whole or (how.blamed and not purpose.counts_tokens)):
-                member.release(admission, then)
+            charged = outcome if how.whole else outcomes.CUT
+            if (how.whole or how.blamed) and purpose.charges(charged):
+                member.settle(admission, charged, then)
             else:
-                member.settle(admission, outcome if how.whole else outcomes.CUT, then)
+                member.release(admission, then)
 
         return Answered(member.name, answer, ended)
 
     def _give_up(self, this: _Round) -> Answered | Unanswered:
         if this.reached:
             self._charge_unreached(this)
-        if len(this.asked) == 1 and this.last is not None:
-            (member, answer), this.last = this.last, None
-            return Answered(member.name, answer, _nobody_cares)
-        return self._unanswered(this)
+        kept = this.fallback or (this.last if self._is_back_first(this) else None)
+        if kept is None:
+            return self._unanswered(this)
+        member, answer = kept
+        if kept is this.fallback:
+            this.fallback = None
+        else:
+            this.last = None
+        return Answered(member.name, answer, _charged_already)
+
+    def _is_back_first(self, this: _Round) -> bool:
+        """Whether only one provider was asked, and no other one can be asked before it can."""
+        if len(this.asked) != 1 or this.last is None:
+            return False
+        now = self._clock.seconds()
+        member, _ = this.last
+        return all(member.wait(now) <= each.wait(now) for each in this.candidates)
 
     def _unanswered(self, this: _Round) -> Unanswered:
         """Adds those who were resting to the trail, and says what is in everybody's way."""
@@ -238,6 +278,9 @@ class Failover:
             member, admission = this.under_way
             member.release(admission, now)
         self._drop_last(this)
+        fallback, this.fallback = this.fallback, None
+        if fallback is not None:
+            fallback[1].let_go()
 
     def _drop_last(self, this: _Round) -> None:
         last, this.last = this.last, None
@@ -245,5 +288,5 @@ class Failover:
             last[1].let_go()
 
 
-def _nobody_cares(how: Ended) -> None:
+def _charged_already(how: Ended) -> None:
     """What the provider did has been charged already."""

@@ -131,7 +131,7 @@ def classify(status: int, fields: Fields, body: bytes, now: float) -> Outcome:
 def error_in(document: object) -> ErrorBody | None:
     """The error that a JSON document is, which came where an answer was due; None where it is an answer.
 
-    `{"error": {…}}`, `{"type": "error", …}`, a list of such, a `base_resp` that failed, `{"success": false, "code": 401}`.
+    `{"error": {…}}`, `{"type": "error", …}`, a list of one, `base_resp`, or `{"success": false, "code": 401}`.
     """
     first = document[0] if isinstance(document, list) and document else document
     if not isinstance(first, dict) or any(first.get(key) for key in _ANSWERS):

@@ -99,14 +99,19 @@ class Provider:
             self.unwell_at = now
         if charge is Charge.FAILURE:
             self._changed(provider.failed(for_provider, now, reason), now)
+            if for_key.probe:  # the key's trial has failed with it
+                self._changed(key.failed(for_key, now, reason), now, admission.key)
             if outcome.wait is not None:
                 self._changed(provider.rest(for_provider, now, outcome.wait, reason), now)
         elif charge is Charge.DEACTIVATE:
             self._changed(key.deactivate(for_key, now, reason), now, admission.key)
-        elif charge is Charge.COOLDOWN and outcome.wait is not None:
+        elif charge is Charge.COOLDOWN:
             concerned, permit = (key, for_key) if outcome.of_key else (provider, for_provider)
             number = admission.key if outcome.of_key else None
-            self._changed(concerned.rest(permit, now, outcome.wait, reason), now, number)
+            if outcome.wait is not None:
+                self._changed(concerned.rest(permit, now, outcome.wait, reason), now, number)
+            elif permit.probe:  # nothing says for how long: as after any trial that failed
+                self._changed(concerned.failed(permit, now, reason), now, number)
         provider.released(for_provider, now)
         key.released(for_key, now)
 

@@ -8,13 +8,17 @@ that has been well again for long enough, for those who may go back to it; and w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from attrs import frozen
 
 from clipal.config.model import Affinity, FailBack, Settings
+from clipal.outcomes.outcome import Charge, Outcome
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.upstream.request import Call
+
+_REFUSED: Final = frozenset([401, 402, 403])
 
 
 @frozen
@@ -25,6 +29,7 @@ class Purpose:
         counts_tokens: whether it only counts tokens.
         own_cursor: whether it has a cursor of its own, and moves no other.
         probe: whether it says nothing about a provider's health (HEAD).
+        looks: whether it says nothing but that a key is refused (GET).
         session: its agent session, or None.
         builds_on: the earlier answer that it builds on, or None.
     """
@@ -32,8 +37,23 @@ class Purpose:
     counts_tokens: bool
     own_cursor: bool
     probe: bool
+    looks: bool
     session: bytes | None
     builds_on: bytes | None
+
+    def charges(self, outcome: Outcome) -> bool:
+        """Whether the provider's health learns of `outcome`."""
+        if self.probe:
+            return False
+        refused = outcome.charge is Charge.DEACTIVATE
+        if self.looks:
+            return refused and outcome.status in _REFUSED
+        return refused or outcome.charge is Charge.SUCCESS or not self.counts_tokens
+
+    @property
+    def moves(self) -> bool:
+        """Whether the provider that answers is preferred from then on."""
+        return not (self.probe or self.looks)
 
 
 def purpose_of(call: Call, route: Route, settings: Settings) -> Purpose:
@@ -44,7 +64,8 @@ def purpose_of(call: Call, route: Route, settings: Settings) -> Purpose:
     return Purpose(
         counts_tokens=counts_tokens,
         own_cursor=counts_tokens and settings.ignore_count_tokens_failover,
-        probe=call.method == b"HEAD",
+        probe=call.method == b"HEAD" or dialect.is_probe(call.path),
+        looks=call.method == b"GET" and not call.opens_websocket,
         session=dialect.session(call.head.table) if by_session else None,
         builds_on=dialect.previous_answer(call.body.whole) if dialect.builds_on_answers else None,
     )
@@ -73,7 +94,7 @@ def last_road(members: Sequence[Provider], now: float) -> Provider | None:
 
 def succeeded(route: Route, purpose: Purpose, member: Provider, now: float) -> None:
     """`member` answered: it is preferred from now on."""
-    if purpose.probe:
+    if not purpose.moves:
         return
     if purpose.own_cursor:
         route.token_cursor = member

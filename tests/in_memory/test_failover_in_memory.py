@@ -116,19 +116,28 @@ def test_nobody_is_charged_when_the_network_is_down() -> None:
     assert not world.failover.route.members[0].usable(0), "somebody could be reached, so it is its own fault"
 
 
+STREAMED = b"/v1beta/models/m:streamGenerateContent"
+WHOLE = b"/v1beta/models/m:generateContent"
+CLI = "GeminiCLI-tui/0.61.0/gemini-3-pro (linux; x64; terminal)"
+
+
 @pytest.mark.parametrize(
-    ("prefix", "body", "limit"),
+    ("prefix", "agent", "path", "body", "limit"),
     [
-        ("claudecode", b'{"stream": true}', 120.0),
-        ("codex", b'{"stream":true}', 120.0),
-        ("gemini", b'{"stream":true}', 40.0),
-        ("claudecode", b"{}", 600.0),
+        ("claudecode", "claude-cli/2.1.332", b"/v1/messages", b'{"stream": true}', 120.0),
+        ("claudecode", "claude-cli/2.1.332", b"/v1/messages", b"{}", 600.0),
+        ("codex", "codex_exec/0.171.0", b"/v1/responses", b'{"stream":true}', 120.0),
+        ("gemini", CLI, STREAMED, b"{}", 40.0),
+        ("gemini", CLI, WHOLE, b"{}", 50.0),
+        ("gemini", "google-genai-sdk/1.30.0 GeminiCLI", STREAMED, b"{}", 120.0),
+        ("gemini", "python-httpx/0.28", WHOLE, b"{}", 600.0),
     ],
 )
-def test_no_answer_in_time_is_a_failure(prefix: str, body: bytes, limit: float) -> None:
+def test_no_answer_in_time_is_a_failure(prefix: str, agent: str, path: bytes, body: bytes, limit: float) -> None:
+    """Gemini CLI itself gives up at 60 s; SDKs on its prefix wait as long as others do."""
     world = World.make(prefix=prefix)
     world.stubs[0].status = HANG
-    answering = world.start(body=body)
+    answering = world.start(path=path, body=body, User_Agent=agent)
     world.clock.advance(limit - 0.1)
     assert len(world.stubs[0].keys) == 1
     assert not world.stubs[1].keys
@@ -138,11 +147,14 @@ def test_no_answer_in_time_is_a_failure(prefix: str, body: bytes, limit: float) 
     assert str(world.trail) == "a: no answer in time"
 
 
-def test_gemini_gives_up_sooner() -> None:
-    world = World.make(prefix="gemini")
+@pytest.mark.parametrize("path", [STREAMED, WHOLE])
+def test_a_setting_counts_for_every_client(path: bytes) -> None:
+    world = World.make(prefix="gemini", response_header_timeout=200.0, nonstreaming_timeout=200.0)
     world.stubs[0].status = HANG
-    answering = world.start(path=b"/v1beta/models/m:streamGenerateContent")
-    world.clock.advance(40.1)
+    answering = world.start(path=path, User_Agent=CLI)
+    world.clock.advance(199.9)
+    assert not world.stubs[1].keys
+    world.clock.advance(0.2)
     assert not isinstance(now(answering), Unanswered)
 
 

@@ -81,7 +81,7 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
         reactivate_after=3600,
         connect_timeout=10,
         response_header_timeout=None,
-        nonstreaming_timeout=600,
+        nonstreaming_timeout=None,
         upstream_idle_timeout=300,
         first_event=FirstEvent.ON,
         first_event_timeout=None,

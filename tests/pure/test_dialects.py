@@ -51,7 +51,10 @@ def test_the_clients_are_these() -> None:
         ("gemini", "gemini.yaml", "Gemini CLI", Carrier.X_GOOG_API_KEY),
     ]
     assert [each.key_in_query for each in DIALECTS] == [False, False, True]
-    assert [each.header_timeout for each in DIALECTS] == [120.0, 120.0, 40.0]
+    for agent, limits in ((b"python-httpx/0.28", (120, 600)), (b"GeminiCLI-tui/0.61.0/gemini-3 (linux)", None)):
+        for dialect in DIALECTS:
+            found = dialect.time_limits({b"user-agent": agent})
+            assert (found.stream, found.whole) == (limits or ((40, 50) if dialect.prefix == "gemini" else (120, 600)))
 
 
 @EVERY_DIALECT
