@@ -9,7 +9,7 @@ import trustme
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
-from clipal.transport.tls import TLSClient, TLSHost, TLSReactor
+from clipal.transport.tls import TLSClient, TLSDialer, TLSHost
 from tests.wirekit.connection import RawConnection
 from tests.wirekit.tls_server import TLSServer, TLSServerConnection
 from tests.wirekit.waiting import reactor
@@ -62,7 +62,7 @@ class TLSWorld:
 
     def connecting(self, server: TLSServer, to: TLSHost, ours: Ours | None = None) -> Deferred[Ours]:
         """Fires when the handshake is done on our side."""
-        endpoint = TCP4ClientEndpoint(TLSReactor(reactor, to), "127.0.0.1", server.port)
+        endpoint = TCP4ClientEndpoint(TLSDialer(reactor, to), "127.0.0.1", server.port)
         return cast("Deferred[Ours]", connectProtocol(endpoint, ours or Ours()))
 
     async def pair(

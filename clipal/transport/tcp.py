@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet import tcp
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IConnector, IHostnameResolver, IProtocol, IReactorPluggableNameResolver
-from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.interfaces import (
+    IConnector,
+    IDelayedCall,
+    IHostnameResolver,
+    IReactorPluggableNameResolver,
+    IReactorTime,
+)
 from twisted.internet.protocol import ClientFactory
-from zope.interface import directlyProvides, providedBy
+from zope.interface import implementer
 
 
 class SendsAtOnce(tcp.Connection):
     """What the server's and the client's transport share."""
 
-    protocol: IProtocol
     dataBuffer: bytes
     offset: int
     _tempDataBuffer: list[bytes]
@@ -61,19 +64,6 @@ class SendsAtOnce(tcp.Connection):
             and self.offset == len(self.dataBuffer)
             and not (self.disconnecting or self.disconnected or self._writeDisconnected)
         )
-
-    def doRead(self) -> ConnectionLost | ConnectionDone | None:  # type: ignore[override]  # a base is less exact
-        """As Twisted's, without the questions that it asks for protocols of long ago."""
-        try:
-            data = self.socket.recv(self.bufferSize)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError:
-            return CONNECTION_LOST
-        if not data:
-            return CONNECTION_DONE
-        self.protocol.dataReceived(data)
-        return None
 
 
 class EagerServer(SendsAtOnce, tcp.Server):
@@ -113,18 +103,28 @@ class _EagerConnector(tcp.Connector):
         return self._make(self.host, self.port, self.bindAddress, self, self.reactor)
 
 
-class EagerReactor:
-    """The reactor, but for the connections that it makes: these are eager. For endpoints, which ask it for them."""
+@implementer(IReactorTime, IReactorPluggableNameResolver)
+class Dialer:
+    """What endpoints ask a reactor for: the time, names, and connections, which are eager ones here.
+
+    Parameters:
+        reactor: what the connections run on.
+        resolver: looks names up; the reactor's own by default.
+    """
 
     make_transport: Callable[..., EagerClient] = EagerClient
 
     def __init__(self, reactor: Any, resolver: IHostnameResolver | None = None) -> None:
         self._reactor = reactor
-        self.nameResolver = resolver
-        directlyProvides(self, providedBy(reactor), IReactorPluggableNameResolver)
+        self.nameResolver: IHostnameResolver = resolver or reactor.nameResolver
+        self.seconds: Callable[[], float] = reactor.seconds
+        self.callLater: Callable[..., IDelayedCall] = reactor.callLater
+        self.getDelayedCalls: Callable[[], Sequence[IDelayedCall]] = reactor.getDelayedCalls
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """See IReactorPluggableNameResolver."""
+        before, self.nameResolver = self.nameResolver, resolver
+        return before
 
     def connectTCP(
         self,

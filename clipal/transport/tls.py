@@ -22,7 +22,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConnector, IHostnameResolver
 from twisted.python.failure import Failure
 
-from clipal.transport.tcp import EagerClient, EagerReactor
+from clipal.transport.tcp import Dialer, EagerClient
 
 _RECORD = 16 * 1024
 """The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""
@@ -240,8 +240,8 @@ class TLSClient(EagerClient):
             self.socket.send(self._outgoing.read())
 
 
-class TLSReactor(EagerReactor):
-    """The reactor, but for the connections that it makes: these speak TLS to a host. For endpoints, as EagerReactor."""
+class TLSDialer(Dialer):
+    """A `Dialer` whose connections speak TLS to a host."""
 
     def __init__(self, reactor: object, to: TLSHost, resolver: IHostnameResolver | None = None) -> None:
         super().__init__(reactor, resolver)

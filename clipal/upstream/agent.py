@@ -23,8 +23,8 @@ from zope.interface import implementer
 
 from clipal.transport.resolver import Reactor as ResolverReactor
 from clipal.transport.resolver import SharedResolver
-from clipal.transport.tcp import EagerReactor
-from clipal.transport.tls import HandshakeFailed, TLSReactor
+from clipal.transport.tcp import Dialer
+from clipal.transport.tls import HandshakeFailed, TLSDialer
 from clipal.transport.trust import tls_host
 from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
@@ -225,11 +225,11 @@ def _timed_out(value: object, timeout: float) -> None:
 def _endpoint(reactor: object, target: Target, resolver: SharedResolver) -> IStreamClientEndpoint:
     """Names are looked up, addresses are not; made once, for making one costs more than a request."""
     endpoint: IStreamClientEndpoint
-    reactor = TLSReactor(reactor, tls_host(target.host), resolver) if target.tls else EagerReactor(reactor, resolver)
+    dialer = TLSDialer(reactor, tls_host(target.host), resolver) if target.tls else Dialer(reactor, resolver)
     if isIPAddress(target.host):
-        endpoint = TCP4ClientEndpoint(reactor, target.host, target.port)
+        endpoint = TCP4ClientEndpoint(dialer, target.host, target.port)
     elif isIPv6Address(target.host):
-        endpoint = TCP6ClientEndpoint(reactor, target.host, target.port)
+        endpoint = TCP6ClientEndpoint(dialer, target.host, target.port)
     else:
-        endpoint = HostnameEndpoint(reactor, target.host, target.port)
+        endpoint = HostnameEndpoint(dialer, target.host, target.port)
     return endpoint

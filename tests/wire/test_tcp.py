@@ -15,7 +15,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from clipal.transport.tcp import EagerClient, EagerPort, EagerReactor
+from clipal.transport.tcp import Dialer, EagerClient, EagerPort
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.waiting import reactor, within
 
@@ -83,7 +83,7 @@ async def test_all_of_it_arrives_in_order_however_slowly_it_is_read(way: Callabl
     reading = Collecting()
     port = EagerPort(0, Factory.forProtocol(lambda: reading), interface="127.0.0.1", reactor=reactor)
     port.startListening()
-    endpoint = TCP4ClientEndpoint(EagerReactor(reactor), "127.0.0.1", port.getHost().port)
+    endpoint = TCP4ClientEndpoint(Dialer(reactor), "127.0.0.1", port.getHost().port)
     writing = await endpoint.connect(Factory.forProtocol(Protocol))
     transport = cast("EagerClient", cast("Protocol", writing).transport)
     producer = Producer()

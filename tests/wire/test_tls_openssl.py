@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.task import deferLater
 
-from clipal.transport.tls import TLSHost, TLSReactor
+from clipal.transport.tls import TLSDialer, TLSHost
 from clipal.transport.trust import tls_host
 from tests.tls_world import Ours, TLSWorld
 from tests.wirekit.fixtures import RunProgram
@@ -34,7 +34,7 @@ async def started(run_program: RunProgram, world: TLSWorld, directory: Path, *op
 async def connected(program: Program, to: TLSHost) -> Ours:
     port = re.search(rb"ACCEPT 127.0.0.1:(\d+)", program.stdout)
     assert port is not None
-    endpoint = TCP4ClientEndpoint(TLSReactor(reactor, to), "127.0.0.1", int(port[1]))
+    endpoint = TCP4ClientEndpoint(TLSDialer(reactor, to), "127.0.0.1", int(port[1]))
     ours: Ours = await connectProtocol(endpoint, Ours())
     return ours
 

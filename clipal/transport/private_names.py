@@ -1,0 +1,46 @@
+"""The names of Twisted's that it does not promise to keep, and that this package stands on all the same.
+
+A test holds that they exist. Whoever raises the version of Twisted reads here what to look at.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+
+@frozen
+class PrivateName:
+    """One name.
+
+    Attributes:
+        where: the class that has it.
+        why: what it is needed for.
+    """
+
+    where: str
+    name: str
+    why: str
+
+
+PRIVATE_NAMES: Final = (
+    PrivateName("twisted.internet.abstract.FileDescriptor", "dataBuffer", "tcp: whether anything is queued"),
+    PrivateName("twisted.internet.abstract.FileDescriptor", "offset", "tcp: how much of that has been sent"),
+    PrivateName("twisted.internet.abstract.FileDescriptor", "_tempDataBuffer", "tcp: what is queued behind that"),
+    PrivateName("twisted.internet.abstract.FileDescriptor", "_writeDisconnected", "tcp: whether writing has ended"),
+    PrivateName("twisted.internet.tcp.Connector", "_makeTransport", "tcp: the class of an outgoing connection"),
+    PrivateName("twisted.internet.tcp.Port", "_fromListeningDescriptor", "tcp: a port of a class of our own"),
+    PrivateName("twisted.internet.tcp.Port", "numberAccepts", "tcp: one connection at a time"),
+    PrivateName("twisted.internet.tcp.BaseClient", "_connectDone", "tls: the handshake is a part of connecting"),
+    PrivateName(
+        "twisted.internet.tcp.BaseClient", "failIfNotConnected", "tls: a handshake that fails is no connection"
+    ),
+    PrivateName("twisted.internet.tcp._AbortingMixin", "_aborting", "tls: nothing is decrypted behind an abort"),
+    PrivateName("twisted.internet.epollreactor.EPollReactor", "_poller", "epoll: waits for events"),
+    PrivateName("twisted.internet.epollreactor.EPollReactor", "_selectables", "epoll: who they are for"),
+    PrivateName("twisted.internet.epollreactor.EPollReactor", "_doReadOrWrite", "epoll: Twisted's way with the others"),
+    PrivateName(
+        "twisted.internet.posixbase.PosixReactorBase", "_disconnectSelectable", "epoll: the end of a connection"
+    ),
+)
