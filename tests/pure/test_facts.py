@@ -26,6 +26,7 @@ HTML = [(b"Content-Type", b"text/html; charset=UTF-8")]
 NGINX_413 = b"<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>nginx</body></html>"
 QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+OPENROUTER_HEADERS = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{NOW + 30:.0f}000"}
 PLAN = "You exceeded your current quota, please check your plan and billing details."
 
 
@@ -192,7 +193,7 @@ LIMITS: dict[str, tuple[object, Fields, float | None]] = {
     ),
     "Codex, at a time": ({"error": {"type": "usage_limit_reached", "resets_at": NOW + 77}}, [], 77),
     "Groq": (
-        openai("rate_limit_exceeded", "Please try again in 7m33.5s. Upgrade: https://console.groq.com/billing", "tokens"),
+        openai("rate_limit_exceeded", "Please try again in 7m33.5s. See https://groq.com/billing", "tokens"),
         [],
         453.5,
     ),
@@ -201,7 +202,7 @@ LIMITS: dict[str, tuple[object, Fields, float | None]] = {
     "GLM, busy": (openai("1302", "您当前使用该API的并发数过高", None), [], None),
     "GLM, a number": ({"error": {"code": 1305, "message": "busy"}}, [], None),
     "MiniMax": ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, [], None),
-    "Mistral": ({"object": "error", "message": "Requests rate limit exceeded", "type": "rate_limited", "code": "1300"}, [], None),
+    "Mistral": ({"object": "error", "message": "exceeded", "type": "rate_limited", "code": "1300"}, [], None),
     "Moonshot": (
         openai(None, "Your account reached max request, please try again after 1 seconds", "rate_limit_reached_error"),
         [],
@@ -210,15 +211,15 @@ LIMITS: dict[str, tuple[object, Fields, float | None]] = {
     "Moonshot, busy": (openai(None, "The engine is currently overloaded", "engine_overloaded_error"), [], None),
     "Bedrock": ({"message": "Too many tokens, please wait"}, [(b"x-amzn-errortype", b"ThrottlingException:")], None),
     "OpenRouter": (
-        {"error": {"code": 429, "message": "limit", "metadata": {"headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW + 30) * 1000)}}}},
+        {"error": {"code": 429, "message": "limit", "metadata": {"headers": OPENROUTER_HEADERS}}},
         [],
         30,
     ),
-    "new-api": (openai("", "当前分组上游负载已饱和，请稍后再试", "new_api_error"), [], None),
+    "new-api": (openai("", "当前分组上游负载已饱和请稍后再试", "new_api_error"), [], None),
     "Cloudflare": ({**PROBLEM, "error_code": 1015, "cloudflare_error": True, "retry_after": 30}, [], 30),
     "an HTML page": (b"<html>slow down, or see billing</html>", HTML, None),
     "phrases elsewhere": (openai(None, "Sorry: invalid api key, insufficient quota, daily limit", None), [], None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("body", "fields", "wait"), LIMITS.values(), ids=LIMITS)
@@ -232,7 +233,7 @@ EXHAUSTED = {
     "OpenAI, inactive": (openai("billing_not_active", "Your account is not active", "billing_not_active"), "quota"),
     "Gemini, a day": (gemini_limit("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), "quota"),
     "Google": (google("RESOURCE_EXHAUSTED", "", google_reason("QUOTA_EXHAUSTED")), "quota"),
-    "GLM": (openai("1113", "您的账户已欠费，请充值后重试", None), "quota"),
+    "GLM": (openai("1113", "您的账户已欠费请充值后重试", None), "quota"),
     "GLM, a number": ({"error": {"code": 1113, "message": "Insufficient balance"}}, "quota"),
     "MiniMax": ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "quota"),
     "MiniMax, a code": (openai("1008", "insufficient balance", None), "quota"),
@@ -266,7 +267,7 @@ LACKING: dict[str, tuple[int, object, Fields]] = {
     "OpenRouter": (400, {"error": {"message": "foo/bar is not a valid model ID", "code": 400}}, JSON),
     "OpenRouter, none": (404, {"error": {"message": "No endpoints found for foo/bar.", "code": 404}}, JSON),
     "Ollama": (404, {"error": 'model "x" not found, try pulling it first'}, JSON),
-    "GLM": (400, openai("1211", "模型不存在，请检查模型代码。", None), JSON),
+    "GLM": (400, openai("1211", "模型不存在请检查模型代码。", None), JSON),
     "ChatGPT": (400, {"detail": "The 'gpt-x' model is not supported when using Codex with a ChatGPT account."}, JSON),
     "nginx, path": (404, b"<html><title>404 Not Found</title>nginx</html>", HTML),
     "nginx, size": (413, NGINX_413, HTML),
