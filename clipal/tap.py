@@ -16,7 +16,7 @@ from twisted.python import usage
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import Overrides, check_overrides, load_configuration
 from clipal.config.model import Configuration
-from clipal.config.nodes import ConfigurationError
+from clipal.config.problems import ConfigurationError
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import Logs, open_logs
 from clipal.process.clock import use_monotonic_time
@@ -97,7 +97,7 @@ def load(options: Options) -> Configuration:
     try:
         return load_configuration(directory, clients, options.overrides)
     except ConfigurationError as error:
-        fail(str(error))
+        fail("\nclipal: ".join(map(str, error.problems)))
 
 
 def listen(configuration: Configuration) -> socket.socket:
@@ -120,5 +120,5 @@ def listen(configuration: Configuration) -> socket.socket:
 
 
 def fail(problem: str) -> NoReturn:
-    """Ends with status 1 and one line on standard error."""
+    """Ends with status 1 and `problem` on standard error."""
     raise SystemExit(f"clipal: {problem}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import CONFIG_FILE
+from clipal.config.original import unread_files
 from clipal.dialects.registry import DIALECTS
 
 _NEXT = """
@@ -51,14 +52,22 @@ def run(options: Options) -> int:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in names:
-            path = directory / name
-            print(f"wrote {path}" if write_new(path, template(name)) else f"kept {path} (it exists)")
+            print(_write(directory / name))
     except OSError as error:
         print(f"clipal: {_problem(error, directory)}", file=sys.stderr)
         return 1
     where = "" if options["config-dir"] is None else f" --config-dir {shlex.quote(options['config-dir'])}"
     print(_NEXT.format(clients=", ".join(names[1:]), serve=f"clipal{where}", connect=f"clipal connect{where}"), end="")
     return 0
+
+
+def _write(path: Path) -> str:
+    """Writes a template to `path`, unless the user's own file is there under this or another name: what it did."""
+    others = unread_files(path)
+    if others and not os.path.lexists(path):
+        other = others[0]
+        return f"left out {path}: {other.name} is there, which clipal does not read; rename it to {path.name}"
+    return f"wrote {path}" if write_new(path, template(path.name)) else f"kept {path} (it exists)"
 
 
 def template(name: str) -> bytes:

@@ -16,6 +16,8 @@ from typing import Any, Final
 import yaml
 from attrs import field, frozen
 
+from clipal.config.problems import ConfigurationError
+
 SIZE: Final = 256 * 1024
 """Bytes of a file."""
 DEPTH: Final = 8
@@ -23,18 +25,6 @@ DEPTH: Final = 8
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
-
-
-class ConfigurationError(Exception):
-    """What is wrong with the configuration, where, and what to do.
-
-    Its text is `FILE:LINE: KEY: problem`, with only as much of the place as is known, and never a value.
-    """
-
-    def __init__(self, path: Path | None, line: int | None, key: str | None, problem: str) -> None:
-        place = "" if path is None else f"{path}{'' if line is None else f':{line}'}: "
-        super().__init__(f"{place}{'' if not key else f'{key}: '}{problem}")
-        self.path, self.line, self.key, self.problem = path, line, key, problem
 
 
 @frozen

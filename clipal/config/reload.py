@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from clipal.config.loader import CONFIG_FILE, Overrides, load_configuration
 from clipal.config.model import Configuration, Settings
-from clipal.config.nodes import ConfigurationError
+from clipal.config.problems import ConfigurationError
 
 Stamp = tuple[int, int, int] | None
 """(modification time in ns, size in bytes, inode) of a file; None for one that is not there."""
@@ -69,7 +69,8 @@ class Reloader:
         try:
             loaded = load_configuration(self._directory, self._clients, self._overrides, self._current.settings)
         except ConfigurationError as error:
-            self._log.error("The configuration stays as it was: {error}", error=str(error))
+            for problem in error.problems:
+                self._log.error("The configuration stays as it was: {error}", error=str(problem))
             return
         reset, self._pending = self._pending, set()
         self._current = evolve(loaded, settings=self._running(loaded.settings))

@@ -68,6 +68,26 @@ def test_it_keeps_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"wrote {tmp_path / 'gemini.yaml'}" in said
 
 
+def test_it_puts_no_template_beside_a_file_of_a_later_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """clipal would serve the template's keys, and the user would think that it is their own file."""
+    for name in ("claude.yaml", "openai.yaml", "gemini.yml"):
+        (tmp_path / name).write_text("providers: []\n")
+    assert run(tmp_path) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["claude.yaml", "openai.yaml", "gemini.yml", "config.yaml"]
+    )
+    said = capsys.readouterr().out
+    for other, name in (
+        ("claude.yaml", "claude-code.yaml"),
+        ("openai.yaml", "codex.yaml"),
+        ("gemini.yml", "gemini.yaml"),
+    ):
+        assert f"left out {tmp_path / name}: {other} is there" in said
+        assert f"rename it to {name}" in said
+
+
 def test_a_second_time_it_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from clipal.config.nodes import (
     SIZE,
-    ConfigurationError,
     Mapping,
     Scalar,
     Sequence,
@@ -22,6 +21,7 @@ from clipal.config.nodes import (
     read_document,
     shown,
 )
+from clipal.config.problems import ConfigurationError
 
 SECRET = b"sk-ant-api03-Secret"
 FILE = Path("some.yaml")
@@ -164,14 +164,14 @@ def test_a_hostile_file_is_refused_within_a_second_and_not_quoted(data: bytes, l
     with pytest.raises(ConfigurationError) as raised:
         parse_document(FILE, data)
     assert time.process_time() - began < 1
-    error = raised.value
-    assert problem in error.problem
-    assert error.path == FILE
+    (error,) = raised.value.problems
+    assert problem in error.text
+    assert error.file == FILE
     assert line is None or error.line == line
     assert str(error).startswith(f"{FILE}{'' if error.line is None else f':{error.line}'}: ")
     assert "ecret" not in str(error)
     assert len(str(error)) < 200
-    assert error.__suppress_context__ or error.__context__ is None, "a traceback would quote the file"
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None, "a traceback would quote the file"
 
 
 LARGE = {

@@ -1,0 +1,57 @@
+"""Names from later versions of the original system, so that its users' files are not silently ignored.
+
+The Go program had the three client files as clipal has them, and renamed two of them in its version 0.9. Its settings
+for proxies are known, but clipal has no forward proxies yet: what means "no proxy" is accepted.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from clipal.config.nodes import Node, Scalar
+from clipal.config.values import Reader
+
+_RENAMED: Final = {"claude-code.yaml": "claude.yaml", "codex.yaml": "openai.yaml"}
+"""The original's later name of a client's file, by clipal's name."""
+
+_FOREIGN: Final = "not read here, because it belongs to the original's later versions; "
+_SIGN_IN: Final = _FOREIGN + "remove it, and put a key into api_key: clipal does not sign in"
+_BODY: Final = _FOREIGN + "remove it, and set this in the client: clipal changes nothing of a request but the model"
+
+SETTINGS: Final = {
+    "routing": _FOREIGN + "affinity and failback replace sticky_sessions; busy_backpressure has no replacement,"
+    " because a provider that limits its requests is passed over for as long as it asks",
+}
+"""What replaces a key of `config.yaml`."""
+
+PROVIDER: Final = {
+    "overrides": _FOREIGN + 'write models: {"*": NAME} in place of overrides.model; nothing else of a body is changed',
+    "model": _FOREIGN + 'write models: {"*": NAME}',
+    "reasoning_effort": _BODY,
+    "thinking_budget_tokens": _BODY,
+    "auth_type": _SIGN_IN,
+    "oauth_provider": _SIGN_IN,
+    "oauth_ref": _SIGN_IN,
+    "oauth_identity": _SIGN_IN,
+    "oauth_account": _SIGN_IN,
+}
+"""What replaces a key of a provider."""
+
+
+def unread_files(path: Path) -> list[Path]:
+    """What is there beside `path`, a file that clipal reads, under another name that its user may think of."""
+    names = (_RENAMED.get(path.name), path.with_suffix(".yml").name)
+    return [path.with_name(name) for name in names if name is not None and os.path.lexists(path.with_name(name))]
+
+
+def no_proxy(*accepted: str) -> Reader:
+    """A setting of a forward proxy, for which nothing but one of `accepted` will do."""
+
+    def read(node: Node) -> None:
+        found = node.text.strip().lower() if isinstance(node, Scalar) else None
+        if found not in accepted:
+            raise ValueError("forward proxies are not supported yet; remove it, and providers are asked directly")
+
+    return read
