@@ -1,43 +1,60 @@
 # Each target does all of its set-up: a virtual environment in the checkout, and nothing anywhere else.
-# It is made anew when what is installed in it changes. PYTHON chooses the interpreter.
+# It is made anew when what is installed in it changes. PYTHON chooses the interpreter, VENV the directory.
+# What is installed is locked, with hashes, in requirements/: the release of a dependency changes nothing here.
 
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3.10 python3 python; do \
 	$$each -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2])' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+LATEST := .venv-latest
+# Locked files only, and nothing is built from source but clipal itself: a build would fetch what no lock names.
+PIP_INSTALL = python -m pip install --quiet --disable-pip-version-check
+LOCKED = $(BIN)/$(PIP_INSTALL) --require-hashes --only-binary :all: --requirement
+# `make lock UPGRADE=` keeps the versions that still fit: for a dependency that is new, or no longer there.
+UPGRADE := --upgrade
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes $(UPGRADE) \
+	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench acceptance clean
+.PHONY: help demo test test-latest check format bench acceptance lock clean
 
 help:
 	@echo "make demo     see failover at work, without any key"
 	@echo "make test     run the tests"
+	@echo "make test-latest   run the tests with the newest release of every dependency"
 	@echo "make check    format, lint, types, import rules, tests with branch coverage"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory against nginx (Linux; about six minutes)"
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
+	@echo "make lock     lock the newest dependencies (see CONTRIBUTING.md)"
 	@echo "make clean    remove what these targets made"
 
-$(VENV)/.test: setup.cfg pyproject.toml
+$(VENV)/.test: setup.cfg pyproject.toml requirements/build.txt requirements/test.txt
 	@test -n "$(PYTHON)" || { echo "clipal needs Python 3.10 or later; none was found. Set PYTHON=/path/to/python3"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing clipal and its test dependencies into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(LOCKED) requirements/build.txt
+	@$(LOCKED) requirements/test.txt
+	@$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.test
+$(VENV)/.dev: $(VENV)/.test requirements/dev.txt
 	@echo "Installing the development tools into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@$(LOCKED) requirements/dev.txt
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.test
+$(VENV)/.bench: $(VENV)/.test requirements/bench.txt
 	@echo "Installing what the benchmark needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
+	@$(LOCKED) requirements/bench.txt
 	@touch $@
 
-$(VENV)/.acceptance: $(VENV)/.test
+$(VENV)/.acceptance: $(VENV)/.test requirements/acceptance.txt
 	@echo "Installing the clients' SDKs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,acceptance]'
+	@$(LOCKED) requirements/acceptance.txt
+	@touch $@
+
+$(VENV)/.lock: $(VENV)/.test requirements/lock.txt
+	@$(LOCKED) requirements/lock.txt
 	@touch $@
 
 demo: $(VENV)/.test
@@ -45,6 +62,13 @@ demo: $(VENV)/.test
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest -q
+
+test-latest:
+	@test -x $(LATEST)/bin/pip || $(PYTHON) -m venv $(LATEST)
+	@echo "Installing the newest of everything into $(LATEST) ..."
+	@$(LATEST)/bin/$(PIP_INSTALL) --upgrade pip
+	@$(LATEST)/bin/$(PIP_INSTALL) --upgrade --upgrade-strategy eager --editable '.[test]'
+	@$(LATEST)/bin/python -m pytest -q
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance
@@ -66,5 +90,13 @@ bench: $(VENV)/.bench
 acceptance: $(VENV)/.acceptance
 	@$(BIN)/python -m acceptance --report build/acceptance.md
 
+# The sets that share the environment with the tests take the tests' versions of what they have in common.
+lock: $(VENV)/.lock
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) requirements/lock.in -o requirements/lock.txt
+	$(COMPILE) setup.cfg --extra test -o requirements/test.txt
+	for each in dev bench acceptance; do \
+		$(COMPILE) setup.cfg --extra test --extra $$each --constraint requirements/test.txt -o requirements/$$each.txt || exit 1; done
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LATEST) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -16,7 +16,10 @@ from clipal.transport.tcp import SendsAtOnce
 _END: Final = 16 * 1024
 _SLICE: Final = 256 * 1024
 _AT_ONCE: Final = 1024 * 1024
-"""Bytes handed to the transport at a time: more would be copied into its buffer while the provider does not read."""
+"""Bytes handed to the transport at a time: more would be copied into its buffer while the provider does not read.
+
+The transport asks for the next ones while it still holds up to 64 KiB (Twisted's `bufferSize`): both are the bound.
+"""
 _PIECES: Final = 64
 """Pieces in one system call at most; systems take some hundreds."""
 
