@@ -1,10 +1,10 @@
 """One YAML file as a tree of nodes with line numbers. A file is untrusted input.
 
-Only the parser's events are used, and the tree grows by hand, within bounds: the loader of PyYAML before 6.0.4 recurses,
-and crashes at 200 000 nested brackets. PyYAML 6.0.4 refuses 1000 levels by itself, before it tells of the first; that is
-the same error here. Anchors, aliases, tags, duplicate keys, several documents and keys that are no strings are
-refused. An error names file, line and key in our own words: a parser's message quotes the file, and there may be a key
-of a provider just there.
+Only the parser's events are used, and the tree grows by hand, within bounds: the loader of PyYAML before 6.0.4
+recurses, and crashes at 200 000 nested brackets. PyYAML 6.0.4 refuses 1000 levels by itself, perhaps before it tells of
+the first; that is the same error here. Anchors, aliases, tags, duplicate keys, several documents and keys that are no
+strings are refused. An error names file, line and key in our own words: a parser's message quotes the file, and there
+may be a key of a provider just there.
 """
 
 from __future__ import annotations
