@@ -34,19 +34,6 @@ _WORDS: Final = {
     Refused.UNAVAILABLE: "api_error",
 }
 
-_STATUSES: Final = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-
 _MEANINGS: Final = {
     b"message_start": PREAMBLE,
     b"ping": PREAMBLE,
@@ -96,7 +83,7 @@ class Anthropic(Dialect):
         """See Dialect."""
         name = event_name(event, data)
         if name == b"error":
-            return failure(parse_object(data), _STATUSES)
+            return failure(parse_object(data))
         if name == b"content_block_start":
             return PREAMBLE if _is_empty_block(data) else CONTENT
         return _MEANINGS.get(name, UNKNOWN)

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -38,7 +38,7 @@ class EventKind(Enum):
     CONTENT = "content"
     """The answer has begun: nothing can fail over any more."""
     ERROR = "error"
-    """The provider gave up: stands for a status code."""
+    """The provider gave up."""
     END = "end"
     """The answer is over without any content."""
     UNKNOWN = "unknown"
@@ -50,14 +50,12 @@ class EventMeaning:
     """One event, understood.
 
     Attributes:
-        status: for an ERROR, the HTTP status that the event stands for (429, 529, 500 …); else 0.
-        body: for an ERROR, the JSON that an answer of that status would have had, for
-            `clipal.outcomes.outcome`; never in the repr, for a provider may repeat a key or a prompt in it.
+        error: for an ERROR, the JSON object that describes it, for `clipal.outcomes`; never in the repr, because a
+            provider may repeat a key or a prompt in it.
     """
 
     kind: EventKind
-    status: int = 0
-    body: bytes = field(default=b"", repr=False)
+    error: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 PREAMBLE = EventMeaning(EventKind.PREAMBLE)

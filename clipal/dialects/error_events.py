@@ -1,8 +1,7 @@
 """Errors that come as events, after a head that said 200: what the dialects share in reading them.
 
-Only what looks like an error, or cannot be told by its name, is parsed, and only up to the size that the gate
-holds at most. An error event is turned into what it stands for: a status code, and the body that an answer
-of that status would have had. What cannot be read is not understood, which is an answer too.
+Only what looks like an error, or cannot be told by its name, is parsed, and only up to the size that the gate holds at
+most. What an error stands for is read elsewhere (`clipal.outcomes`). What cannot be parsed is not understood.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clipal.dialects.dialect import UNKNOWN, EventKind, EventMeaning, compact_json
+from clipal.dialects.dialect import UNKNOWN, EventKind, EventMeaning
 
 PARSED: Final = 256 * 1024
 """Bytes of an event that are parsed at most. OpenAI's `response.failed` repeats the request's instructions
@@ -20,7 +19,6 @@ and tools, and Codex's requests have 40 to 70 kB."""
 
 _TYPE: Final = re.compile(rb'\s{0,16}\{\s{0,16}"type"\s{0,16}:\s{0,16}"([^"\\]{1,64})"')
 _NO_NAME: Final = (b"", b"message")
-_NUMBER: Final = re.compile("[45][0-9][0-9]")
 
 
 def event_name(event: bytes, data: bytes) -> bytes:
@@ -58,14 +56,11 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def failure(document: Mapping[str, Any] | None, statuses: Mapping[str, int]) -> EventMeaning:
-    """What an error event stands for.
+def failure(document: Mapping[str, Any] | None) -> EventMeaning:
+    """An error event.
 
     Parameters:
         document: has the error as its `error`, or is the error itself; None for one that could not be parsed.
-        statuses: the HTTP status for each code, type or status word of the API. An error whose words are not
-            among them, and that names no HTTP status as a number either, is a 500: the provider gave up, we
-            know not why.
     """
     if document is None:
         return UNKNOWN
@@ -74,17 +69,4 @@ def failure(document: Mapping[str, Any] | None, statuses: Mapping[str, int]) -> 
         error = {"message": error}
     elif not isinstance(error, dict):
         error = document
-    try:
-        body = compact_json({"error": error})
-    except RecursionError:
-        return UNKNOWN
-    return EventMeaning(EventKind.ERROR, _status(error, statuses), body)
-
-
-def _status(error: Mapping[str, Any], statuses: Mapping[str, int]) -> int:
-    for word in map(error.get, ("code", "type", "status")):
-        if isinstance(word, str) and word in statuses:
-            return statuses[word]
-        if isinstance(word, str | int) and _NUMBER.fullmatch(str(word)):
-            return int(word)
-    return 500
+    return EventMeaning(EventKind.ERROR, error)

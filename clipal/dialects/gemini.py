@@ -38,25 +38,6 @@ _WORDS: Final = {
     Refused.UNAVAILABLE: "UNAVAILABLE",
 }
 
-_STATUSES: Final = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "OUT_OF_RANGE": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "ABORTED": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "CANCELLED": 499,
-    "UNKNOWN": 500,
-    "INTERNAL": 500,
-    "DATA_LOSS": 500,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-
 _MODEL: Final = re.compile(rb"/models/(?P<name>[^?]+?)(?::|%3[Aa])[A-Za-z]+\Z")
 _LONE_MODEL: Final = re.compile(rb"/models/(?P<name>[^/:?]+)(?=/|\Z)")  # without a method: a look-up
 
@@ -124,7 +105,7 @@ class Gemini(Dialect):
         if document is None:
             return UNKNOWN
         if document.get("error"):
-            return failure(document, _STATUSES)
+            return failure(document)
         if document.get("candidates") or document.get("promptFeedback"):
             return CONTENT
         return PREAMBLE if document and document.keys() <= _SAYS_NOTHING else UNKNOWN

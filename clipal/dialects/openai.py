@@ -29,50 +29,6 @@ from clipal.dialects.error_events import event_name, failure, parse_object
 _LONGEST_WAIT: Final = 60
 """Seconds of Retry-After that Codex is told at most: it obeys any value, silently, for each of 30 tries."""
 
-_STATUSES: Final = {
-    "invalid_request_error": 400,
-    "invalid_prompt": 400,
-    "context_length_exceeded": 400,
-    "previous_response_not_found": 400,
-    "content_filter": 400,
-    "cyber_policy": 400,
-    "bio_policy": 400,
-    "invalid_image": 400,
-    "invalid_image_format": 400,
-    "invalid_base64_image": 400,
-    "invalid_image_url": 400,
-    "invalid_image_mode": 400,
-    "image_too_large": 400,
-    "image_too_small": 400,
-    "image_file_too_large": 400,
-    "image_file_not_found": 400,
-    "image_parse_error": 400,
-    "image_content_policy_violation": 400,
-    "unsupported_image_media_type": 400,
-    "empty_image_file": 400,
-    "failed_to_download_image": 400,
-    "invalid_api_key": 401,
-    "account_deactivated": 401,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "model_not_found": 404,
-    "not_found_error": 404,
-    # With a quota, the status alone says little: the body keeps the code for whoever classifies it.
-    "insufficient_quota": 429,
-    "billing_hard_limit_reached": 429,
-    "organization_quota_exceeded": 429,
-    "usage_limit_reached": 429,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "server_error": 500,
-    "api_error": 500,
-    "server_is_overloaded": 503,
-    "slow_down": 503,
-    "service_unavailable_error": 503,
-    "overloaded_error": 529,
-}
-
 _PREAMBLE: Final = frozenset(
     (
         b"response.created",
@@ -170,7 +126,7 @@ class OpenAI(Dialect):
         if name in _PREAMBLE or _PROGRESS.fullmatch(name):
             return PREAMBLE
         if name in (b"error", b"response.failed"):
-            return failure(_error_document(parse_object(data)), _STATUSES)
+            return failure(_error_document(parse_object(data)))
         if name.endswith((b".delta", b".done")) or name in (b"response.completed", b"response.incomplete"):
             return CONTENT
         return UNKNOWN
@@ -199,7 +155,7 @@ def _meaning_of_chunk(event: bytes, data: bytes) -> EventMeaning:
     if document is None:
         return UNKNOWN
     if document.get("error") or event == b"error" or document.get("type") == "error":
-        return failure(document, _STATUSES)
+        return failure(document)
     choices = document.get("choices")
     if not isinstance(choices, list):
         return UNKNOWN

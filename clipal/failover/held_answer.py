@@ -12,11 +12,10 @@ from typing import Final, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.failover.gate import HOLD, OPEN, Decision, Gate
+from clipal.failover.gate import HOLD, OPEN, Decision, Gate, judged
 from clipal.failover.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
@@ -30,8 +29,6 @@ ERROR_TIME: Final = 3.0
 
 class Hold(Protocol):
     """The first to get an answer's body."""
-
-    _log = Logger()
 
     # Of the class, for most answers are judged by what their first read brought, and need none of these.
     _reason: Failure | None = None
@@ -76,13 +73,13 @@ class Hold(Protocol):
         """
         decision = HOLD
         for piece in self._pieces:
-            decision = self._ask(gate, piece)
+            decision = judged(gate.feed, piece)
             if decision is not HOLD:
                 break
         if decision is HOLD and self._reason is not None:
             if self._reason is not WHOLE and not self._reason.check(ResponseDone):
                 self._reason.raiseException()
-            decision = gate.end()
+            decision = judged(gate.end)
         if decision is HOLD:
             self._gate = gate
         elif decision is not OPEN:
@@ -144,7 +141,7 @@ class Hold(Protocol):
                 self._fire(OPEN)
             return
         self._begin_to_wait()
-        decision = self._ask(self._gate, data)
+        decision = judged(self._gate.feed, data)
         if decision is not HOLD:
             self._fire(decision)
 
@@ -156,13 +153,6 @@ class Hold(Protocol):
             if self._event_time:
                 self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
 
-    def _ask(self, gate: Gate, data: bytes) -> Decision:
-        try:
-            return gate.feed(data)
-        except Exception:
-            self._log.failure("The gate failed, so it opens")
-            return OPEN
-
     def _judge_end(self, reason: Failure) -> None:
         if self._decided is None:
             return
@@ -171,7 +161,7 @@ class Hold(Protocol):
             decided, self._decided = self._decided, None
             decided.errback(reason)
         else:
-            self._fire(self._gate.end() if self._gate is not None else OPEN)
+            self._fire(judged(self._gate.end) if self._gate is not None else OPEN)
 
     # The end of holding
 

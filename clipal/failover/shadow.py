@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.failover.gate import OPEN, Decision, Gate, Verdict
+from clipal.failover.gate import Decision, Gate, Verdict, judged
 from clipal.upstream.response import WHOLE
 
 
@@ -39,11 +39,7 @@ class Shadow(Protocol):
         self._protocol.dataReceived(data)
         if self._decided:
             return
-        try:
-            decision = self._gate.feed(data)
-        except Exception:
-            self._log.failure("The gate failed, so it opens")
-            decision = OPEN
+        decision = judged(self._gate.feed, data)
         if decision.verdict is not Verdict.HOLD:
             self._decided = True
             self._step_aside(self._protocol)
@@ -51,7 +47,7 @@ class Shadow(Protocol):
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
         if not self._decided and (reason is WHOLE or reason.check(ResponseDone)):
-            self._say(self._gate.end())
+            self._say(judged(self._gate.end))
         self._protocol.connectionLost(reason)
 
     def _say(self, decision: Decision) -> None:

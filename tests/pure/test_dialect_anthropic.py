@@ -12,12 +12,12 @@ from clipal.dialects.dialect import (
     END,
     PREAMBLE,
     UNKNOWN,
-    EventKind,
     EventMeaning,
     Refused,
     Unavailable,
 )
 from clipal.dialects.sse import Scanner
+from tests.meanings import stands_for
 
 PATH = b"/v1/messages"
 START = (
@@ -68,8 +68,8 @@ def test_a_stream_begins_with_its_first_content(stream: bytes, expected: list[Ev
 @pytest.mark.parametrize("before", [b"", START, START + PING])
 def test_an_error_event_stands_for_its_status(before: bytes) -> None:
     error = meanings(before + OVERLOADED)[-1]
-    assert (error.kind, error.status) == (EventKind.ERROR, 529)
-    assert json.loads(error.body) == {"error": {"type": "overloaded_error", "message": "Overloaded"}}
+    assert stands_for(error) == 529
+    assert error.error == {"type": "overloaded_error", "message": "Overloaded"}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_an_error_event_stands_for_its_status(before: bytes) -> None:
 )
 def test_each_type_of_error_has_its_status(kind: str, status: int) -> None:
     data = json.dumps({"type": "error", "error": {"type": kind, "message": "m"}, "request_id": "req_1"}).encode()
-    assert ANTHROPIC.meaning(b"error", data, PATH).status == status
+    assert stands_for(ANTHROPIC.meaning(b"error", data, PATH)) == status
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_each_type_of_error_has_its_status(kind: str, status: int) -> None:
 )
 def test_an_error_without_an_event_name_is_seen_in_its_data(data: bytes) -> None:
     error = ANTHROPIC.meaning(b"", data, PATH)
-    assert (error.kind, error.status) == (EventKind.ERROR, 429)
-    assert json.loads(error.body)["error"]["message"] == "m"
+    assert stands_for(error) == 429
+    assert (error.error or {})["message"] == "m"
 
 
 def test_an_error_that_is_only_a_text_keeps_it_as_its_message() -> None:
     error = ANTHROPIC.meaning(b"", b'{"error":"no more tokens"}', PATH)
-    assert (error.status, json.loads(error.body)) == (500, {"error": {"message": "no more tokens"}})
+    assert (stands_for(error), error.error) == (500, {"message": "no more tokens"})
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from clipal.dialects.dialect import (
     CONTENT,
     PREAMBLE,
     UNKNOWN,
-    EventKind,
     EventMeaning,
     Refused,
     Unavailable,
 )
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.sse import Scanner
+from tests.meanings import stands_for
 
 PATH = b"/v1beta/models/gemini-3.5-flash:streamGenerateContent"
 HELLO = (
@@ -60,8 +60,8 @@ def test_a_stream_begins_with_its_first_content(stream: bytes, expected: list[Ev
 def test_an_error_chunk_stands_for_its_code_and_keeps_its_details(before: bytes) -> None:
     for document in ({"error": QUOTA}, [{"error": QUOTA}]):
         error = meanings(before + b"data: " + json.dumps(document).encode() + b"\r\n\r\n")[-1]
-        assert (error.kind, error.status) == (EventKind.ERROR, 429)
-        assert json.loads(error.body) == {"error": QUOTA}
+        assert stands_for(error) == 429
+        assert error.error == QUOTA
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_error_chunk_stands_for_its_code_and_keeps_its_details(before: bytes)
     ],
 )
 def test_an_error_has_a_code_or_a_status_word(error: dict[str, object], status: int) -> None:
-    assert GEMINI.meaning(b"", json.dumps({"error": error}).encode(), PATH).status == status
+    assert stands_for(GEMINI.meaning(b"", json.dumps({"error": error}).encode(), PATH)) == status
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from clipal.dialects.dialect import (
     END,
     PREAMBLE,
     UNKNOWN,
-    EventKind,
     EventMeaning,
     Refused,
     Unavailable,
 )
 from clipal.dialects.openai import OPENAI
 from clipal.dialects.sse import Scanner
+from tests.meanings import stands_for
 
 RESPONSES = b"/v1/responses"
 CHAT = b"/v1/chat/completions"
@@ -114,11 +114,11 @@ def test_progress_of_a_hosted_tool_says_nothing_yet(name: str, expected: EventMe
 def test_an_event_without_a_name_is_known_by_its_type_wherever_that_stands(name: bytes) -> None:
     """As relays that sort the keys write it."""
     failed = {"response": response("failed", {"code": "slow_down", "message": "why"}), "type": "response.failed"}
-    assert OPENAI.meaning(name, json.dumps(failed).encode(), RESPONSES).status == 503
+    assert stands_for(OPENAI.meaning(name, json.dumps(failed).encode(), RESPONSES)) == 503
     created = {"response": response("in_progress"), "sequence_number": 0, "type": "response.created"}
     assert OPENAI.meaning(name, json.dumps(created).encode(), RESPONSES) == PREAMBLE
     bare = {"sequence_number": 1, "error": {"code": "slow_down"}}
-    assert OPENAI.meaning(name, json.dumps(bare).encode(), RESPONSES).status == 503
+    assert stands_for(OPENAI.meaning(name, json.dumps(bare).encode(), RESPONSES)) == 503
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_an_event_without_a_name_is_known_by_its_type_wherever_that_stands(name:
 def test_a_failed_response_stands_for_the_status_of_its_code(code: str, status: int) -> None:
     failed = event("response.failed", response=response("failed", {"code": code, "message": "why"}))
     error = meanings(CREATED + IN_PROGRESS + failed)[-1]
-    assert (error.kind, error.status) == (EventKind.ERROR, status)
-    assert json.loads(error.body) == {"error": {"code": code, "message": "why"}}
+    assert stands_for(error) == status
+    assert error.error == {"code": code, "message": "why"}
 
 
 def test_a_failed_response_that_does_not_say_why_is_a_server_error() -> None:
     (error,) = meanings(event("response.failed", response=response("failed")))
-    assert (error.kind, error.status, error.body) == (EventKind.ERROR, 500, b'{"error":{}}')
+    assert (stands_for(error), error.error) == (500, {})
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_a_failed_response_that_does_not_say_why_is_a_server_error() -> None:
 @pytest.mark.parametrize("name", [b"", b"error"])
 def test_an_error_event_has_one_of_several_shapes(name: bytes, data: str) -> None:
     error = OPENAI.meaning(name, data.encode(), RESPONSES)
-    assert (error.kind, error.status) == (EventKind.ERROR, 429)
-    assert json.loads(error.body)["error"]["message"] == "why"
+    assert stands_for(error) == 429
+    assert (error.error or {})["message"] == "why"
 
 
 @pytest.mark.parametrize("code", [True, 200, 600, 4290, -429, 429.0, [429], "9999", "\uff14\uff12\uff19", None, {}])
 def test_a_code_that_is_no_error_status_says_nothing(code: object) -> None:
     data = json.dumps({"error": {"message": "why", "code": code}}).encode()
-    assert OPENAI.meaning(b"", data, RESPONSES).status == 500
+    assert stands_for(OPENAI.meaning(b"", data, RESPONSES)) == 500
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_a_chat_stream_begins_with_its_first_content(stream: bytes, expected: li
 )
 def test_an_error_in_a_chat_stream_stands_for_its_status(stream: bytes, status: int) -> None:
     error = meanings(chunk(role="assistant") + stream, CHAT)[-1]
-    assert (error.kind, error.status) == (EventKind.ERROR, status)
-    assert json.loads(error.body)["error"]["message"] == "m"
+    assert stands_for(error) == status
+    assert (error.error or {})["message"] == "m"
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ async def test_a_bug_in_an_ordinary_resource_is_a_500(
     assert (refused.status, refused.values(b"allow")) == (405, [b"HEAD, GET"])
 
 
+@pytest.mark.parametrize("method", ["feed", "end"])
 @pytest.mark.parametrize("mode", [FirstEventMode.ON, FirstEventMode.SHADOW])
 @ensure_deferred
 async def test_a_bug_in_the_gate_opens_it(
@@ -136,8 +137,9 @@ async def test_a_bug_in_the_gate_opens_it(
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,
     mode: FirstEventMode,
+    method: str,
 ) -> None:
-    monkeypatch.setattr(FirstEvent, "feed", bug)
+    monkeypatch.setattr(FirstEvent, method, bug)
     upstream = start_upstream(event_stream(event(b"{}", b"ping")))
     proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=mode)
     client = await connect(proxy.port)
