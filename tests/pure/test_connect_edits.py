@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from clipal.connect.edits import DOTENV, JSON, JSON_WITH_COMMENTS, TOML, Changed, Setting, edited, undone
@@ -109,6 +111,15 @@ def test_a_value_of_no_table_comes_before_all_tables(text: str, result: str) -> 
 )
 def test_a_variable_has_its_line(text: str, result: str) -> None:
     assert edited(DOTENV, text, A).text == result
+
+
+@pytest.mark.parametrize("text", [" " * 300_000, f"x={' ' * 300_000}\ry", f"x={'y ' * 150_000}", "x='\\'" * 50_000])
+def test_a_long_line_costs_no_more_than_its_length(text: str) -> None:
+    begun = time.process_time()
+    done = edited(DOTENV, text, A)
+    DOTENV.masked(done.text, frozenset())
+    assert time.process_time() - begun < 5
+    assert undone(DOTENV, done.text, done) == text
 
 
 KEY = "sk-s3cret"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from clipal.connect.client import Client, ClientFile
 from clipal.connect.diff import diff
-from clipal.connect.edits import SYNTAXES, Edited, edited, undone
+from clipal.connect.edits import SYNTAXES, Changed, Edited, edited, undone
+from clipal.connect.formats.syntax import Unreadable
 from clipal.connect.plan import Plan, connection, disconnection
 from clipal.connect.record import Record, load_record
 from clipal.connect.registry import CLIENTS
@@ -118,6 +120,17 @@ PROVIDERS = [
     '[model_providers.clipal.http_headers]\nx = "y"',
     '[model_providers]\nclipal.name = "dotted"',
 ]
+ROOT_PROVIDERS = [
+    "model_providers = { }",
+    "model_providers = {}",
+    f'model_providers = {{ other = {{ name = "{SECRET}" }}, "a b" = [{{ x = 1 }}, {{}}] }} # {{ x',
+    'model_providers = {clipal={name="mine"}}',
+    'model_providers.clipal = { name = "mine", x.y = "}," }',
+    "model_providers.clipal = { }  # none",
+    'model_providers.other.name = "dotted"',
+    "model_providers.clipal.http_headers = { x = 'y' }",
+]
+NESTED = ["[[model_providers.other.model_providers.a]]\nx = 1\n\n[model_providers.other.model_providers.a.clipal]"]
 
 
 @st.composite
@@ -126,7 +139,13 @@ def toml_texts(draw: st.DrawFn) -> str:
     lines = draw(st.lists(st.sampled_from(ROOT), max_size=5, unique=True))
     provider = draw(st.sampled_from(["", "", 'model_provider = "openai"', "model_provider = 'clipal' # mine"]))
     tables = draw(st.lists(st.sampled_from(TABLES), max_size=4, unique=True))
-    tables.insert(draw(st.integers(0, len(tables))), draw(st.sampled_from(PROVIDERS)))
+    if draw(st.booleans()):
+        tables.insert(draw(st.integers(0, len(tables))), draw(st.sampled_from(PROVIDERS)))
+    else:  # a table that a key makes must not have a header too
+        tables = [each for each in tables if not each.startswith("[model_providers")]
+        lines.append(draw(st.sampled_from(ROOT_PROVIDERS)))
+        if lines[-1].startswith("model_providers.clipal"):
+            tables += draw(st.lists(st.sampled_from(NESTED), max_size=1))
     gap = draw(st.sampled_from(["\n", "\n\n"]))
     marker = f'marker = "{OLD}"'
     head = draw(st.sampled_from(["#:schema https://example.com/s.json", "", "# mine"]))
@@ -226,6 +245,44 @@ def test_the_way_back_is_exact_when_something_else_has_changed(case: tuple[str, 
     name, text = case
     done = connected(name, text)
     assert undone(SYNTAXES[name], done.text.replace(OLD, NEW), done) == text.replace(OLD, NEW)
+
+
+# Texts that nobody has written like that
+
+
+@st.composite
+def broken(draw: st.DrawFn, text: str) -> str:
+    """`text` with pieces of it doubled, moved or lost, and with characters that do not belong there."""
+    for _ in range(draw(st.integers(1, 3))):
+        start, end = sorted(draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
+        piece = draw(
+            st.sampled_from(["", text[start:end], "\r\n", *"\0\n[]{}\"'=.,#/\\\ufeff\u2028", "[[", "/*", '"""'])
+        )
+        at = draw(st.sampled_from([start, end, len(text)]))
+        text = text[:at] + piece + (text[end:] if at == start else text[at:])
+    return text
+
+
+BROKEN = CASES.flatmap(lambda case: st.tuples(st.just(case[0]), st.just(case[1]), broken(case[1])))
+
+
+@each_syntax
+@given(BROKEN)
+def test_a_broken_text_is_edited_or_refused(case: tuple[str, str, str]) -> None:
+    name, text, other = case
+    done = refusal = None
+    try:
+        done = connected(name, other)
+    except Unreadable as error:
+        refusal = error
+    event("edited" if done else "refused")
+    if done:
+        assert undone(SYNTAXES[name], done.text, done) == other
+    if refusal:
+        assert SECRET not in refusal.problem
+        assert refusal.line is None or 1 <= refusal.line <= other.count("\n") + 1
+    with suppress(Changed, Unreadable):
+        undone(SYNTAXES[name], other, connected(name, text))
 
 
 # On disk

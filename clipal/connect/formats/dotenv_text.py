@@ -11,10 +11,11 @@ from typing import Final
 
 from clipal.connect.formats.syntax import Path, Place, Syntax, Tree, Unreadable, line_of, with_lines, without_lines
 
-_END: Final = r"(?=[ \t]*(?:\#.*)?\r?$)"
+_END: Final = r"(?=[ \t]*(?:\#.*)?(?:\r|$))"
+_WORDS: Final = r"[^ \t\r\n#]*(?:[ \t]+[^ \t\r\n#]+)*"  # so that a long line costs no more than its length
 _LINE: Final = re.compile(
     r"^[ \t]*(?:export[ \t]+)?(?P<name>[\w.-]+)[ \t]*=[ \t]*"
-    rf"""(?P<value>(?:'(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`){_END}|[^#\r\n]*?{_END})"""
+    rf"""(?P<value>(?:'(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`){_END}|{_WORDS}{_END})"""
     r"[^\n]*\n?",
     re.MULTILINE,
 )
@@ -86,4 +87,4 @@ def _masked_line(match: re.Match[str], plain: frozenset[str]) -> str:
 
 def _masked_rest(text: str) -> str:
     """What stands between the lines with values: comments, and what says nothing."""
-    return re.sub(r"[^\r\n]*\S[^\r\n]*", "...", text)
+    return re.sub(r"[^\r\n]+", lambda line: "..." if line[0].strip() else line[0], text)

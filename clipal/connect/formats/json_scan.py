@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -44,8 +45,9 @@ class Node:
     members: tuple[JSONMember, ...] = ()
 
 
+@lru_cache(maxsize=2)
 def scanned(text: str, *, comments: bool) -> Node:
-    """The object that `text` is.
+    """The object that `text` is; not to be changed, for whoever asks again gets the same.
 
     Raises:
         Unreadable: it is not JSON, is no object, or nests deeper than DEPTH.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import frozen
@@ -52,7 +53,8 @@ class Statement:
         return self.value is None
 
 
-def statements(text: str) -> list[Statement]:
+@lru_cache(maxsize=2)
+def statements(text: str) -> tuple[Statement, ...]:
     """The statements that have lines of their own, in order; blank lines and comments are none."""
     found: list[Statement] = []
     section: Path = ()
@@ -65,10 +67,11 @@ def statements(text: str) -> list[Statement]:
             found.append(Statement(place, section, section))
         else:
             found.append(_assignment(text, place, section))
-    return found
+    return tuple(found)
 
 
-def members(text: str, table: Statement) -> list[Statement]:
+@lru_cache(maxsize=2)
+def members(text: str, table: Statement) -> tuple[Statement, ...]:
     """The members of `table`, whose value is a table on one line."""
     assert table.value is not None
     found: list[Statement] = []
@@ -79,7 +82,7 @@ def members(text: str, table: Statement) -> list[Statement]:
             assert each.value is not None
             found.append(Statement(place, each.path, table.path, each.value, end))
             end = each.value.end
-    return found
+    return tuple(found)
 
 
 def is_inline(text: str, statement: Statement) -> bool:

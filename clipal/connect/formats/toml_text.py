@@ -135,7 +135,7 @@ def _value(text: str, path: Path) -> Place | None:
     return None if found is None else found.value
 
 
-def _above(every: list[Statement], table: Path) -> Statement | None:
+def _above(every: tuple[Statement, ...], table: Path) -> Statement | None:
     """What a value in `table` can stand behind: the last key that sets one there, else its header, if there is one.
 
     A key of a table further out does too, when it sets a value in `table` by a name with dots.
@@ -150,7 +150,7 @@ def _sets(statement: Statement, table: Path) -> bool:
     return inside and len(statement.section) <= len(table)
 
 
-def _inline(text: str, every: list[Statement], table: Path) -> Statement | None:
+def _inline(text: str, every: tuple[Statement, ...], table: Path) -> Statement | None:
     """The innermost table on one line that `table` is, or must come into."""
     found = None
     while True:
