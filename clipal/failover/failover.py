@@ -211,7 +211,8 @@ class Failover:
             member.answered(admission, now)
             if outcome.status is not None and outcome.status in _PREFERRED:  # what a first event stands for counts
                 succeeded(this.route, purpose, member, now)
-                this.route.answers.put(this.route.dialect.made_answer(answer.held), member, now)
+                if this.route.dialect.builds_on_answers:
+                    this.route.answers.put(this.route.dialect.made_answer(answer.beginning), member, now)
 
         def ended(how: Ended) -> None:
             then = self._clock.seconds()

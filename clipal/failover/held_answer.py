@@ -19,8 +19,10 @@ from clipal.failover.gate import HOLD, OPEN, Decision, Gate, judged
 from clipal.failover.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
+from clipal.wire.coding import decode
 from clipal.wire.message import Fields, ResponseHead
 
+_BEGINNING: Final = 64 * 1024
 ERROR_BODY: Final = 32 * 1024
 """Bytes of an error's body that are read to classify it."""
 ERROR_TIME: Final = 3.0
@@ -57,6 +59,12 @@ class Hold(Protocol):
         """What has come of the body so far, until it is handed on."""
         pieces = self._pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def beginning(self) -> bytes:
+        """What `held` begins with, without its content coding."""
+        coding = self.head.table.get(b"content-encoding")
+        return self.held if coding is None else decode(self.held, coding, _BEGINNING)
 
     @property
     def whole(self) -> bool:

@@ -20,6 +20,8 @@ _PAIR: Final = rb"\s*" + _STRING + rb"\s*:\s*" + _VALUE + rb"\s*,"
 _CONTENT: Final = rb'\s*"(?:choices|content|candidates|output|data)"\s*:\s*(?:\[\s*[^\]\s]|\{\s*[^}\s]|"[^"])'
 _BEGINS_WITH_CONTENT: Final = re.compile(rb"\{(?:" + _PAIR + rb")*?" + _CONTENT, re.DOTALL)
 _HAS_CONTENT: Final = re.compile(rb"[{,]" + _CONTENT)
+_NEXT_DOCUMENT: Final = re.compile(rb"\}[ \t\r]*\n\s*\{")
+"""JSON by the line, which is a stream. Within one document there is a comma, or a line end that is escaped."""
 _MAY_BE_NONE: Final = re.compile(
     rb'"(?:error|base_resp|usageMetadata)"\s*:\s*[^n\s]|"success"\s*:\s*false|"type"\s*:\s*"error"'
 )
@@ -58,6 +60,8 @@ class JSONAnswer:
 
 
 def _shows_content(text: bytearray) -> bool:
+    if _NEXT_DOCUMENT.search(text, 0, _BEGINNING) is not None:
+        return True
     if text.startswith(b"["):
         return _HAS_CONTENT.search(text, 0, _BEGINNING) is not None
     return _BEGINS_WITH_CONTENT.match(text, 0, _BEGINNING) is not None

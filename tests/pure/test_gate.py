@@ -289,6 +289,12 @@ def test_a_list_that_is_streamed_opens_at_its_first_candidate() -> None:
     assert gate.feed(b',\r\n{\n  "candidates": [{"content"') == OPEN
 
 
+def test_json_by_the_line_opens_at_its_second_line() -> None:
+    gate = gate_of(CHAT, MediaType.JSON)
+    assert gate.feed(b'{"message": {"role": "assistant"}}\n') == HOLD
+    assert gate.feed(b'{"message": {') == OPEN
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
