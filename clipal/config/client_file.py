@@ -52,10 +52,10 @@ def read_client(path: Path, listening: Several[Settings], problems: Problems) ->
     Raises:
         ConfigurationError: the file is no mapping that could be read.
     """
-    document = read_document(path)
+    before = len(problems.of(Severity.ERROR))
+    document = read_document(path, problems)
     if document is None:
         return ClientConfig(path)
-    before = len(problems.of(Severity.ERROR))
     values = _CLIENT.read(path, "", document, problems)
     providers = _providers(path, values.get("providers"), listening, problems)
     mode, pinned = values.get("mode", Mode.AUTO), values.get("pinned_provider") or None

@@ -114,7 +114,7 @@ def load_configuration(
 def check_configuration(
     directory: Path, clients: Map[str, str], overrides: Overrides = Overrides(), running: Settings | None = None
 ) -> tuple[Configuration, tuple[Problem, ...]]:
-    """What could be read of the files, and every mistake and warning, in the order of the files.
+    """What could be read of the files, and every mistake and warning, file by file and line by line.
 
     Parameters are those of `load_configuration`.
     """
@@ -137,6 +137,7 @@ def check_configuration(
         except ConfigurationError as error:
             problems.found.extend(error.problems)
     _warn(directory, (CONFIG_FILE, *clients.values()), problems)
+    problems.sort()
     warnings = tuple(map(str, problems.of(Severity.WARNING)))
     return Configuration(directory, settings, configs, warnings), tuple(problems.found)
 
@@ -158,7 +159,7 @@ def check_overrides(overrides: Overrides) -> None:
 
 def _settings(directory: Path, problems: Problems) -> Settings:
     path = directory / CONFIG_FILE
-    document = read_document(path)
+    document = read_document(path, problems)
     values = {} if document is None else _SETTINGS.read(path, "", document, problems)
     breaker, notifications = values.pop("circuit_breaker", None), values.pop("notifications", None)
     if breaker is not None:

@@ -1,23 +1,24 @@
 """One YAML file as a tree of nodes with line numbers. A file is untrusted input.
 
-Only the parser's events are used, and the tree grows by hand, within bounds: the loader of PyYAML before 6.0.4
-recurses, and crashes at 200 000 nested brackets. PyYAML 6.0.4 refuses 1000 levels by itself, perhaps before it tells of
-the first; that is the same error here. Anchors, aliases, tags, duplicate keys, several documents and keys that are no
-strings are refused. An error names file, line and key in our own words: a parser's message quotes the file, and there
-may be a key of a provider just there.
+PyYAML's events are checked first: anchors, aliases, tags, several documents and deep nesting are refused. Only then a
+tree is composed, because the composer of PyYAML before 6.0.4 recurses, and crashes at 200 000 nested brackets. PyYAML
+6.0.4 refuses 1000 levels by itself, perhaps before it tells of the first; that is the same error here. Keys that are
+there twice or are no strings are refused too. An error names file, line and key in our own words: a parser's message
+quotes the file, and there may be a key of a provider just there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from attrs import field, frozen
 
-from clipal.config.problems import ConfigurationError
+from clipal.config.problems import ConfigurationError, Problems
+from clipal.config.yaml_mistakes import describe
 
 SIZE: Final = 256 * 1024
 """Bytes of a file."""
@@ -67,8 +68,11 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def read_document(path: Path) -> Mapping | None:
+def read_document(path: Path, problems: Problems | None = None) -> Mapping | None:
     """The mapping that the file at `path` holds; None if there is no such file.
+
+    Parameters:
+        problems: takes keys that cannot stand where they do, which are then left out; without it, they are an error.
 
     Raises:
         ConfigurationError: it cannot be read, is empty, or is no such file as described above.
@@ -84,11 +88,11 @@ def read_document(path: Path) -> Mapping | None:
         raise ConfigurationError(path, None, None, f"cannot be read: {(error.strerror or 'error').lower()}") from None
     if len(data) > SIZE:
         raise ConfigurationError(path, None, None, f"larger than {SIZE // 1024} KiB")
-    return parse_document(path, data)
+    return parse_document(path, data, problems)
 
 
-def parse_document(path: Path, data: bytes) -> Mapping:
-    """The mapping in `data`, which came from the file at `path`. Raises as `read_document`."""
+def parse_document(path: Path, data: bytes, problems: Problems | None = None) -> Mapping:
+    """The mapping in `data`, which came from the file at `path`. Parameters and errors are those of `read_document`."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -96,13 +100,29 @@ def parse_document(path: Path, data: bytes) -> Mapping:
         raise ConfigurationError(path, line, None, "not UTF-8 text") from None
     _check_width(path, text)
     try:
-        return _Tree(path).grow(yaml.parse(text, Loader=_LOADER))
-    except yaml.MarkedYAMLError as error:
+        _check_events(path, yaml.parse(text, Loader=_LOADER))
+        root = yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _not_yaml(path, text, error) from None
+    if root is None or (isinstance(root, yaml.ScalarNode) and _scalar(root).value is None):
+        raise ConfigurationError(path, None, None, "empty; delete the file if it is meant to be")
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigurationError(path, _line(root), None, "must be a mapping of keys to values")
+    found = Problems() if problems is None else problems
+    mapping = _mapping(root, path, found)
+    if problems is None and found.found:
+        raise ConfigurationError.from_problems(found.found)
+    return mapping
+
+
+def _not_yaml(path: Path, text: str, error: Exception) -> ConfigurationError:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem == _TOO_DEEP:
         mark = error.problem_mark or error.context_mark
-        problem = "nested too deep" if error.problem == _TOO_DEEP else "not valid YAML"
-        raise ConfigurationError(path, None if mark is None else mark.line + 1, None, problem) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ConfigurationError(path, None, None, "not valid YAML") from None
+        return ConfigurationError(path, None if mark is None else mark.line + 1, None, "nested too deep")
+    if not isinstance(error, yaml.YAMLError):
+        return ConfigurationError(path, None, None, "not valid YAML")
+    line, words = describe(text, error, _LOADER)
+    return ConfigurationError(path, line, None, f"not valid YAML: {words}")
 
 
 def _check_width(path: Path, text: str) -> None:
@@ -112,77 +132,61 @@ def _check_width(path: Path, text: str) -> None:
             raise ConfigurationError(path, number, None, "a line of more than 8192 characters")
 
 
-class _Tree:
-    """Builds nodes from a parser's events, with the open collections on a stack of its own."""
+def _check_events(path: Path, events: Iterable[Any]) -> None:
+    """Refuses what YAML can do beyond plain values, and nesting, before a tree is composed."""
+    depth = documents = 0
+    for event in events:
+        refused = ""
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            refused = "more than one YAML document" if documents > 1 else ""
+        elif isinstance(event, yaml.AliasEvent):
+            refused = "YAML aliases are not allowed"
+        elif isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            refused = "YAML anchors are not allowed"
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            refused = "YAML tags are not allowed"
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            refused = "nested too deep" if depth > DEPTH else ""
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if refused:
+            raise ConfigurationError(path, event.start_mark.line + 1, None, refused)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._open: list[tuple[Sequence | Mapping, list[str]]] = []
-        self._root: Node | None = None
 
-    def grow(self, events: Iterator[Any]) -> Mapping:
-        """The whole tree."""
-        documents = 0
-        for event in events:
-            line = event.start_mark.line + 1
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise self._error(line, "more than one YAML document")
-            elif isinstance(event, yaml.AliasEvent):
-                raise self._error(line, "YAML aliases are not allowed")
-            elif isinstance(event, yaml.NodeEvent):
-                self._node(event, line)
-            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-                self._open.pop()
-        if self._root is None or (isinstance(self._root, Scalar) and self._root.value is None):
-            raise ConfigurationError(self._path, None, None, "empty; delete the file if it is meant to be")
-        if not isinstance(self._root, Mapping):
-            raise self._error(self._root.line, "must be a mapping of keys to values")
-        return self._root
+# The tree, from PyYAML's
 
-    def _node(self, event: Any, line: int) -> None:
-        if event.anchor is not None:
-            raise self._error(line, "YAML anchors are not allowed")
-        if event.tag is not None:
-            raise self._error(line, "YAML tags are not allowed")
-        node: Node
-        if isinstance(event, yaml.ScalarEvent):
-            node = Scalar(line, event.value, _tag_of(event))
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node = Sequence(line, [])
+
+def _node(node: yaml.Node, path: Path, problems: Problems) -> Node:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, problems)
+    if isinstance(node, yaml.SequenceNode):
+        return Sequence(_line(node), [_node(item, path, problems) for item in node.value])
+    return _scalar(node)
+
+
+def _scalar(node: yaml.Node) -> Scalar:
+    return Scalar(_line(node), node.value, node.tag)
+
+
+def _mapping(node: yaml.MappingNode, path: Path, problems: Problems) -> Mapping:
+    """A mapping without keys that are no text, and with the first value of a key that is there twice."""
+    items: dict[str, Node] = {}
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = _line(key)
+        if key.tag != _STRING:
+            problems.error(path, line, None, "a key must be a word")
+        elif key.value in items:
+            problems.error(path, line, shown(key.value), f"already set in line {lines[key.value]}")
         else:
-            node = Mapping(line, {}, {})
-        self._attach(node, line)
-        if not isinstance(node, Scalar):
-            self._open.append((node, []))
-            if len(self._open) > DEPTH:
-                raise self._error(line, "nested too deep")
+            items[key.value], lines[key.value] = _node(value, path, problems), line
+    return Mapping(_line(node), items, lines)
 
-    def _attach(self, node: Node, line: int) -> None:
-        if not self._open:
-            self._root = node
-            return
-        parent, pending = self._open[-1]
-        if isinstance(parent, Sequence):
-            parent.items.append(node)
-        elif pending:
-            parent.items[pending.pop()] = node
-        else:
-            pending.append(self._key(parent, node, line))
 
-    def _key(self, parent: Mapping, node: Node, line: int) -> str:
-        if not isinstance(node, Scalar) or node.tag != _STRING:
-            raise self._error(line, "a key must be a word")
-        if node.text in parent.lines:
-            raise ConfigurationError(
-                self._path, line, shown(node.text), f"already set in line {parent.lines[node.text]}"
-            )
-        parent.lines[node.text] = line
-        return node.text
-
-    def _error(self, line: int, problem: str) -> ConfigurationError:
-        return ConfigurationError(self._path, line, None, problem)
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
 def shown(key: str) -> str:
@@ -192,12 +196,6 @@ def shown(key: str) -> str:
 
 _STRING: Final = "tag:yaml.org,2002:str"
 _CONSTRUCTOR: Final = yaml.SafeLoader("")
-
-
-def _tag_of(event: Any) -> str:
-    """The tag of a scalar: text if it stood in quotes, else what YAML 1.1 takes it for."""
-    tag: str = _CONSTRUCTOR.resolve(yaml.ScalarNode, event.value, event.implicit)
-    return tag
 
 
 def _construct(tag: str, text: str) -> object:

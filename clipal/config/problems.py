@@ -83,6 +83,11 @@ class Problems:
         """Adds something that the operator should know."""
         self.found.append(Problem(file, line, key, message, hint, Severity.WARNING))
 
+    def sort(self) -> None:
+        """Puts those of one file together, in the order of its lines; the files stay in order."""
+        files = list(dict.fromkeys(problem.file for problem in self.found))
+        self.found.sort(key=lambda problem: (files.index(problem.file), problem.line or 0))
+
     def of(self, severity: Severity) -> tuple[Problem, ...]:
         """Those of one severity, in the order in which they were found."""
         return tuple(problem for problem in self.found if problem.severity is severity)

@@ -74,18 +74,27 @@ providers:
     assert failing_all(tmp_path, config, client) == [
         "config.yaml:1: port: must be a whole number from 1 to 65535",
         "config.yaml:2: listen_adr: unknown key; did you mean listen_addr?",
-        "config.yaml:5: notifications: must be a mapping of keys to values",
         "config.yaml:4: circuit_breaker.open_timeout: a duration needs a unit, as in 30s, 5m or 1h30m",
+        "config.yaml:5: notifications: must be a mapping of keys to values",
         "claude-code.yaml:1: mod: unknown key; did you mean mode?",
         "claude-code.yaml:5: providers[0].api-key: unknown key; did you mean api_key?",
         "claude-code.yaml:6: providers[1]: must be a mapping with name, base_url and api_key",
         "claude-code.yaml:7: providers[2].name: must be a name of 1 to 100 printable characters",
-        "claude-code.yaml:8: providers[2].priority: must be a whole number from -2147483648 to 2147483648",
         "claude-code.yaml:7: providers[2].base_url: is missing",
+        "claude-code.yaml:8: providers[2].priority: must be a whole number from -2147483648 to 2147483648",
         "claude-code.yaml:10: providers[3].api_key: is missing; without any, set auth to none",
         "claude-code.yaml:13: providers[4].base_url: this is clipal's own address: the request would come back"
         " for ever",
         "claude-code.yaml:15: providers[5].enabled: must be true or false",
+    ]
+
+
+def test_a_key_that_is_there_twice_hides_no_other_mistake(tmp_path: Path) -> None:
+    assert failing_all(tmp_path, "port: 0\nlog_dir: a\nlog_dir: b\n7: x\nprot: 1\n") == [
+        "config.yaml:1: port: must be a whole number from 1 to 65535",
+        "config.yaml:3: log_dir: already set in line 2",
+        "config.yaml:4: a key must be a word",
+        "config.yaml:5: prot: unknown key; did you mean port?",
     ]
 
 
