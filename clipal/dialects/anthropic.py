@@ -12,6 +12,7 @@ from clipal.config.model import Carrier
 from clipal.dialects.dialect import (
     CONTENT,
     END,
+    PING,
     PREAMBLE,
     SESSION_FIELD,
     UNKNOWN,
@@ -36,7 +37,7 @@ _WORDS: Final = {
 
 _MEANINGS: Final = {
     b"message_start": PREAMBLE,
-    b"ping": PREAMBLE,
+    b"ping": PING,
     b"content_block_stop": PREAMBLE,  # of a block that got no delta
     b"content_block_delta": CONTENT,
     # The model has said why it stopped: an empty answer may be meant, and must not go from provider to

@@ -52,13 +52,17 @@ class EventMeaning:
     Attributes:
         error: for an ERROR, the JSON object that describes it, for `clipal.outcomes`; never in the repr, because a
             provider may repeat a key or a prompt in it.
+        ping: for a PREAMBLE, whether it says no more than that the connection lives: no sign that the provider gets on
+            with the answer.
     """
 
     kind: EventKind
     error: Mapping[str, Any] | None = field(default=None, repr=False)
+    ping: bool = field(default=False, eq=False)
 
 
 PREAMBLE = EventMeaning(EventKind.PREAMBLE)
+PING = EventMeaning(EventKind.PREAMBLE, ping=True)
 CONTENT = EventMeaning(EventKind.CONTENT)
 END = EventMeaning(EventKind.END)
 UNKNOWN = EventMeaning(EventKind.UNKNOWN)

@@ -14,6 +14,7 @@ from clipal.config.model import Carrier
 from clipal.dialects.dialect import (
     CONTENT,
     END,
+    PING,
     PREAMBLE,
     SESSION_FIELD,
     UNKNOWN,
@@ -41,7 +42,6 @@ _PREAMBLE: Final = frozenset(
         b"response.metadata",
         b"codex.response.metadata",
         b"codex.rate_limits",
-        b"keepalive",  # undocumented; openai-node issue 1964
     )
 )
 
@@ -123,6 +123,8 @@ class OpenAI(Dialect):
         if path.endswith(b"/completions"):
             return _meaning_of_chunk(event, data)
         name = event_name(event, data)
+        if name == b"keepalive":  # undocumented; openai-node issue 1964
+            return PING
         if name in _PREAMBLE or _PROGRESS.fullmatch(name):
             return PREAMBLE
         if name in (b"error", b"response.failed"):
@@ -159,6 +161,8 @@ def _meaning_of_chunk(event: bytes, data: bytes) -> EventMeaning:
     choices = document.get("choices")
     if not isinstance(choices, list):
         return UNKNOWN
+    if not choices:
+        return PING
     return CONTENT if any(map(_speaks, choices)) else PREAMBLE
 
 

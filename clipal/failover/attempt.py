@@ -71,6 +71,7 @@ class Attempt:
 
     _waiting: Deferred[Any] | None = None
     _late = False
+    _limit = 0.0
 
     def __init__(self, call: Call, upstream: Upstream, terms: Terms, deadline: Deadline, trail: Trail) -> None:
         self._call = call
@@ -83,8 +84,10 @@ class Attempt:
         """Tries it with the provider's key number `key`. Cancelling it closes the connection.
 
         Parameters:
-            limit: seconds until the first byte of the answer's body; 0 for no limit.
+            limit: seconds until the first byte of the answer's body, and between what comes of a stream's preamble
+                where `event_time` sets no limit of its own; 0 for no limit.
         """
+        self._limit = limit
         self._deadline.begin(limit, self._too_late)
         answer: Hold | None = None
         try:
@@ -139,7 +142,8 @@ class Attempt:
     async def _decide(self, answer: Hold) -> Decision:
         decision = answer.look(self._gate(answer))
         if decision.verdict is Verdict.HOLD:
-            waiting = self._waiting = answer.decide(self._terms.event_time, self._deadline.clear)
+            time = self._terms.event_time
+            waiting = self._waiting = answer.decide(time, self._deadline.clear if time else self._begin_again)
             decision = await waiting
         return decision
 
@@ -173,6 +177,9 @@ class Attempt:
         if decision.error is not None:
             return outcomes.classify_error(decision.error, head.fields, self._terms.wall())
         return outcomes.relayed(head.status)
+
+    def _begin_again(self) -> None:
+        self._deadline.set(self._limit)
 
     def _too_late(self) -> None:
         self._late = True

@@ -102,6 +102,11 @@ class Beginning:
         decision = self._look(text) if text else HOLD
         return OPEN if decision is HOLD and max(self._came, self._decoded) >= _BYTES else decision
 
+    @property
+    def progress(self) -> int:
+        """See Gate. Blanks before the first byte are no progress: some providers send them to keep a client waiting."""
+        return len(self._text) if self._gate is None else _BYTES + self._gate.progress
+
     def end(self) -> Decision:
         """See Gate."""
         if self._gate is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, ParamSpec, Protocol
+from typing import ClassVar, Final, ParamSpec, Protocol
 
 from attrs import field, frozen
 from twisted.logger import Logger
@@ -53,6 +53,10 @@ PAGE: Final = Decision(Verdict.PAGE)
 class Gate(Protocol):
     """Judges one answer's body."""
 
+    @property
+    def progress(self) -> int:
+        """Grows while it holds, with each piece that shows more than that the connection lives."""
+
     def feed(self, data: bytes) -> Decision:
         """A piece of the body came. Nothing more is fed once the decision is another one than HOLD."""
 
@@ -82,6 +86,7 @@ class FirstByte:
     """
 
     empty_is_whole: bool
+    progress: ClassVar[int] = 0
 
     def feed(self, data: bytes) -> Decision:
         """See Gate."""
@@ -97,6 +102,9 @@ class FirstEvent:
 
     Parameters:
         path: the request's, behind the client's prefix.
+
+    Attributes:
+        progress: the events that were no pings.
     """
 
     def __init__(self, dialect: Dialect, path: bytes) -> None:
@@ -104,6 +112,7 @@ class FirstEvent:
         self._path = path
         self._scanner = Scanner()
         self._events = 0
+        self.progress = 0
 
     def feed(self, data: bytes) -> Decision:
         """See Gate."""
@@ -116,6 +125,7 @@ class FirstEvent:
                 return EMPTY
             if meaning.kind is not EventKind.PREAMBLE:
                 return OPEN
+            self.progress += not meaning.ping
             if self._events >= _EVENTS:
                 return OPEN
         return HOLD

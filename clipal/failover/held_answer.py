@@ -39,7 +39,8 @@ class Hold(Protocol):
     _decided: Deferred[Decision] | None = None
     _room = 0
     _event_time = 0.0
-    _begun: Callable[[], None] | None = None
+    _heard: Callable[[], None] | None = None
+    _progress = 0
     _timer: IDelayedCall | None = None
 
     def __init__(self, response: Response, clock: IReactorTime) -> None:
@@ -94,21 +95,21 @@ class Hold(Protocol):
             self.pause()
         return decision
 
-    def decide(self, event_time: float, begun: Callable[[], None]) -> Deferred[Decision]:
+    def decide(self, event_time: float, heard: Callable[[], None]) -> Deferred[Decision]:
         """Holds the body until the gate that has had a look at it decides.
 
         Parameters:
             event_time: seconds from the first byte on, after which it is open anyway; 0 for no limit.
-            begun: called at the first byte.
+            heard: called at the first byte; without a limit, whenever the gate sees progress.
 
         Returns:
             a Deferred that fails with AnswerCut when the body breaks off before; cancelling it lets go of the answer.
         """
         self._event_time = event_time
-        self._begun = begun
+        self._heard = heard
         decided = self._decided = Deferred(lambda _: self.let_go())
-        if self._pieces:
-            self._begin_to_wait()
+        if self._pieces and self._gate is not None:
+            self._wait_on(self._gate)
         return decided
 
     def read_error(self) -> Deferred[bytes]:
@@ -148,18 +149,23 @@ class Hold(Protocol):
             if self._room <= 0:
                 self._fire(OPEN)
             return
-        self._begin_to_wait()
-        decision = judged(self._gate.feed, data)
-        if decision is not HOLD:
+        gate = self._gate
+        decision = judged(gate.feed, data)
+        if decision is HOLD:
+            self._wait_on(gate)
+        else:
             self._fire(decision)
 
-    def _begin_to_wait(self) -> None:
-        """The first byte is here."""
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            begun()
-            if self._event_time:
-                self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
+    def _wait_on(self, gate: Gate) -> None:
+        """Something has come, and `gate` holds."""
+        assert self._heard is not None
+        if not self._event_time:
+            if gate.progress != self._progress:
+                self._progress = gate.progress
+                self._heard()
+        elif self._timer is None:
+            self._heard()
+            self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
 
     def _judge_end(self, reason: Failure) -> None:
         if self._decided is None:

@@ -39,6 +39,11 @@ class JSONAnswer:
         self._dialect = dialect
         self._text = bytearray()
 
+    @property
+    def progress(self) -> int:
+        """See Gate."""
+        return len(self._text)
+
     def feed(self, data: bytes) -> Decision:
         """See Gate."""
         look = len(self._text) < _BEGINNING

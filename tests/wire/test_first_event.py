@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from clipal.config.model import CircuitBreaker, FailBack, FirstEvent
-from tests.formats import BODY, EACH, FORMATS, Format, clients, whole
+from tests.formats import BODY, EACH, FORMATS, Format, clients, data, typed, whole
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Hang, Reset, Send, chunk, event_stream
+from tests.wirekit.steps import Hang, Pause, Reset, Send, Step, chunk, event_stream
 
 
 @EACH
@@ -219,3 +219,81 @@ async def test_the_only_providers_error_is_relayed_as_it_is(
     response = await client.read_response()
     assert (response.status, response.complete) == (200, True)
     assert response.body == FORM.preamble[0] + FORM.error + b": more\n\n"
+
+
+def slowly(*events: bytes, seconds: float = 0.15) -> Sequence[Step]:
+    """A stream that does not end, with so many seconds before each event."""
+    head, *rest = event_stream(*events, last=False)
+    return (head, *(step for each in rest for step in (Pause(seconds), each)), Hang())
+
+
+@EACH
+@pytest.mark.parametrize("silent_after", [1, 2])
+@ensure_deferred
+async def test_without_a_limit_of_its_own_silence_behind_a_preamble_is_the_head_timeouts(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, silent_after: int
+) -> None:
+    first = start_upstream((*event_stream(*form.preamble[:silent_after], last=False), Hang()))
+    second = start_upstream(event_stream(form.content))
+    proxy = start_proxy(
+        {clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]},
+        first_event_timeout=0.0,
+        response_header_timeout=0.2,
+    )
+    client = await connect(proxy.port)
+    client.send(request(b"POST", form.path, body=BODY))
+    assert (await client.read_response()).body == form.content
+    assert "(one: no answer in time)" in proxy.requests[0]
+    await first.next_connection_lost()
+
+
+PINGS = {
+    "Anthropic's ping": (b"/claudecode/v1/messages", typed("ping")),
+    "OpenAI's keepalive": (b"/codex/v1/responses", typed("keepalive", sequence_number=1)),
+    "a chunk without a choice": (b"/codex/v1/chat/completions", data(id="c", choices=[])),
+    "a comment": (b"/claudecode/v1/messages", b": OPENROUTER PROCESSING\n\n"),
+    "a blank line": (b"/gemini/v1beta/models/m:streamGenerateContent?alt=sse", b"\n"),
+}
+
+
+@pytest.mark.parametrize(("path", "ping"), PINGS.values(), ids=PINGS)
+@pytest.mark.parametrize("preamble", [True, False])
+@ensure_deferred
+async def test_pings_do_not_count_as_progress(
+    start_proxy: StartProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    path: bytes,
+    ping: bytes,
+    preamble: bool,
+) -> None:
+    form = next(each for each in FORMATS.values() if each.path.partition(b"?")[0] == path.partition(b"?")[0])
+    events = (*form.preamble[: int(preamble)], *[ping] * 50)
+    first, second = start_upstream(slowly(*events, seconds=0.05)), start_upstream(event_stream(form.content))
+    proxy = start_proxy(
+        {clients(path): [provider("one", first.base_url), provider("two", second.base_url)]},
+        first_event_timeout=0.0,
+        response_header_timeout=0.3,
+    )
+    client = await connect(proxy.port)
+    client.send(request(b"POST", path, body=BODY))
+    assert (await client.read_response()).body == form.content
+    assert "(one: no answer in time)" in proxy.requests[0]
+
+
+@ensure_deferred
+async def test_each_event_of_a_preamble_gives_the_next_one_its_time(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """Four events in 0.6 s, each within the head timeout of the one before."""
+    start = FORM.preamble[0]
+    first, second = start_upstream(slowly(start, start, start, FORM.content)), start_upstream(())
+    proxy = start_proxy(
+        {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
+        first_event_timeout=0.0,
+        response_header_timeout=0.4,
+    )
+    client = await connect(proxy.port)
+    client.send(request(b"POST", FORM.path, body=BODY))
+    await client.wait_for(b"Hello")
+    assert not second.requests
