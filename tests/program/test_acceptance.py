@@ -9,13 +9,14 @@ from attrs import evolve
 
 from acceptance import checks
 from acceptance.__main__ import main
-from acceptance.answers import text_of
+from acceptance.answers import failing_compressed, text_of
 from acceptance.clients import PROGRAMS
 from acceptance.isolation import Isolation
 from acceptance.processes import Ended
 from acceptance.programs import MissingError, installed
 from acceptance.report import Report, Row
 from acceptance.stage import Seen, key_of
+from tests.wirekit.steps import Send
 from tests.wirekit.upstream import RecordedRequest
 
 CLAUDE_CODE = PROGRAMS[0]
@@ -111,3 +112,30 @@ def test_a_run_that_was_broken_off_has_not_passed(capsys: pytest.CaptureFixture[
     assert "a \\| b c | pass" in capsys.readouterr().out
     report.end()
     assert report.passed
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", b"zstd"),
+        ("zstd,gzip", b"zstd"),
+        ("gzip, deflate, br", b"br"),
+        ("gzip, deflate", b"gzip"),
+    ],
+)
+def test_a_compressed_error_event_is_in_a_coding_that_the_client_accepts(accepted: str, coding: bytes) -> None:
+    script = failing_compressed(CLAUDE_CODE.api, "first")
+    assert callable(script)
+    asked = request(key_of("first"), (b"Accept-Encoding", accepted.encode()))
+    asked = evolve(asked, body=b'{"model": "claude-sonnet-4-5", "stream": true}')
+    sent = b"".join(step.data for step in script(asked) if isinstance(step, Send))
+    assert b"Content-Encoding: %s\r\n" % coding in sent
+    assert b"overloaded_error" not in sent
+
+
+def test_a_client_that_accepts_no_coding_is_refused() -> None:
+    script = failing_compressed(CLAUDE_CODE.api, "first")
+    assert callable(script)
+    (step,) = script(request())
+    assert isinstance(step, Send)
+    assert step.data.startswith(b"HTTP/1.1 400 ")
