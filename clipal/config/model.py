@@ -12,6 +12,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from clipal.config.stamps import Stamp
+
 
 class Carrier(Enum):
     """Where a key travels in a request, as written in a provider's `auth`."""
@@ -196,9 +198,11 @@ class Configuration:
     Attributes:
         clients: one for each known client, by its prefix (`claudecode`).
         warnings: what the operator should know, one sentence each (a file that others can read).
+        stamps: how the files stood just before they were read, by name; None where it came from no files.
     """
 
     directory: Path
     settings: Settings
     clients: Mapping[str, ClientConfig]
     warnings: tuple[str, ...] = ()
+    stamps: Mapping[str, Stamp] | None = field(default=None, eq=False)

@@ -1,6 +1,7 @@
-"""The LoopingCall's body: notices that a file has changed, reads all of them, and swaps the configuration whole.
+"""Notices that a configuration file has changed, reads all of them, and swaps the configuration whole.
 
-If anything is wrong, the configuration in force stays, one error says where, and the next change is tried again.
+If anything is wrong, the configuration in force stays and one error says where. A change counts as taken only when it
+has been applied: until then each look tries it again, and an error that repeats itself is logged once.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from twisted.logger import Logger
 from clipal.config.loader import CONFIG_FILE, Overrides, load_configuration
 from clipal.config.model import Configuration, Settings
 from clipal.config.problems import ConfigurationError
+from clipal.config.stamps import Stamp, look
 
-Stamp = tuple[int, int, int] | None
-"""(modification time in ns, size in bytes, inode) of a file; None for one that is not there."""
 Apply = Callable[[Configuration, frozenset[str]], None]
 
 _FIXED: Final = ("listen_addr", "port", "log_dir", "log_retention_days", "log_stdout")
@@ -30,7 +30,8 @@ class Reloader:
     Parameters:
         clients: the name of each client's file, by the client's prefix.
         current: the configuration in force.
-        apply: takes a new one, and the prefixes of the clients whose file was saved anew.
+        apply: takes a new one, and the prefixes of the clients whose file was saved anew. Where it raises, the
+            change is tried again at the next look.
     """
 
     _log = Logger()
@@ -48,33 +49,59 @@ class Reloader:
         self._overrides = overrides
         self._current = current
         self._apply = apply
-        self._stamps = self._look()
-        self._pending: set[str] = set()  # changed, but not applied, for something is wrong
+        self._stamps = dict(self._look() if current.stamps is None else current.stamps)
+        self._missing: set[str] = set()
+        self._reset_all = False
+        self._told: object = None
 
     def check(self) -> None:
-        """Loads the files if any has changed since they were last looked at."""
+        """Loads the files if any differs from what the configuration in force was read from."""
         stamps = self._look()
         changed = {name for name, stamp in stamps.items() if stamp != self._stamps[name]}
-        if changed:
-            self._load(stamps, {prefix for prefix, name in self._clients.items() if name in changed})
+        missing = {name for name in changed if stamps[name] is None}
+        just_missing, self._missing = missing - self._missing, missing
+        if just_missing:  # perhaps an editor that is about to rename its new file: the next look will tell
+            return
+        if changed or self._reset_all:
+            self._load(stamps, changed)
 
     def reload_all(self) -> None:
         """Loads the files, changed or not, and begins afresh with every client."""
-        self._load(self._look(), set(self._clients))
+        self._reset_all = True
+        self._told = None  # whoever asks gets an answer, though it be the same error again
+        self.check()
 
-    def _load(self, stamps: dict[str, Stamp], reset: set[str]) -> None:
-        """The stamps are older than what is read: a file that is being written is seen again by the next check."""
-        self._stamps = stamps
-        self._pending |= reset
+    def _load(self, stamps: Mapping[str, Stamp], changed: set[str]) -> None:
+        reset = frozenset(prefix for prefix, name in self._clients.items() if self._reset_all or name in changed)
         try:
             loaded = load_configuration(self._directory, self._clients, self._overrides, self._current.settings)
+            if self._changed_meanwhile(stamps):
+                return
+            current = evolve(loaded, settings=self._running(loaded.settings))
+            self._apply(current, reset)
         except ConfigurationError as error:
-            for problem in error.problems:
-                self._log.error("The configuration stays as it was: {error}", error=str(problem))
-            return
-        reset, self._pending = self._pending, set()
-        self._current = evolve(loaded, settings=self._running(loaded.settings))
-        self._apply(self._current, frozenset(reset))
+            if not self._changed_meanwhile(stamps):
+                self._tell_error(stamps, error)
+        except Exception as error:
+            self._tell_bug(stamps, error)
+        else:
+            self._applied(loaded, current, stamps, reset)
+
+    def _look(self) -> dict[str, Stamp]:
+        return look(self._directory, (CONFIG_FILE, *self._clients.values()))
+
+    def _changed_meanwhile(self, stamps: Mapping[str, Stamp]) -> bool:
+        """Whether a file was saved while all were read: what was read may be half of it, and the next look reads it."""
+        return self._look() != stamps
+
+    def _applied(
+        self, loaded: Configuration, current: Configuration, stamps: Mapping[str, Stamp], reset: frozenset[str]
+    ) -> None:
+        self._current, self._stamps = current, dict(stamps)
+        self._reset_all, self._told = False, None
+        for name in _FIXED:
+            if getattr(loaded.settings, name) != getattr(current.settings, name):
+                self._log.warn("A change of {name} takes effect at the next start", name=name)
         for warning in loaded.warnings:
             self._log.warn("{warning}", warning=warning)
         clients = ", ".join(f"/{prefix}" for prefix in self._clients if prefix in reset) or "none"
@@ -82,19 +109,19 @@ class Reloader:
 
     def _running(self, settings: Settings) -> Settings:
         """`settings` with what only a restart changes as it is running."""
-        running = {name: getattr(self._current.settings, name) for name in _FIXED}
-        for name, value in running.items():
-            if getattr(settings, name) != value:
-                self._log.warn("A change of {name} takes effect at the next start", name=name)
-        return evolve(settings, **running)
+        return evolve(settings, **{name: getattr(self._current.settings, name) for name in _FIXED})
 
-    def _look(self) -> dict[str, Stamp]:
-        return {name: _stamp(self._directory / name) for name in (CONFIG_FILE, *self._clients.values())}
+    # Errors, each of them once for each state of the files
 
+    def _tell_error(self, stamps: Mapping[str, Stamp], error: ConfigurationError) -> None:
+        if self._is_news(stamps, error):
+            for problem in error.problems:
+                self._log.error("The configuration stays as it was: {error}", error=str(problem))
 
-def _stamp(path: Path) -> Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    def _tell_bug(self, stamps: Mapping[str, Stamp], error: Exception) -> None:
+        if self._is_news(stamps, error):
+            self._log.failure("Bug while a new configuration was taken; it is tried again")
+
+    def _is_news(self, stamps: Mapping[str, Stamp], error: Exception) -> bool:
+        told, self._told = self._told, (dict(stamps), type(error), str(error))
+        return told != self._told

@@ -6,15 +6,18 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
+from clipal.config import reload
 from clipal.config.loader import Overrides, load_configuration
 from clipal.config.model import Configuration
 from clipal.config.reload import Reloader
+from tests.wirekit.fixtures import FlushLoggedFailures
 
 CLIENTS = {"claudecode": "claude-code.yaml", "codex": "codex.yaml", "gemini": "gemini.yaml"}
 SECRET = "sk-ant-api03-Secret"
@@ -27,12 +30,17 @@ def client(name: str) -> str:
 @implementer(ILogObserver)
 @define(eq=False)
 class Kept:
-    """A Reloader, what it applied, and what it logged."""
+    """A Reloader, what it applied, and what it logged.
+
+    Attributes:
+        faults: what applying a configuration raises, one after another, before it succeeds.
+    """
 
     directory: Path
     overrides: Overrides = field(factory=Overrides)
     applied: list[tuple[Configuration, set[str]]] = field(factory=list)
     events: list[LogEvent] = field(factory=list)
+    faults: list[Exception] = field(factory=list)
     reloader: Reloader = field(init=False)
 
     def __call__(self, event: LogEvent) -> None:
@@ -43,6 +51,8 @@ class Kept:
         self.reloader = Reloader(self.directory, CLIENTS, self.overrides, current, self.apply)
 
     def apply(self, configuration: Configuration, reset: frozenset[str]) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
         self.applied.append((configuration, set(reset)))
 
     def write(self, name: str, text: str) -> None:
@@ -134,6 +144,8 @@ def test_an_older_file_is_a_change_too(kept: Kept) -> None:
 def test_a_deleted_client_file_means_no_providers(kept: Kept) -> None:
     (kept.directory / "codex.yaml").unlink()
     kept.reloader.check()
+    assert kept.applied == []
+    kept.reloader.check()
     assert kept.resets == [{"codex"}]
     assert kept.providers("codex") == []
     kept.write("codex.yaml", client("new"))
@@ -146,6 +158,8 @@ def test_a_deleted_config_yaml_means_the_defaults(kept: Kept) -> None:
     kept.write("config.yaml", "connect_timeout: 5s\n")
     kept.reloader.check()
     (kept.directory / "config.yaml").unlink()
+    kept.reloader.check()
+    assert kept.resets == [set()]
     kept.reloader.check()
     assert kept.resets == [set(), set()]
     assert kept.applied[-1][0].settings.connect_timeout == 10
@@ -288,8 +302,143 @@ def test_a_directory_that_goes_and_comes_back_is_followed(kept: Kept) -> None:
     away = kept.directory.with_name("away")
     kept.directory.rename(away)
     kept.reloader.check()
+    kept.reloader.check()
     assert kept.providers() == []
     away.rename(kept.directory)
     kept.reloader.check()
     assert kept.resets == [set(CLIENTS), set(CLIENTS)]
     assert kept.providers() == ["old"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", *CLIENTS.values()])
+def test_a_file_that_is_missing_at_one_look_changes_nothing(kept: Kept, name: str) -> None:
+    path, aside = kept.directory / name, kept.directory / "aside"
+    path.rename(aside)
+    kept.reloader.check()
+    aside.rename(path)
+    kept.reloader.check()
+    path.rename(aside)
+    kept.reloader.check()
+    aside.rename(path)
+    kept.reloader.check()
+    assert (kept.applied, kept.events) == ([], [])
+
+
+def test_what_replaces_a_file_that_was_missing_at_one_look_is_loaded(kept: Kept) -> None:
+    (kept.directory / "codex.yaml").rename(kept.directory / "codex.yaml~")
+    kept.reloader.check()
+    kept.write("codex.yaml", client("new"))
+    kept.reloader.check()
+    assert kept.resets == [{"codex"}]
+    assert kept.providers("codex") == ["new"]
+
+
+def test_while_a_file_is_missing_at_one_look_no_other_change_takes_its_providers(kept: Kept) -> None:
+    path, aside = kept.directory / "codex.yaml", kept.directory / "aside"
+    path.rename(aside)
+    kept.write("gemini.yaml", client("new"))
+    kept.reloader.check()
+    assert kept.applied == []
+    aside.rename(path)
+    kept.reloader.check()
+    assert kept.resets == [{"gemini"}]
+    assert (kept.providers("codex"), kept.providers("gemini")) == (["old"], ["new"])
+
+
+def test_sighup_does_not_take_a_file_that_is_missing_at_one_look_for_deleted(kept: Kept) -> None:
+    path, aside = kept.directory / "codex.yaml", kept.directory / "aside"
+    path.rename(aside)
+    kept.reloader.reload_all()
+    assert kept.applied == []
+    aside.rename(path)
+    kept.reloader.check()
+    assert kept.resets == [set(CLIENTS)]
+    assert kept.providers("codex") == ["old"]
+
+
+def test_a_file_that_goes_while_the_files_are_read_is_not_taken_for_deleted(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, aside = kept.directory / "gemini.yaml", kept.directory / "aside"
+
+    def load_amid_a_rename(*arguments: Any) -> Configuration:
+        path.rename(aside)
+        return load_configuration(*arguments)
+
+    kept.write("codex.yaml", client("new"))
+    with monkeypatch.context() as patched:
+        patched.setattr(reload, "load_configuration", load_amid_a_rename)
+        kept.reloader.check()
+    assert kept.applied == []
+    aside.rename(path)
+    kept.reloader.check()
+    assert kept.resets == [{"codex"}]
+    assert kept.providers("gemini") == ["old"]
+
+
+def test_a_file_that_was_saved_while_the_first_configuration_was_read_is_a_change(kept: Kept) -> None:
+    current = load_configuration(kept.directory, CLIENTS)
+    kept.write("codex.yaml", client("new"))
+    kept.reloader = Reloader(kept.directory, CLIENTS, Overrides(), current, kept.apply)
+    kept.reloader.check()
+    assert kept.resets == [{"codex"}]
+    assert kept.providers("codex") == ["new"]
+
+
+def test_a_change_that_could_not_be_applied_is_tried_again_and_its_error_logged_once(
+    kept: Kept, flush_logged_failures: FlushLoggedFailures
+) -> None:
+    kept.faults = [OSError(24, "Too many open files")] * 3
+    kept.write("codex.yaml", client("new"))
+    for _ in range(3):
+        kept.reloader.check()
+    assert kept.applied == []
+    assert len(kept.events) == len(flush_logged_failures(OSError)) == 1
+    kept.reloader.check()
+    kept.reloader.check()
+    assert kept.resets == [{"codex"}]
+    assert kept.providers("codex") == ["new"]
+    assert len(kept.events) == 2
+
+
+def test_another_error_of_the_same_change_is_logged_too(kept: Kept, flush_logged_failures: FlushLoggedFailures) -> None:
+    kept.faults = [OSError(24, "Too many open files"), ValueError("x"), ValueError("x")]
+    kept.write("codex.yaml", client("new"))
+    for _ in range(4):
+        kept.reloader.check()
+    assert kept.resets == [{"codex"}]
+    assert len(flush_logged_failures(OSError, ValueError)) == 2
+
+
+def test_sighup_whose_configuration_could_not_be_applied_still_resets_everyone(
+    kept: Kept, flush_logged_failures: FlushLoggedFailures
+) -> None:
+    kept.faults = [OSError(24, "Too many open files")]
+    kept.reloader.reload_all()
+    assert kept.applied == []
+    kept.reloader.check()
+    assert kept.resets == [set(CLIENTS)]
+    assert len(flush_logged_failures(OSError)) == 1
+
+
+def test_an_error_that_passes_without_another_save_is_made_good(kept: Kept) -> None:
+    path = kept.directory / "codex.yaml"
+    kept.write("codex.yaml", client("new"))
+    stamp = path.stat()
+    path.write_text("providers: [")
+    os.truncate(path, stamp.st_size)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    kept.reloader.check()
+    assert kept.applied == []
+    path.write_text(client("new"))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    kept.reloader.check()
+    assert kept.resets == [{"codex"}]
+
+
+def test_who_asks_again_by_sighup_is_told_again(kept: Kept) -> None:
+    kept.write("codex.yaml", "")
+    kept.reloader.reload_all()
+    kept.reloader.check()
+    kept.reloader.reload_all()
+    assert len(kept.lines(LogLevel.error)) == 2
