@@ -169,8 +169,9 @@ class Health:
 
     def failed(self, permit: Permit, now: float, reason: str) -> Change | None:
         """The attempt failed in a way that says something about the provider, but not for how long."""
-        if self.released(permit, now):
-            return self._open(now, self._doubled(), reason, self._by_breaker)
+        change = self.trial_failed(permit, now, reason)
+        if change is not None:
+            return change
         if self.state(now) is not State.CLOSED or permit.opening != self._opening:
             return None
         self._failures += 1
@@ -179,16 +180,28 @@ class Health:
         return self._open(now, self.policy.open_timeout, reason, True)
 
     def rest(self, permit: Permit, now: float, seconds: float, reason: str) -> Change | None:
-        """The provider wants to be left alone for so many seconds; an hour at most are believed."""
+        """The provider is to be left alone for so many seconds; an hour at most are believed.
+
+        None at all (a rate limit without a hint) says nothing, but to a trial.
+        """
         probe = self.released(permit, now)
         seconds = min(seconds, LONGEST)
         self._asked_until = max(self._asked_until, now + seconds)
         return self._open(now, max(seconds, self._doubled()) if probe else seconds, reason, False)
 
     def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
-        """The provider refuses the key, or wants money: that does not pass by itself."""
+        """The provider refuses the key, or its account has no credit: that does not pass by itself.
+
+        Where deactivation is switched off, that says nothing, but to a trial: it has failed like any other.
+        """
+        if not self.policy.reactivate_after:
+            return self.trial_failed(permit, now, reason)
         self.released(permit, now)
         return self._open(now, self.policy.reactivate_after, reason, False)
+
+    def trial_failed(self, permit: Permit, now: float, reason: str) -> Change | None:
+        """The attempt failed in a way that says something to a trial only: it opens again, for twice as long."""
+        return self._open(now, self._doubled(), reason, self._by_breaker) if self.released(permit, now) else None
 
     def released(self, permit: Permit, now: float) -> bool:
         """The attempt has ended, which in itself says nothing.

@@ -99,8 +99,7 @@ class Provider:
             self.unwell_at = now
         if charge is Charge.FAILURE:
             self._changed(provider.failed(for_provider, now, reason), now)
-            if for_key.probe:  # the key's trial has failed with it
-                self._changed(key.failed(for_key, now, reason), now, admission.key)
+            self._changed(key.trial_failed(for_key, now, reason), now, admission.key)
             if outcome.wait is not None:
                 self._changed(provider.rest(for_provider, now, outcome.wait, reason), now)
         elif charge is Charge.DEACTIVATE:
@@ -108,12 +107,11 @@ class Provider:
         elif charge is Charge.COOLDOWN:
             concerned, permit = (key, for_key) if outcome.of_key else (provider, for_provider)
             number = admission.key if outcome.of_key else None
-            if outcome.wait is not None:
-                self._changed(concerned.rest(permit, now, outcome.wait, reason), now, number)
-            elif permit.probe:  # nothing says for how long: as after any trial that failed
-                self._changed(concerned.failed(permit, now, reason), now, number)
-        provider.released(for_provider, now)
-        key.released(for_key, now)
+            self._changed(concerned.rest(permit, now, outcome.wait or 0.0, reason), now, number)
+        if charge is not Charge.NEUTRAL and key.usable(now) and self.usable_key(now, range(admission.key + 1)) is None:
+            # A refusal that puts no key aside, and there is no further key: the provider's trial has failed.
+            self._changed(provider.trial_failed(for_provider, now, reason), now)
+        self.release(admission, now)
 
     def release(self, admission: Admission, now: float) -> None:
         """Ends an attempt that says nothing about anybody."""
@@ -149,11 +147,11 @@ class Provider:
         return now - max(known) if known else float("inf")
 
     def look_after(self, now: float) -> None:
-        """Called every few seconds: closes what is idle, and says so when a rest is over."""
-        self.upstream.close_idle()
+        """Called every few seconds: says so when a cooldown or a deactivation is over, and closes what is idle."""
         self._changed(self.health.tick(now), now)
         for number, key in enumerate(self.keys):
             self._changed(key.tick(now), now, number)
+        self.upstream.close_idle()
 
     def _changed(self, change: Change | None, now: float, key: int | None = None) -> None:
         """One line for each change of state."""

@@ -64,6 +64,41 @@ def test_a_failed_trial_rests_twice_as_long() -> None:
     assert waits == [100, 200, 400, 800, 1000]
 
 
+@pytest.mark.parametrize("keys", [1, 2])
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
+def test_without_deactivation_a_refused_trial_of_the_breaker_rests_twice_as_long(status: int, keys: int) -> None:
+    world = World.make(keys=keys, reactivate_after=0.0, circuit_breaker=CircuitBreaker(1, 60))
+    first, _ = world.stubs
+    member = world.failover.route.members[0]
+    first.status = 500
+    assert world.ask() == "b"
+    first.status = status
+    waits = []
+    for _ in range(3):
+        world.clock.advance(member.wait(world.clock.seconds()))
+        world.failover.route.cursor = None
+        assert world.ask() == "b"
+        waits.append(member.wait(world.clock.seconds()))
+    assert waits == [120, 240, 480]
+    assert len(first.keys) == 1 + 3 * keys, "each key was tried in each trial"
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
+def test_without_deactivation_a_refused_trial_of_a_key_rests_twice_as_long(status: int) -> None:
+    world = World.make(reactivate_after=0.0)
+    first, _ = world.stubs
+    first.status, first.fields = 429, [(b"Retry-After", b"30")]
+    assert world.ask() == "b"
+    first.status, first.fields = status, []
+    member = world.failover.route.members[0]
+    world.clock.advance(30)
+    world.failover.route.cursor = None
+    assert world.ask() == "b"
+    assert member.wait(world.clock.seconds()) == 60
+    assert world.ask() == "b"
+    assert len(first.keys) == 2, "it was not asked again"
+
+
 def test_four_failures_in_a_row_open_the_breaker() -> None:
     world = World.make()
     first, _ = world.stubs

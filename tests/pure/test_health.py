@@ -294,11 +294,22 @@ def test_a_probe_that_is_refused_deactivates() -> None:
     assert health.deactivate(health.begin(37.0), 37.0, "auth") == Change(State.OPEN, "auth", 600.0)
 
 
-def test_a_refused_probe_without_deactivation_makes_way_for_the_next() -> None:
+def test_a_refused_trial_without_deactivation_opens_it_again_for_twice_as_long() -> None:
     health = resting(37.0, HealthPolicy(reactivate_after=0.0))
-    assert health.deactivate(health.begin(37.0), 37.0, "auth") is None
-    assert health.state(37.0) is State.HALF_OPEN
-    assert health.usable(37.0)
+    assert health.deactivate(health.begin(37.0), 37.0, "auth") == Change(State.OPEN, "auth", 74.0)
+    assert not health.usable(110.9)
+    assert health.usable(111.0)
+
+
+def test_without_deactivation_a_refusal_says_nothing_of_one_that_is_closed() -> None:
+    health = closed(HealthPolicy(reactivate_after=0.0))
+    assert health.deactivate(health.begin(0.0), 0.0, "auth") is None
+    assert health.state(0.0) is State.CLOSED
+
+
+def test_a_trial_that_is_rate_limited_without_a_hint_opens_it_again_for_twice_as_long() -> None:
+    health = resting(37.0)
+    assert health.rest(health.begin(37.0), 37.0, 0.0, "rate limit") == Change(State.OPEN, "rate limit", 74.0)
 
 
 def test_a_probe_that_never_ends_blocks_for_its_lease_only() -> None:

@@ -121,9 +121,11 @@ class Attempts(RuleBasedStateMachine):
     def it_is_refused(self, attempt: Attempt) -> None:
         permit, _ = attempt
         before = self.health.until
-        self.ended(permit)
+        wanted = self.policy.reactivate_after
+        if self.ended(permit) and not wanted:
+            wanted = min(2 * self.length, LONGEST)
         change = self.health.deactivate(permit, self.now, "auth")
-        self.rests(change, before, self.policy.reactivate_after)
+        self.rests(change, before, wanted)
 
     @rule(attempt=consumes(attempts))
     def it_ends_without_a_word(self, attempt: Attempt) -> None:
