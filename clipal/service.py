@@ -7,7 +7,8 @@ nobody new comes in, then what is under way may finish, then the connections to 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from twisted.application.service import Service
@@ -78,6 +79,7 @@ class Clipal(Service):
         )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
+        self._failing: set[str] = set()  # the looks of the upkeep that raised when they were last made
         self._upkeep = LoopingCall(self._look_after)
         self._upkeep.clock = reactor
         self._desktop = Desktop(reactor)
@@ -95,31 +97,46 @@ class Clipal(Service):
         return made
 
     def _apply(self, configuration: Configuration, reset: frozenset[str]) -> None:
-        """Takes a new configuration; the clients in `reset` begin afresh, the others keep what they know."""
+        """Takes a new configuration; the clients in `reset` begin afresh, the others keep what they know.
+
+        All of it is made before any of it is put in place: where making it fails, the old one stays in force whole.
+        """
+        settings, secrets = configuration.settings, secrets_of(configuration)
         fresh = self._make_routes(configuration, reset)
-        self._logs.set_secrets(secrets_of(configuration))
-        for prefix in reset:
-            self.failovers[prefix].route.close()
-        self.failovers.update(fresh)
-        for prefix in self._dialects.keys() - reset:
-            route = self.failovers[prefix].route
+        kept = [self.failovers[prefix].route for prefix in self._dialects if prefix not in reset]
+        failovers = fresh | {route.dialect.prefix: Failover(route, settings, self._reactor) for route in kept}
+        admission, policy = admission_of(configuration), policy_of(settings)
+        replaced = [self.failovers[prefix].route for prefix in reset]
+
+        self._logs.set_secrets(secrets)
+        self._logs.set_level(settings.log_level)
+        for route in kept:
             for member in route.members:
-                member.adopt(policy_of(configuration.settings), configuration.settings.connect_timeout)
-            self.failovers[prefix] = Failover(route, configuration.settings, self._reactor)
-        self.site.admission = admission_of(configuration)
-        self._logs.set_level(configuration.settings.log_level)
-        self._desktop.follow(configuration.settings.notifications, secrets_of(configuration))
+                member.adopt(policy, settings.connect_timeout)
+        self.failovers.update(failovers)
+        self.site.admission = admission
+        for route in replaced:
+            route.close()
+        self._desktop.follow(settings.notifications, secrets)
 
     def _look_after(self) -> None:
-        """Every two seconds; a LoopingCall ends at its first exception, so there must be none."""
+        """Every two seconds: each look by itself, so that one that fails holds up no other."""
+        self._try("the configuration files", self._reloader.check)
+        now = self._reactor.seconds()
+        for failover in self.failovers.values():
+            for member in failover.route.members:
+                self._try(f"{member.client}: {member.name}", partial(member.look_after, now))
+
+    def _try(self, what: str, look: Callable[[], None]) -> None:
+        """Looks; a bug is logged when it begins, and not again before the look has succeeded."""
         try:
-            self._reloader.check()
-            now = self._reactor.seconds()
-            for failover in self.failovers.values():
-                for member in failover.route.members:
-                    member.look_after(now)
+            look()
         except Exception:
-            self._log.failure("Bug in the upkeep")
+            if what not in self._failing:
+                self._failing.add(what)
+                self._log.failure("Bug while looking after {what}", what=what)
+        else:
+            self._failing.discard(what)
 
     # Running
 

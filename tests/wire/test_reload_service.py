@@ -6,16 +6,20 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import deferLater
 
 import clipal.service
+from clipal.failover.failover import Failover
+from clipal.providers.provider import Provider
+from clipal.providers.route import Route
 from tests.proxy import Proxy
 from tests.wirekit.client import RawResponse, request
-from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
 from tests.wirekit.marks import async_fixture, ensure_deferred
 from tests.wirekit.steps import Hang, Send, Steps, Wait, answer, chunk, chunked
 from tests.wirekit.upstream import ScriptedUpstream
@@ -313,3 +317,64 @@ async def test_sighup_resets_everyone(load_proxy: LoadProxy, start_upstream: Sta
     proxy = load_proxy()
     os.kill(os.getpid(), signal.SIGHUP)
     await proxy.logged(f"{LOADED}; clients that begin afresh: /claudecode, /codex, /gemini")
+
+
+@ensure_deferred
+async def test_a_configuration_that_cannot_be_applied_leaves_the_old_one_in_force_whole_and_is_tried_again(
+    load_proxy: LoadProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flush_logged_failures: FlushLoggedFailures,
+) -> None:
+    old, new = start_upstream(answer(200, b"old")), start_upstream(answer(200, b"new"))
+    write(tmp_path / "claude-code.yaml", providers(old))
+    proxy = load_proxy()
+    assert (await ask(connect, proxy)).body == b"old"
+
+    def not_for_gemini(route: Route, *rest: Any) -> Failover:
+        if route.dialect.prefix == "gemini":
+            raise OSError(24, "Too many open files")
+        return Failover(route, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(clipal.service, "Failover", not_for_gemini)
+        write(tmp_path / "config.yaml", "log_stdout: false\nmax_request_body_bytes: 1\n")
+        write(tmp_path / "claude-code.yaml", providers(new))
+        await proxy.logged("Bug while a new configuration was taken")
+        await deferLater(reactor, 0.05)
+        assert (await ask(connect, proxy)).body == b"old"
+        assert old.open_connections, "those of the old route are kept"
+    await proxy.logged(LOADED)
+    assert (await ask(connect, proxy)).status == 413
+    assert (await ask(connect, proxy, request(b"POST", b"/claudecode/v1/messages", body=b"x"))).body == b"new"
+    assert len(flush_logged_failures(OSError)) == 1
+
+
+@ensure_deferred
+async def test_a_look_at_one_provider_that_fails_holds_up_no_other_look(
+    load_proxy: LoadProxy,
+    start_upstream: StartUpstream,
+    connect: Connect,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flush_logged_failures: FlushLoggedFailures,
+) -> None:
+    limited = answer(429, b"", ((b"Retry-After", b"1"),))
+    write(tmp_path / "claude-code.yaml", providers(*(start_upstream(limited) for _ in range(3))))
+    proxy = load_proxy()
+    await ask(connect, proxy)
+    look_after = Provider.look_after
+
+    def not_the_second(each: Provider, now: float) -> None:
+        if each.name == "p1":
+            raise ValueError("p1")
+        look_after(each, now)
+
+    monkeypatch.setattr(Provider, "look_after", not_the_second)
+    await proxy.logged("p0 may be tried again")
+    await proxy.logged("p2 may be tried again")
+    write(tmp_path / "claude-code.yaml", providers(start_upstream(limited)))
+    await proxy.logged(LOADED)
+    assert len(flush_logged_failures(ValueError)) == 1
