@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from twisted.python import usage
 
 from clipal.commands.options import chosen, command, read
+from clipal.process.hangup import hold_hangup
 
 INTERRUPTED = 130
 
@@ -49,6 +50,7 @@ def _run(words: list[str]) -> int:
 
 
 def _serve(words: list[str]) -> int:
+    hold_hangup()
     from clipal.commands import serve
 
     if words and not words[0].startswith("-"):

@@ -21,6 +21,7 @@ from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import Logs, open_logs
 from clipal.process.clock import use_monotonic_time
 from clipal.process.garbage import spare_what_stays
+from clipal.process.hangup import hold_hangup, ignore_hangup
 from clipal.service import Clipal, secrets_of
 
 BACKLOG = 1024
@@ -77,8 +78,10 @@ def makeService(options: Options) -> IService:
     Raises:
         SystemExit: with a line for the operator, where the configuration is wrong or the port is taken.
     """
+    hold_hangup()
     from twisted.internet import reactor
 
+    reactor.addSystemEventTrigger("after", "shutdown", ignore_hangup)
     use_monotonic_time(reactor)  # type: ignore[arg-type]
     spare_what_stays(reactor)
     configuration = load(options)

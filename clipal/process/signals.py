@@ -14,6 +14,8 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from clipal.process.hangup import HeldHangup
+
 
 class Signals:
     """The handlers of one process.
@@ -47,13 +49,20 @@ class Signals:
     def _install(self) -> None:
         for name, action in (("SIGINT", self._end), ("SIGTERM", self._end), ("SIGHUP", self._reload)):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None:
-                self._before[number] = signal.signal(number, self._in_reactor(name, action))
+            if number is None:
+                continue
+            handler = self._in_reactor(name, action)
+            before = self._before[number] = signal.signal(number, handler)
+            if isinstance(before, HeldHangup) and before.received:
+                before.received = False
+                handler(number, None)
 
     def _in_reactor(self, name: str, action: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
         """A handler may run between any two instructions, so all that it does is to wake the reactor."""
 
         def received() -> None:
+            if not self._before:  # given back before the reactor came to this
+                return
             self._log.info("Received {name}", name=name)
             action()
 

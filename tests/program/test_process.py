@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ def arguments(directory: Path, port: int) -> tuple[str, ...]:
 
 def printed(program: Program) -> str:
     return (bytes(program.stdout) + bytes(program.stderr)).decode()
+
+
+def log_of(directory: Path) -> str:
+    return "".join(each.read_text() for each in (directory / "logs").glob("*"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)
+    raise AssertionError("it never came true")
 
 
 async def serving(program: Program) -> None:
@@ -132,11 +145,7 @@ async def test_it_runs_as_a_daemon_with_a_pidfile(run_program: RunProgram, conne
         client.close()
         os.kill(pid, signal.SIGHUP)
         os.kill(pid, signal.SIGTERM)
-        for _ in range(1000):
-            if not pidfile.exists():
-                break
-            await deferLater(reactor, 0.01)
-        assert not pidfile.exists(), "it ended and took its pidfile along"
+        await until(lambda: not pidfile.exists())  # it ended and took its pidfile along
     finally:
         if pidfile.exists():
             os.kill(pid, signal.SIGKILL)
@@ -144,6 +153,79 @@ async def test_it_runs_as_a_daemon_with_a_pidfile(run_program: RunProgram, conne
     assert "Loaded the configuration" in log.read_text(), "SIGHUP reloads"
     assert "Stopped" in log.read_text()
     assert not (tmp_path / "twistd.log").exists()
+
+
+HANGUPS = """
+import os, signal, sys
+from twisted.internet.base import ReactorBase
+
+def hang_up():
+    os.kill(os.getpid(), signal.SIGHUP)
+
+def early(options):
+    hang_up()
+    service = make(options)
+    hang_up()
+    return service
+
+def late(reactor, *event):
+    hang_up()
+    fire(reactor, *event)
+    hang_up()
+
+def serve():
+    global make
+    from clipal import tap
+    make, tap.makeService = tap.makeService, early
+    if sys.argv[1:2] == ["twistd"]:
+        sys.argv.pop(1)
+        from twisted.scripts.twistd import run
+        run()
+        return 0
+    from clipal.__main__ import main
+    return main()
+
+fire, ReactorBase.fireSystemEvent = ReactorBase.fireSystemEvent, late
+from clipal.process.hangup import hold_hangup
+if sys.argv[1] == "twistd":
+    hold_hangup()  # until it knows of clipal, twistd takes a SIGHUP as every program does
+status = serve()
+hang_up()
+sys.exit(status)
+"""
+"""Serves, and sends itself a SIGHUP before and behind each of its phases."""
+
+
+@pytest.mark.parametrize("way", [(), ("twistd", "-n", "--pidfile=", "clipal")], ids=WAYS.keys())
+@ensure_deferred
+async def test_sighup_ends_it_neither_early_in_its_start_nor_late_in_its_end(
+    way: tuple[str, ...], run_program: RunProgram, tmp_path: Path
+) -> None:
+    port = free_port()
+    program = run_program(PYTHON, "-c", HANGUPS, *way, *arguments(tmp_path, port), cwd=tmp_path)
+    await program.wait_for_output("Loaded the configuration; clients that begin afresh: /claudecode, /codex, /gemini")
+    program.signal(signal.SIGTERM)
+    ended = await program.ended()
+    assert (ended.code, ended.signal) == (0, None)
+    assert "Stopped" in printed(program)
+    assert "Traceback" not in printed(program)
+
+
+@ensure_deferred
+async def test_sighup_that_came_before_a_daemon_ran_is_carried_out(run_program: RunProgram, tmp_path: Path) -> None:
+    port, pidfile = free_port(), tmp_path / "clipal.pid"
+    words = ("twistd", f"--pidfile={pidfile}", "clipal", *arguments(tmp_path, port))
+    program = run_program(PYTHON, "-c", HANGUPS, *words, cwd=tmp_path)
+    assert (await program.ended()).code == 0
+    pid = int(pidfile.read_text())
+    try:
+        await until(lambda: "Loaded the configuration" in log_of(tmp_path))
+        os.kill(pid, signal.SIGTERM)
+        await until(lambda: not pidfile.exists())
+    finally:
+        if pidfile.exists():
+            os.kill(pid, signal.SIGKILL)
+    assert "Stopped" in log_of(tmp_path)
 
 
 @pytest.mark.parametrize("way", [*WAYS.values(), (*TWISTD, "clipal")], ids=[*WAYS.keys(), "twistd clipal"])
