@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from clipal.config.addresses import plain_address
 from clipal.config.base_url import parse_base_url
 from clipal.config.duration import parse_duration
 from clipal.config.model import BaseURL
@@ -102,7 +102,7 @@ def check_listen_address(address: str) -> str:
     if address.lower() == "localhost":
         return "127.0.0.1"
     try:
-        return str(ip_address(address.strip("[]")))
+        return str(plain_address(address.strip("[]")))
     except ValueError:
         raise ValueError("must be an IP address, such as 127.0.0.1, or localhost") from None
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from functools import lru_cache
-from ipaddress import ip_address
 
 from attrs import frozen
 
+from clipal.config.addresses import plain_address, plain_host
 from clipal.config.model import Settings
 from clipal.dialects.dialect import Refused
 from clipal.wire.message import RequestHead
@@ -57,14 +57,14 @@ class Admission:
     def __init__(self, settings: Settings, tunnelled: Container[bytes] = ()) -> None:
         self.max_body = settings.max_request_body_bytes
         self._tunnelled = tunnelled
-        self._names = {name.lower() for name in (settings.listen_addr, *settings.allowed_hosts)}
+        self._names = {plain_host(name) for name in (settings.listen_addr, *settings.allowed_hosts)}
         self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
 
     def refusal(self, head: RequestHead, local_address: str) -> Refusal | None:
         """Why a request is refused, or None.
 
         Parameters:
-            local_address: the IP address on which its connection came in.
+            local_address: the IP address on which its connection came in, as `plain_host` spells it.
         """
         table = head.table
         if head.method == b"CONNECT":
@@ -127,11 +127,11 @@ def path_of(target: bytes) -> bytes:
 
 @lru_cache(maxsize=256)
 def host_name(authority: bytes) -> str | None:
-    """The host in `authority`, lower case, without brackets and port; None where it is malformed."""
+    """The host in `authority`, as `plain_host` spells it, without port; None where it is malformed."""
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         return None
-    return match[1].decode("ascii").strip("[]").lower()
+    return plain_host(match[1].decode("ascii").strip("[]"))
 
 
 @lru_cache(maxsize=256)
@@ -141,6 +141,6 @@ def is_loopback(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ip_address(name).is_loopback
+        return plain_address(name).is_loopback
     except ValueError:
         return False

@@ -17,6 +17,8 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from clipal.config.addresses import plain_host
+from clipal.downstream.addresses import unmapped
 from clipal.downstream.closing import Closing
 from clipal.downstream.incoming import Intake
 from clipal.downstream.request import Request
@@ -61,9 +63,9 @@ class Channel(HTTPChannel):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
-        self._peer: IAddress = self.transport.getPeer()
-        self._host: IAddress = self.transport.getHost()
-        self.local_address: str = self.transport.getHost().host
+        self._peer = unmapped(self.transport.getPeer())
+        self._host = unmapped(self.transport.getHost())
+        self.local_address = plain_host(self.transport.getHost().host)
         self.site.connection_made(self)
         self._deadline.set(self._intake.patience())
 
