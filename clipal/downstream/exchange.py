@@ -41,7 +41,8 @@ class Exchange:
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the exchange."""
         answering = Deferred.fromCoroutine(self._answer())
-        self._request.client_gone = answering.cancel
+        if not answering.called:  # else the answer has begun already, or ended: who passes it on has seen to this
+            self._request.client_gone = answering.cancel
         answering.addErrback(self._failed)
 
     async def _answer(self) -> None:

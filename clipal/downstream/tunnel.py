@@ -57,7 +57,8 @@ class Tunnel:
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the tunnel."""
         opening = Deferred.fromCoroutine(self._open())
-        self._request.client_gone = opening.cancel
+        if not opening.called:  # else the tunnel is open already, or was declined
+            self._request.client_gone = opening.cancel
         opening.addErrback(self._failed)
 
     async def _open(self) -> None:

@@ -6,17 +6,24 @@ import gc
 from weakref import ref
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.internet.testing import StringTransport
 
 from clipal.downstream.channel import Channel
+from clipal.failover.answer import Answered
+from clipal.failover.held_answer import Hold
+from clipal.upstream.response import Response
+from clipal.wire.message import ResponseHead
 from tests.proxy import Proxy, StartProxy, provider
+from tests.wire.test_tunnel import HANDSHAKE
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Steps, chunked, event, event_stream
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import ScriptedUpstream
-from tests.wirekit.waiting import reactor
+from tests.wirekit.waiting import reactor, within
 
 WAYS = {
     "waiting for the head": (Hang(),),
@@ -134,3 +141,59 @@ async def until_asked(proxy: Proxy) -> set[Channel]:
     while not channels or not all(channel._intake._incoming for channel in channels):
         await deferLater(reactor, 0.01)
     return channels
+
+
+class Streaming:
+    """A provider's connection in the midst of a body.
+
+    Attributes:
+        left: fires when nobody wants the rest.
+    """
+
+    def __init__(self) -> None:
+        self.left: Deferred[None] = Deferred()
+        self.transport = StringTransport()
+
+    def pauseProducing(self) -> None:
+        """Nothing comes of itself."""
+
+    resumeProducing = pauseProducing
+
+    def stopProducing(self) -> None:
+        self.left.callback(None)
+
+
+class AnswersAtOnce:
+    """A failover whose answer has begun before anybody could wait for it."""
+
+    def __init__(self, head: ResponseHead, connection: Streaming) -> None:
+        response = Response(head, connection)  # type: ignore[arg-type]
+        self.answered = Answered("one", Hold(response, reactor), lambda ended: None)
+        response.body_received(b"hello")
+
+    async def answer(self, *request: object) -> Answered:
+        return self.answered
+
+
+AT_ONCE = {
+    "a request": (request(b"POST", b"/codex/v1/responses", body=b"{}"), 200),
+    "a WebSocket": (HANDSHAKE, 101),
+}
+
+
+@pytest.mark.parametrize(("ask", "status"), AT_ONCE.values(), ids=AT_ONCE.keys())
+@ensure_deferred
+async def test_an_answer_that_had_begun_at_once_is_left_with_its_client(
+    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch, ask: bytes, status: int
+) -> None:
+    proxy = start_proxy({"codex": [provider("one", "http://127.0.0.1:1", websocket=True)]})
+    connection = Streaming()
+    head = ResponseHead("1.1", [], [], {}, True, False, status, b"OK", False, True)
+    monkeypatch.setattr(proxy.service.failovers["codex"], "answer", AnswersAtOnce(head, connection).answer)
+    client = await connect(proxy.port)
+    client.send(ask)
+    await client.wait_for(b"hello")
+    client.abort()
+    await within(connection.left, lambda: "the provider was never left")
+    await proxy.logged("client left")
+    assert len(proxy.requests) == 1
