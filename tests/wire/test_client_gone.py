@@ -167,7 +167,7 @@ class AnswersAtOnce:
     """A failover whose answer has begun before anybody could wait for it."""
 
     def __init__(self, head: ResponseHead, connection: Streaming) -> None:
-        response = Response(head, connection)  # type: ignore[arg-type]
+        response = Response(head, connection)
         self.answered = Answered("one", Hold(response, reactor), lambda ended: None)
         response.body_received(b"hello")
 
