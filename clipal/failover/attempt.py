@@ -13,10 +13,11 @@ from twisted.internet.interfaces import IReactorTime
 from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.beginning import Beginning, MediaType, media_type
-from clipal.failover.gate import Decision, FirstByte, Gate, Verdict
+from clipal.failover.gate import EMPTY, HOLD, PAGE, Decision, FirstByte, Gate
 from clipal.failover.held_answer import Hold
 from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
+from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.transport.deadline import Deadline
 from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, StaleConnection, UpstreamError
@@ -141,7 +142,7 @@ class Attempt:
 
     async def _decide(self, answer: Hold) -> Decision:
         decision = answer.look(self._gate(answer))
-        if decision.verdict is Verdict.HOLD:
+        if decision is HOLD:
             time = self._terms.event_time
             waiting = self._waiting = answer.decide(time, self._deadline.clear if time else self._begin_again)
             decision = await waiting
@@ -170,12 +171,12 @@ class Attempt:
 
     def _outcome(self, decision: Decision, answer: Hold) -> Outcome:
         head = answer.head
-        if decision.verdict is Verdict.EMPTY:
+        if decision is EMPTY:
             return outcomes.EMPTY_ANSWER
-        if decision.verdict is Verdict.PAGE:
+        if decision is PAGE:
             return outcomes.PAGE
-        if decision.error is not None:
-            return outcomes.classify_error(decision.error, head.fields, self._terms.wall())
+        if isinstance(decision, ErrorBody):
+            return outcomes.classify_error(decision, head.fields, self._terms.wall())
         return outcomes.relayed(head.status)
 
     def _begin_again(self) -> None:

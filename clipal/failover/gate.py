@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import ClassVar, Final, ParamSpec, Protocol
+from typing import ClassVar, Final, ParamSpec, Protocol, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 from twisted.logger import Logger
 
 from clipal.dialects.dialect import Dialect, EventKind
@@ -30,24 +30,17 @@ class Verdict(Enum):
     OPEN = "open"
     EMPTY = "empty"
     """It ended, whole, before it said anything."""
-    ERROR = "error"
-    """It says that the provider failed."""
     PAGE = "page"
     """It is HTML."""
 
 
-@frozen
-class Decision:
-    """A verdict; for an ERROR, with what the error says."""
+HOLD: Final = Verdict.HOLD
+OPEN: Final = Verdict.OPEN
+EMPTY: Final = Verdict.EMPTY
+PAGE: Final = Verdict.PAGE
 
-    verdict: Verdict
-    error: ErrorBody | None = field(default=None, repr=False)
-
-
-HOLD: Final = Decision(Verdict.HOLD)
-OPEN: Final = Decision(Verdict.OPEN)
-EMPTY: Final = Decision(Verdict.EMPTY)
-PAGE: Final = Decision(Verdict.PAGE)
+Decision: TypeAlias = Verdict | ErrorBody
+"""A verdict, or what an error says that came in the answer's place."""
 
 
 class Gate(Protocol):
@@ -120,7 +113,7 @@ class FirstEvent:
             self._events += 1
             meaning = self._dialect.meaning(event.event, event.data, self._path)
             if meaning.kind is EventKind.ERROR:
-                return Decision(Verdict.ERROR, ErrorBody.of({"error": meaning.error}))
+                return ErrorBody.of({"error": meaning.error})
             if meaning.kind is EventKind.END:
                 return EMPTY
             if meaning.kind is not EventKind.PREAMBLE:

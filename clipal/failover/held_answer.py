@@ -80,7 +80,7 @@ class Hold(Protocol):
         Raises:
             AnswerCut: the body has broken off.
         """
-        decision = HOLD
+        decision: Decision = HOLD
         for piece in self._pieces:
             decision = judged(gate.feed, piece)
             if decision is not HOLD:

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from clipal.dialects.dialect import Dialect
-from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision, Verdict
+from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision
 from clipal.outcomes.outcome import error_in
 
 _BEGINNING: Final = 8 * 1024
@@ -60,7 +60,7 @@ class JSONAnswer:
             return OPEN
         error = error_in(document)
         if error is not None:
-            return Decision(Verdict.ERROR, error)
+            return error
         return EMPTY if self._dialect.says_nothing(document) else OPEN
 
 

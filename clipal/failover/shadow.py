@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.failover.gate import Decision, Gate, Verdict, judged
+from clipal.failover.gate import HOLD, OPEN, PAGE, Decision, Gate, judged
+from clipal.outcomes.error_body import ErrorBody
 from clipal.upstream.response import WHOLE
 
 
@@ -40,7 +41,7 @@ class Shadow(Protocol):
         if self._decided:
             return
         decision = judged(self._gate.feed, data)
-        if decision.verdict is not Verdict.HOLD:
+        if decision is not HOLD:
             self._decided = True
             self._step_aside(self._protocol)
             self._say(decision)
@@ -51,10 +52,14 @@ class Shadow(Protocol):
         self._protocol.connectionLost(reason)
 
     def _say(self, decision: Decision) -> None:
-        if decision.verdict is Verdict.OPEN:
+        if decision is OPEN:
             return
+        if isinstance(decision, ErrorBody):
+            what = f"an error event that stands for {decision.status()}"
+        else:
+            what = "a page" if decision is PAGE else "nothing"
         self._log.info(
             "first_event: on would have asked the next provider: {provider} answered {what}",
             provider=self._provider,
-            what="nothing" if decision.error is None else f"an error event that stands for {decision.error.status()}",
+            what=what,
         )

@@ -12,6 +12,7 @@ from clipal.dialects.gemini import GEMINI
 from clipal.dialects.openai import OPENAI
 from clipal.failover.beginning import Beginning, MediaType, media_type
 from clipal.failover.gate import EMPTY, HOLD, OPEN, PAGE, Decision, FirstByte, Verdict
+from clipal.outcomes.error_body import ErrorBody
 from clipal.wire.message import ResponseHead
 from tests.codings import ENCODINGS, SPELLINGS, Encode
 
@@ -67,44 +68,44 @@ def judged(path: bytes, *pieces: bytes, kind: MediaType = MediaType.EVENTS, codi
     return gate.end()
 
 
-def stands_for(decision: Decision) -> int:
-    """The status; 0 for what is no error."""
-    return 0 if decision.error is None else decision.error.status()
+def meant(decision: Decision) -> Verdict | int:
+    """The verdict, or the status that an error stands for."""
+    return decision.status() if isinstance(decision, ErrorBody) else decision
 
 
 STREAMS = pytest.mark.parametrize(
-    ("path", "before", "deciding", "verdict", "status"),
+    ("path", "before", "deciding", "expected"),
     [
-        (MESSAGES, START + named("ping") + BLOCK, TEXT, Verdict.OPEN, 0),
-        (MESSAGES, START, named("message_delta", delta={"stop_reason": "end_turn"}), Verdict.OPEN, 0),
-        (MESSAGES, START + named("ping"), OVERLOADED, Verdict.ERROR, 529),
-        (MESSAGES, b"", named("error", error={"type": "rate_limit_error", "message": "m"}), Verdict.ERROR, 429),
-        (MESSAGES, START, named("message_stop"), Verdict.EMPTY, 0),
-        (MESSAGES, b": comment\n\n", named("something_new"), Verdict.OPEN, 0),
-        (RESPONSES, CREATED + IN_PROGRESS, OUTPUT, Verdict.OPEN, 0),
-        (RESPONSES, CREATED + IN_PROGRESS, FAILED, Verdict.ERROR, 429),
-        (RESPONSES, CREATED, named("error", code="server_is_overloaded", message="m"), Verdict.ERROR, 503),
-        (RESPONSES, CREATED, DONE, Verdict.EMPTY, 0),
-        (RESPONSES, CREATED, named("response.something_new"), Verdict.OPEN, 0),
-        (CHAT, ROLE, chunk(content="Hello"), Verdict.OPEN, 0),
-        (CHAT, b": OPENROUTER PROCESSING\n\n" + ROLE, data({"error": {"code": 502}}), Verdict.ERROR, 502),
-        (CHAT, ROLE, DONE, Verdict.EMPTY, 0),
-        (CHAT, ROLE, b"data: no JSON\n\n", Verdict.OPEN, 0),
-        (STREAM, USAGE, CANDIDATE, Verdict.OPEN, 0),
-        (STREAM, USAGE, EXHAUSTED, Verdict.ERROR, 429),
-        (STREAM, USAGE, data({"promptFeedback": {"blockReason": "SAFETY"}}), Verdict.OPEN, 0),
-        (STREAM, USAGE, data(["something new"]), Verdict.OPEN, 0),
+        (MESSAGES, START + named("ping") + BLOCK, TEXT, OPEN),
+        (MESSAGES, START, named("message_delta", delta={"stop_reason": "end_turn"}), OPEN),
+        (MESSAGES, START + named("ping"), OVERLOADED, 529),
+        (MESSAGES, b"", named("error", error={"type": "rate_limit_error", "message": "m"}), 429),
+        (MESSAGES, START, named("message_stop"), EMPTY),
+        (MESSAGES, b": comment\n\n", named("something_new"), OPEN),
+        (RESPONSES, CREATED + IN_PROGRESS, OUTPUT, OPEN),
+        (RESPONSES, CREATED + IN_PROGRESS, FAILED, 429),
+        (RESPONSES, CREATED, named("error", code="server_is_overloaded", message="m"), 503),
+        (RESPONSES, CREATED, DONE, EMPTY),
+        (RESPONSES, CREATED, named("response.something_new"), OPEN),
+        (CHAT, ROLE, chunk(content="Hello"), OPEN),
+        (CHAT, b": OPENROUTER PROCESSING\n\n" + ROLE, data({"error": {"code": 502}}), 502),
+        (CHAT, ROLE, DONE, EMPTY),
+        (CHAT, ROLE, b"data: no JSON\n\n", OPEN),
+        (STREAM, USAGE, CANDIDATE, OPEN),
+        (STREAM, USAGE, EXHAUSTED, 429),
+        (STREAM, USAGE, data({"promptFeedback": {"blockReason": "SAFETY"}}), OPEN),
+        (STREAM, USAGE, data(["something new"]), OPEN),
     ],
 )
 
 
 @STREAMS
 def test_a_stream_is_held_until_the_event_that_decides_wherever_it_is_cut(
-    path: bytes, before: bytes, deciding: bytes, verdict: Verdict, status: int
+    path: bytes, before: bytes, deciding: bytes, expected: Verdict | int
 ) -> None:
     stream = before + deciding
     whole = judged(path, stream + b"data: never looked at\n\n")
-    assert (whole.verdict, stands_for(whole)) == (verdict, status)
+    assert meant(whole) == expected
     assert judged(path, *(stream[at : at + 1] for at in range(len(stream)))) == whole
     for cut in range(len(stream)):
         assert judged(path, stream[:cut], stream[cut:]) == whole
@@ -114,7 +115,7 @@ def test_a_stream_is_held_until_the_event_that_decides_wherever_it_is_cut(
 @STREAMS
 @pytest.mark.parametrize("coding", ENCODINGS)
 def test_an_encoded_stream_is_held_just_as_long_wherever_it_is_cut(
-    path: bytes, before: bytes, deciding: bytes, verdict: Verdict, status: int, coding: bytes
+    path: bytes, before: bytes, deciding: bytes, expected: Verdict | int, coding: bytes
 ) -> None:
     """The event that decides does so in the piece that brings it, however much the decoder could keep for later."""
     encode = ENCODINGS[coding]
@@ -122,7 +123,7 @@ def test_an_encoded_stream_is_held_just_as_long_wherever_it_is_cut(
     gate = gate_of(path, coding=coding)
     assert gate.feed(first) == HOLD
     decision = gate.feed(second)
-    assert (decision.verdict, stands_for(decision)) == (verdict, status)
+    assert meant(decision) == expected
     stream = first + second
     assert judged(path, *(stream[at : at + 1] for at in range(len(stream))), coding=coding) == decision
     for cut in range(len(stream)):
@@ -131,7 +132,7 @@ def test_an_encoded_stream_is_held_just_as_long_wherever_it_is_cut(
 
 @pytest.mark.parametrize(("coding", "encode"), SPELLINGS)
 def test_every_coding_is_looked_into(coding: bytes, encode: Encode) -> None:
-    assert stands_for(judged(MESSAGES, *encode([START, OVERLOADED]), coding=coding)) == 529
+    assert meant(judged(MESSAGES, *encode([START, OVERLOADED]), coding=coding)) == 529
     assert judged(MESSAGES, *encode([START, TEXT]), coding=coding) == OPEN
     assert judged(MESSAGES, *encode([START]), coding=coding) == EMPTY
 
@@ -167,8 +168,8 @@ def test_a_bomb_opens_the_gate(coding: bytes) -> None:
 def test_an_error_event_gives_the_body_of_an_answer_of_its_status(
     path: bytes, before: bytes, error: bytes, said: object
 ) -> None:
-    found = judged(path, before, error).error
-    assert found is not None
+    found = judged(path, before, error)
+    assert isinstance(found, ErrorBody)
     assert found.error == said
 
 
@@ -184,7 +185,7 @@ def test_a_stream_that_ends_before_it_said_anything_is_empty(path: bytes, stream
 def test_the_64th_event_opens_the_gate(preamble: bytes) -> None:
     gate = gate_of(MESSAGES)
     assert [gate.feed(preamble) for _ in range(64)] == [HOLD] * 63 + [OPEN]
-    assert judged(MESSAGES, preamble * 63, OVERLOADED).verdict is Verdict.ERROR
+    assert meant(judged(MESSAGES, preamble * 63, OVERLOADED)) == 529
     assert judged(MESSAGES, preamble * 64 + OVERLOADED) == OPEN
 
 
@@ -201,13 +202,13 @@ def test_256_KiB_open_the_gate(piece: int, filler: bytes) -> None:
 def test_a_byte_less_than_256_KiB_is_held() -> None:
     held = b":" + b"x" * (256 * 1024 - 3) + b"\n"
     assert gate_of(MESSAGES).feed(held) == HOLD
-    assert judged(MESSAGES, held, OVERLOADED).verdict is Verdict.ERROR
+    assert meant(judged(MESSAGES, held, OVERLOADED)) == 529
     assert judged(MESSAGES, b":" + held, OVERLOADED) == OPEN
 
 
 def test_an_error_in_the_piece_that_fills_the_gate_still_counts() -> None:
     padded = b":" + b" " * 256 * 1024 + b"\n"
-    assert judged(MESSAGES, padded + OVERLOADED).verdict is Verdict.ERROR
+    assert meant(judged(MESSAGES, padded + OVERLOADED)) == 529
 
 
 @pytest.mark.parametrize("path", CLIENTS)
@@ -229,18 +230,18 @@ def test_a_first_byte_opens_and_an_empty_answer_is_whole_only_where_it_may_be() 
 @pytest.mark.parametrize("kind", [MediaType.ANYTHING, MediaType.JSON, MediaType.PAGE])
 @STREAMS
 def test_a_mislabelled_stream_is_known_by_its_first_bytes(
-    path: bytes, before: bytes, deciding: bytes, verdict: Verdict, status: int, kind: MediaType
+    path: bytes, before: bytes, deciding: bytes, expected: Verdict | int, kind: MediaType
 ) -> None:
     stream = b"\r\n" + before + deciding
     whole = judged(path, stream, kind=kind)
-    assert (whole.verdict, stands_for(whole)) == (verdict, status)
+    assert meant(whole) == expected
     assert judged(path, *(stream[at : at + 1] for at in range(len(stream))), kind=kind) == whole
 
 
 def test_what_looks_like_events_is_none_where_no_stream_was_asked_for() -> None:
     assert gate_of(CHAT, MediaType.ANYTHING, asked=False).feed(b"data: a text that was read aloud") == OPEN
     assert gate_of(CHAT, MediaType.ANYTHING, asked=False).feed(b": and so on") == OPEN
-    assert stands_for(gate_of(CHAT, MediaType.EVENTS, asked=False).feed(data({"error": {"code": 502}}))) == 502
+    assert meant(gate_of(CHAT, MediaType.EVENTS, asked=False).feed(data({"error": {"code": 502}}))) == 502
 
 
 @pytest.mark.parametrize("body", [b"Hello", b"<answer/>", b"<htm>", b"-1", b"\x00\x01", b"\xef\xbb\xbfHello"])
@@ -315,7 +316,7 @@ def test_an_error_in_json_is_no_answer_wherever_it_is_cut(
     encoded = b"".join(ENCODINGS[coding]([text])) if coding else text
     for cut in range(len(encoded)):
         decision = judged(CHAT, encoded[:cut], encoded[cut:], kind=kind, coding=coding)
-        assert (decision.verdict, stands_for(decision)) == (Verdict.ERROR, status)
+        assert meant(decision) == status
 
 
 @pytest.mark.parametrize(
