@@ -216,8 +216,9 @@ class Failover:
 
         def ended(how: Ended) -> None:
             then = self._clock.seconds()
-            charged = outcome if how.whole else outcomes.CUT
-            if (how.whole or how.blamed) and purpose.charges(charged):
+            silent = answer.silent and this.limit > 0 and then - this.began >= this.limit
+            charged = outcome if how.whole else outcomes.CUT if how.blamed else outcomes.TIMED_OUT
+            if (how.whole or how.blamed or silent) and purpose.charges(charged):
                 member.settle(admission, charged, then)
             else:
                 member.release(admission, then)

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from clipal.failover.gate import HOLD, OPEN, Decision, Gate, judged
+from clipal.failover.listener import Listener
 from clipal.failover.shadow import Shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
@@ -42,6 +43,8 @@ class Hold(Protocol):
     _heard: Callable[[], None] | None = None
     _progress = 0
     _timer: IDelayedCall | None = None
+    silent = False
+    """Whether it was handed on because its time was over, and no content has come yet."""
 
     def __init__(self, response: Response, clock: IReactorTime) -> None:
         self.head: ResponseHead = response.head
@@ -165,7 +168,19 @@ class Hold(Protocol):
                 self._heard()
         elif self._timer is None:
             self._heard()
-            self._timer = self._clock.callLater(self._event_time, self._fire, OPEN)
+            self._timer = self._clock.callLater(self._event_time, self._open_in_silence)
+
+    def _open_in_silence(self) -> None:
+        """The time for content is over: the answer is handed on, and it is noted when content comes."""
+        gate, known = self._gate, sum(map(len, self._pieces))
+        if gate is not None and self._watch is None:
+            self.silent = True
+            self._watch = lambda protocol: Listener(protocol, gate, known, self._content_came)
+        self._fire(OPEN)
+
+    def _content_came(self, protocol: IProtocol) -> None:
+        self.silent = False
+        self._deliver_to(protocol)
 
     def _judge_end(self, reason: Failure) -> None:
         if self._decided is None:

@@ -1,0 +1,42 @@
+"""Notes whether an answer that was handed on before its first content has any: a provider may only send pings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+
+from clipal.failover.gate import HOLD, Gate, judged
+
+
+class Listener(Protocol):
+    """Passes a body on to `protocol`, and lets `gate` go on judging it until there is content.
+
+    Parameters:
+        known: bytes that the gate has judged already.
+        heard: called at the first content, with `protocol`, to which the rest of the body goes straight.
+    """
+
+    def __init__(self, protocol: IProtocol, gate: Gate, known: int, heard: Callable[[IProtocol], None]) -> None:
+        self._protocol = protocol
+        self._gate: Gate | None = gate
+        self._known = known
+        self._heard = heard
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self._protocol.makeConnection(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._protocol.dataReceived(data)
+        fresh = data[self._known :]
+        self._known = max(0, self._known - len(data))
+        if fresh and self._gate is not None and judged(self._gate, fresh) is not HOLD:
+            self._gate = None
+            self._heard(self._protocol)
+
+    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
+        self._protocol.connectionLost(reason)
