@@ -34,7 +34,7 @@ class Listener(Protocol):
         self._protocol.dataReceived(data)
         fresh = data[self._known :]
         self._known = max(0, self._known - len(data))
-        if fresh and self._gate is not None and judged(self._gate, fresh) is not HOLD:
+        if fresh and self._gate is not None and judged(self._gate.feed, fresh) is not HOLD:
             self._gate = None
             self._heard(self._protocol)
 
