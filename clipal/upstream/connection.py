@@ -8,7 +8,7 @@ What a connection does at any time is its `State`; every change of it goes throu
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import IntEnum
 from typing import Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -33,27 +33,28 @@ _AT_ONCE: Final = 1.0
 was idle, or the provider cannot have worked on the request."""
 
 
-class State(Enum):
-    """What a connection does."""
+class State(IntEnum):
+    """What a connection does. Integers, for those of an Enum are slow to look up."""
 
-    IDLE = "idle"
+    IDLE = 0
     """Nothing: it waits for a request."""
-    ASKED = "asked"
+    ASKED = 1
     """It sends a request, or has sent it, and no byte of an answer has come."""
-    HEARD = "heard"
+    HEARD = 2
     """An answer has begun; its head is not complete."""
-    ANSWERING = "answering"
+    ANSWERING = 3
     """An answer's head is complete; its body is not."""
-    GONE = "gone"
+    GONE = 4
     """It carries nothing any more."""
 
 
+_IDLE, _ASKED, _HEARD, _ANSWERING, _GONE = State
 _NEXT: Final = {
-    State.IDLE: frozenset([State.ASKED, State.GONE]),
-    State.ASKED: frozenset([State.HEARD, State.GONE]),
-    State.HEARD: frozenset([State.ANSWERING, State.GONE]),
-    State.ANSWERING: frozenset([State.IDLE, State.GONE]),
-    State.GONE: frozenset[State](),
+    _IDLE: frozenset([_ASKED, _GONE]),
+    _ASKED: frozenset([_HEARD, _GONE]),
+    _HEARD: frozenset([_ANSWERING, _GONE]),
+    _ANSWERING: frozenset([_IDLE, _GONE]),
+    _GONE: frozenset[State](),
 }
 """What may follow what."""
 
@@ -83,7 +84,7 @@ class Connection(Protocol):
         self._free = free
         self._lost = lost
         self._parser = ResponseParser()
-        self._state = State.IDLE
+        self._state = _IDLE
         self._waiter: Deferred[Response] | None = None  # while ASKED or HEARD
         self._response: Response | None = None  # while ANSWERING
         self._body: IBodyProducer | None = None  # until it is sent: an answer may come before
@@ -93,7 +94,7 @@ class Connection(Protocol):
         self.idle_since = 0.0
 
     def _become(self, state: State) -> None:
-        assert state in _NEXT[self._state], f"{state} after {self._state}"
+        assert state in _NEXT[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 
     def connectionMade(self) -> None:
@@ -118,7 +119,7 @@ class Connection(Protocol):
             a Deferred that fires with the answer at its head; it fails with an UpstreamError. Cancelling it closes the
             connection.
         """
-        self._become(State.ASKED)
+        self._become(_ASKED)
         self._parser.expect(method, upgrade=upgrade)
         waiter = self._waiter = Deferred(lambda _: self.abort())
         if body is None:
@@ -145,9 +146,9 @@ class Connection(Protocol):
     # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        if self._state is State.ASKED:
-            self._become(State.HEARD)
-        elif self._state is State.IDLE or self._state is State.GONE:
+        if self._state is _ASKED:
+            self._become(_HEARD)
+        elif self._state is _IDLE or self._state is _GONE:
             self.abort()  # nobody asked
             return
         told: Deferred[Response] | None = None
@@ -158,7 +159,7 @@ class Connection(Protocol):
             elif item is END:
                 self._complete()
             elif isinstance(item, ResponseHead):
-                self._become(State.ANSWERING)
+                self._become(_ANSWERING)
                 told, self._waiter = self._waiter, None
                 response = self._response = Response(item, self)
             elif isinstance(item, BadMessage):
@@ -175,7 +176,7 @@ class Connection(Protocol):
             return
         response.trailers = self._parser.trailers
         if self._parser.reusable and self._body is None:
-            self._become(State.IDLE)
+            self._become(_IDLE)
             self._used = True
             self.resumeProducing()
             self._free(self)
@@ -184,7 +185,7 @@ class Connection(Protocol):
         response.body_ended(WHOLE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        if self._state is State.ANSWERING and reason.check(ConnectionDone) and self._parser.eof() is END:
+        if self._state is _ANSWERING and reason.check(ConnectionDone) and self._parser.eof() is END:
             self._complete()
         else:
             kind = StaleConnection if self._is_stale() else ConnectionBroken
@@ -192,7 +193,7 @@ class Connection(Protocol):
 
     def _is_stale(self) -> bool:
         """Whether a request that is lost with it cannot have been worked on."""
-        return self._used and self._state is State.ASKED and self._seconds() - self._sent_at < _AT_ONCE
+        return self._used and self._state is _ASKED and self._seconds() - self._sent_at < _AT_ONCE
 
     def _break(self, failure: Failure, why: str) -> None:
         """Nothing more will come: whoever waits for a head gets the `failure`, who waits for a body hears `why`."""
@@ -208,12 +209,12 @@ class Connection(Protocol):
 
     def pauseProducing(self) -> None:
         """Stops reading, unless the answer is over: a slow client must not hold a connection that is free again."""
-        if self._state is State.ANSWERING and not self._paused:
+        if self._state is _ANSWERING and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        if self._paused and self._state is not State.GONE:
+        if self._paused and self._state is not _GONE:
             self._paused = False
             self.transport.resumeProducing()
 
@@ -238,9 +239,9 @@ class Connection(Protocol):
 
     def _end(self, *, stale: bool = False) -> bool:
         """Tells the agent; False where it is gone already."""
-        if self._state is State.GONE:
+        if self._state is _GONE:
             return False
-        self._become(State.GONE)
+        self._become(_GONE)
         body, self._body = self._body, None
         if body is not None:
             body.stopProducing()

@@ -62,6 +62,8 @@ class TransparentClient(HTTPClient):
         """
         if others or allow_redirects or not unbuffered:
             raise TypeError(f"not for a transparent client: {', '.join(others) or 'redirects and buffers'}")
+        if headers.__class__ is list and (data is None or data.__class__ is BytesBody) and method.__class__ is bytes:
+            return self._send(method, url, headers, data)  # type: ignore[arg-type, return-value]  # the proxy's own way
         if isinstance(method, str):
             method = method.encode("ascii").upper()
         if isinstance(url, str):

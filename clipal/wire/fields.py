@@ -73,13 +73,13 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
     """
     fields: Fields = [] if b"host" in head.table else [(b"Host", host)]
     dropped = _NOT_UPWARDS | _named_by_connection(head) if b"connection" in head.table else _NOT_UPWARDS
+    underscores = b"_" in b"".join(head.keys)  # one look at all of them: hardly any request has one
     pending = credential.key
     for key, pair in zip(head.keys, head.fields, strict=True):
         if key not in _REWRITTEN:
-            if b"_" in key and _with_hyphens(key) in _REWRITTEN | dropped:
+            if key in dropped or key.startswith(b"proxy-") or (underscores and _stays_behind(key, dropped)):
                 continue
-            if key not in dropped and not key.startswith((b"proxy-", b"proxy_")):
-                fields.append(pair)
+            fields.append(pair)
         elif key == b"host":
             fields.append((pair[0], host))
         elif key in CREDENTIALS:
@@ -97,8 +97,10 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
     return fields
 
 
-def _with_hyphens(key: bytes) -> bytes:
-    return key.replace(b"_", b"-")
+def _stays_behind(key: bytes, dropped: frozenset[bytes]) -> bool:
+    """Whether a name with underscores spells one that does not go up as it is."""
+    plain = key.replace(b"_", b"-")
+    return plain != key and (plain in _REWRITTEN or plain in dropped or plain.startswith(b"proxy-"))
 
 
 def _without_key(protocols: tuple[bytes, bytes]) -> Fields:
