@@ -16,7 +16,7 @@ from clipal.config.values import Reader
 _RENAMED: Final = {"claude-code.yaml": "claude.yaml", "codex.yaml": "openai.yaml"}
 """The original's later name of a client's file, by clipal's name."""
 
-_FOREIGN: Final = "not read here, because it belongs to the original's later versions; "
+_FOREIGN: Final = "not read here: a key of later versions of the Go program; "
 _SIGN_IN: Final = _FOREIGN + "remove it, and put a key into api_key: clipal does not sign in"
 _BODY: Final = _FOREIGN + "remove it, and set this in the client: clipal changes nothing of a request but the model"
 

@@ -24,7 +24,7 @@ from clipal.dialects.dialect import (
     compact_json,
 )
 from clipal.dialects.error_events import failure, parse_object
-from clipal.dialects.model_name import ModelName
+from clipal.dialects.model_name import LONGEST, ModelName
 
 _WORDS: Final = {
     Refused.FORBIDDEN: "PERMISSION_DENIED",
@@ -82,7 +82,7 @@ class Gemini(Dialect):
             name = unquote(match["name"], errors="strict")
         except UnicodeDecodeError:
             return None
-        return ModelName(name, *match.span("name"))
+        return ModelName(name, *match.span("name")) if len(name) <= LONGEST else None
 
     def names_model_in_body(self, path: bytes) -> bool:
         """See Dialect. Only Google's OpenAI-compatible endpoints name it there."""

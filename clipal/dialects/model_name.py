@@ -13,6 +13,9 @@ from typing import Final
 
 from attrs import frozen
 
+LONGEST: Final = 256
+"""Characters of a model's name: a longer text is taken for none, because names are matched with patterns."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _KEY: Final = re.compile(
     rb'"(?:m|\\u006[dD])(?:o|\\u006[fF])(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006[cC])"'  # any letter may be escaped
@@ -104,7 +107,9 @@ class _Scan:
         begin = self._at
         if _KEY.fullmatch(key) and self._text.startswith(b'"', begin):
             self._pass(_STRING)
-            found.append(ModelName(_text_of(self._body[begin : self._at]), begin, self._at))
+            name = _text_of(self._body[begin : self._at]) if self._at - begin <= 6 * LONGEST else ""
+            if 0 < len(name) <= LONGEST:
+                found.append(ModelName(name, begin, self._at))
         else:
             self._value()
         self._pass(_SPACE)

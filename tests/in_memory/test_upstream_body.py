@@ -94,3 +94,22 @@ def test_what_is_forgotten_is_gone() -> None:
     body.forget()
     assert body.whole == b""
     assert body.length == 0
+
+
+def test_parts_are_replaced_in_a_body_of_its_own() -> None:
+    body = BytesBody(b"one two", bytearray(b" three"))
+    other = body.with_replaced([(0, 3, b"1"), (8, 13, b"333")])
+    consumer = Consumer()
+    other.startProducing(consumer)
+    while consumer.producer is not None:
+        consumer.producer.resumeProducing()
+    assert b"".join(consumer.written) == other.whole == b"1 two 333"
+    assert other.length == 9
+    assert body.whole == b"one two three"
+
+
+def test_a_body_is_forgotten_with_the_one_that_it_was_made_of() -> None:
+    body = BytesBody(b"one two")
+    other = body.with_replaced([(0, 3, b"1")])
+    body.forget()
+    assert (other.length, other.whole) == (0, b"")

@@ -36,6 +36,9 @@ LARGE = b"x" * (30 * 1024 * 1024)
         (b'{"model":{"model":"no"}}', []),
         (b'{"Model":"no","models":"no","mode":"no"}', []),
         (b'{"x":[[{}],[]],"y":{"z":[1,"]}"]},"model":"a"}', ["a"]),
+        (b'{"model":"%b"}' % (b"a" * 256), ["a" * 256]),
+        (b'{"model":"%b"}' % (b"a" * 257), []),
+        (b'{"model":""}', []),
         (b"{}", []),
     ],
 )
@@ -93,7 +96,7 @@ def test_the_scan_agrees_with_a_parser(document: dict[str, Any], escape: bool) -
         body.decode("utf-8")
     except UnicodeDecodeError:
         return
-    assert [each.name for each in find_model_names(body)] == ([model] if isinstance(model, str) else [])
+    assert [each.name for each in find_model_names(body)] == ([model] if isinstance(model, str) and model else [])
 
 
 @pytest.mark.parametrize(
@@ -107,6 +110,7 @@ def test_the_scan_agrees_with_a_parser(document: dict[str, Any], escape: bool) -
         (b"/v1beta/models/google/gemini-3:generateContent", "google/gemini-3"),
         (b"/v1/projects/p/locations/l/publishers/google/models/gemini-3:predict", "gemini-3"),
         (b"/v1beta/models/gemini-3", "gemini-3"),
+        (b"/v1beta/models/%b:generateContent" % (b"a" * 257), None),
         (b"/v1beta/models", None),
         (b"/v1beta/models/", None),
         (b"/v1beta/models/%FF:generateContent", None),
