@@ -21,9 +21,9 @@ from zope.interface import implementer
 from clipal.config.model import BaseURL, ClientConfig, Mode, ProviderConfig, Settings
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
-from clipal.failover.answer import Answered, Ended, Unanswered
 from clipal.failover.failover import Failover
-from clipal.failover.trail import Trail
+from clipal.failover.held_answer import HeldAnswer
+from clipal.failover.trail import Ending, Trail, Unanswered
 from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
@@ -173,7 +173,7 @@ class World:
 
     def start(
         self, method: bytes = b"POST", path: bytes = b"/v1/messages", body: bytes = b"{}", **fields: str
-    ) -> Deferred[Answered | Unanswered]:
+    ) -> Deferred[HeldAnswer | Unanswered]:
         """Begins a request; `fields` have underscores for dashes."""
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
         data = b"%b %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (method, path, lines.encode())
@@ -191,7 +191,7 @@ class World:
             return "-"
         body = Body()
         result.hand_on(body)
-        result.ended(Ended(whole=True, blamed=False))
+        result.ended(Ending.WHOLE)
         return result.provider
 
 

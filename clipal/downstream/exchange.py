@@ -11,17 +11,16 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from clipal.dialects.dialect import Dialect, Refused
-from clipal.downstream.relay import Ending, Relay, write_whole
+from clipal.downstream.relay import Relay, write_whole
 from clipal.downstream.request import Request
-from clipal.failover.answer import Answered, Ended, Unanswered
 from clipal.failover.failover import Failover
-from clipal.failover.trail import Trail
+from clipal.failover.held_answer import HeldAnswer
+from clipal.failover.trail import Ending, Trail, Unanswered
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import client_carrier
 from clipal.upstream.request import Call
 
 _log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
-_WHOLE = Ended(whole=True, blamed=False)
 _NO_BODY = BytesBody()
 _LINE = "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]"
 
@@ -56,9 +55,9 @@ class Exchange:
         else:
             self._pass_on(result)
 
-    def _pass_on(self, answer: Answered) -> None:
+    def _pass_on(self, answer: HeldAnswer) -> None:
         def ended(ending: Ending) -> None:
-            answer.ended(Ended(whole=ending is Ending.WHOLE, blamed=ending in (Ending.CUT, Ending.SILENT)))
+            answer.ended(ending)
             self._report(answer.head.status, answer.provider, relay.sent, ending)
 
         try:
@@ -71,11 +70,11 @@ class Exchange:
             answer.let_go()
             raise
 
-    def _pass_on_whole(self, answer: Answered) -> None:
+    def _pass_on_whole(self, answer: HeldAnswer) -> None:
         """One write instead of a relay, with its producers and its deadline (15 us)."""
         body = answer.take()
         write_whole(self._request, answer.head, body, answer.trailers())
-        answer.ended(_WHOLE)
+        answer.ended(Ending.WHOLE)
         self._report(answer.head.status, answer.provider, len(body), Ending.WHOLE)
         self._request.finish()
 
@@ -98,7 +97,7 @@ class Exchange:
     def _report(self, status: int | None, provider: str | None, sent: int, ending: Ending) -> None:
         """The one line of this request, and the end of what it held."""
         self._body.forget()
-        unwell = ending in (Ending.CUT, Ending.SILENT) or (provider is None and ending is Ending.WHOLE)
+        unwell = ending.blamed or (provider is None and ending is Ending.WHOLE)
         request = self._request
         _log.emit(
             LogLevel.warn if unwell else LogLevel.info,

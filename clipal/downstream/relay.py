@@ -7,7 +7,6 @@ the idle timeout) ends as an aborted connection: the client gets every byte that
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
@@ -18,20 +17,12 @@ from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
 from clipal.downstream.request import Request
+from clipal.failover.trail import Ending
 from clipal.upstream.response import WHOLE
 from clipal.wire.fields import last_chunk, response_head
 from clipal.wire.message import Fields, ResponseHead
 
 _log = Logger()
-
-
-class Ending(Enum):
-    """How an answer ended, in an operator's words: who broke it off."""
-
-    WHOLE = "whole"
-    CLIENT_GONE = "client left"
-    CUT = "provider broke off"
-    SILENT = "provider fell silent"
 
 
 @implementer(IPushProducer)

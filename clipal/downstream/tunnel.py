@@ -21,11 +21,10 @@ from zope.interface import implementer
 
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import NO_WEBSOCKET
-from clipal.downstream.relay import Ending
 from clipal.downstream.request import Request
-from clipal.failover.answer import Answered, Ended
 from clipal.failover.failover import Failover
-from clipal.failover.trail import Trail
+from clipal.failover.held_answer import HeldAnswer
+from clipal.failover.trail import Ending, Trail
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
 from clipal.upstream.connection import Connection
@@ -66,16 +65,16 @@ class Tunnel:
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
         call = Call(request.head, self._path, request.query, BytesBody(), carrier, opens_websocket=True)
         result = await self._failover.answer(call, self._trail, request.channel.first_byte)
-        if isinstance(result, Answered) and result.head.status == 101:
+        if isinstance(result, HeldAnswer) and result.head.status == 101:
             self._join(result)
             return
-        if isinstance(result, Answered):
+        if isinstance(result, HeldAnswer):
             result.let_go()
         self._decline()
 
-    def _join(self, answer: Answered) -> None:
+    def _join(self, answer: HeldAnswer) -> None:
         def ended(ending: Ending) -> None:
-            answer.ended(Ended(whole=ending is Ending.WHOLE, blamed=ending is Ending.CUT))
+            answer.ended(ending)
             self._report(f"101 via {answer.provider}", ending, ends.up, ends.down)
 
         ends = _Ends(self._request, ended)

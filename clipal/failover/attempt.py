@@ -14,7 +14,7 @@ from clipal.config.model import FirstEvent as FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.beginning import Beginning, MediaType, media_type
 from clipal.failover.gate import EMPTY, HOLD, PAGE, Decision, FirstByte, Gate
-from clipal.failover.held_answer import Hold
+from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.error_body import ErrorBody
@@ -40,7 +40,7 @@ class Result:
     """
 
     outcome: Outcome
-    answer: Hold | None
+    answer: HeldAnswer | None
 
 
 @frozen
@@ -90,12 +90,12 @@ class Attempt:
         """
         self._limit = limit
         self._deadline.begin(limit, self._too_late)
-        answer: Hold | None = None
+        answer: HeldAnswer | None = None
         try:
             try:
-                answer = Hold(await self._send(key), self._terms.clock)
+                answer = HeldAnswer(await self._send(key), self._terms.clock)
             except StaleConnection:
-                answer = Hold(await self._send(key), self._terms.clock)
+                answer = HeldAnswer(await self._send(key), self._terms.clock)
             if self._call.opens_websocket:
                 return await self._judge_handshake(answer)
             if self._terms.judge and outcomes.needs_body(answer.head.status, self._call.method):
@@ -120,13 +120,13 @@ class Attempt:
         waiting = self._waiting = self._upstream.ask(self._call, key)
         return waiting
 
-    async def _judge_error(self, answer: Hold) -> Result:
+    async def _judge_error(self, answer: HeldAnswer) -> Result:
         self._deadline.clear()
         head = answer.head
         waiting = self._waiting = answer.read_error()
         return Result(outcomes.classify(head.status, head.fields, await waiting, self._terms.wall()), answer)
 
-    async def _judge_handshake(self, answer: Hold) -> Result:
+    async def _judge_handshake(self, answer: HeldAnswer) -> Result:
         """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""
         status = answer.head.status
         if outcomes.needs_body(status):
@@ -140,7 +140,7 @@ class Attempt:
         answer.let_go()
         return Result(outcomes.BROKEN_ANSWER, None)
 
-    async def _decide(self, answer: Hold) -> Decision:
+    async def _decide(self, answer: HeldAnswer) -> Decision:
         decision = answer.look(self._gate(answer))
         if decision is HOLD:
             time = self._terms.event_time
@@ -148,7 +148,7 @@ class Attempt:
             decision = await waiting
         return decision
 
-    def _gate(self, answer: Hold) -> Gate:
+    def _gate(self, answer: HeldAnswer) -> Gate:
         head, terms = answer.head, self._terms
         if not terms.judge or head.status != 200:
             return _ANY_ANSWER
@@ -169,7 +169,7 @@ class Attempt:
         call = self._call
         return self._terms.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
 
-    def _outcome(self, decision: Decision, answer: Hold) -> Outcome:
+    def _outcome(self, decision: Decision, answer: HeldAnswer) -> Outcome:
         head = answer.head
         if decision is EMPTY:
             return outcomes.EMPTY_ANSWER

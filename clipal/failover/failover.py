@@ -17,10 +17,9 @@ from twisted.logger import Logger
 
 from clipal.config.model import Settings
 from clipal.dialects.dialect import whole_seconds
-from clipal.failover.answer import Answered, Ended, Unanswered
 from clipal.failover.attempt import Attempt, Result, Terms
-from clipal.failover.held_answer import Hold
-from clipal.failover.trail import Step, Trail
+from clipal.failover.held_answer import HeldAnswer
+from clipal.failover.trail import Ending, Step, Trail, Unanswered
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.outcome import Action, Charge, Outcome
 from clipal.providers.provider import Admission, Provider
@@ -60,8 +59,8 @@ class _Round:
     unreached: list[tuple[Provider, Admission, Outcome]] = field(factory=list)
     under_way: tuple[Provider, Admission] | None = None
     began: float = 0.0
-    last: tuple[Provider, Hold] | None = None
-    fallback: tuple[Provider, Hold] | None = None
+    last: tuple[Provider, HeldAnswer] | None = None
+    fallback: tuple[Provider, HeldAnswer] | None = None
 
 
 class Failover:
@@ -79,7 +78,7 @@ class Failover:
             event_time = route.dialect.first_event_timeout
         self._terms = Terms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
 
-    async def answer(self, call: Call, trail: Trail, deadline: Deadline) -> Answered | Unanswered:
+    async def answer(self, call: Call, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
         """Asks the providers in order, each at most once.
 
         Parameters:
@@ -127,7 +126,7 @@ class Failover:
 
     # Asking
 
-    async def _ask_all(self, this: _Round) -> Answered | None:
+    async def _ask_all(self, this: _Round) -> HeldAnswer | None:
         now = self._clock.seconds()
         order = candidates(this.route, this.purpose, self.settings, now)
         if this.call.opens_websocket:
@@ -142,7 +141,7 @@ class Failover:
         last = last_road(order, now)
         return None if last is None else await self._ask_keys(this, last, force=True)
 
-    async def _ask_keys(self, this: _Round, member: Provider, *, force: bool) -> Answered | None:
+    async def _ask_keys(self, this: _Round, member: Provider, *, force: bool) -> HeldAnswer | None:
         """Asks one provider: with its next key where it is the key that failed."""
         tried: set[int] = set()
         while (admission := member.admit(self._clock.seconds(), tried, force=force)) is not None:
@@ -160,7 +159,7 @@ class Failover:
                 break
         return None
 
-    def _keep(self, this: _Round, member: Provider, answer: Hold, outcome: Outcome) -> None:
+    def _keep(self, this: _Round, member: Provider, answer: HeldAnswer, outcome: Outcome) -> None:
         if outcome.fallback and this.fallback is None:
             this.fallback = (member, answer)
         else:
@@ -202,7 +201,7 @@ class Failover:
 
     # Ends
 
-    def _commit(self, this: _Round, member: Provider, admission: Admission, result: Result) -> Answered:
+    def _commit(self, this: _Round, member: Provider, admission: Admission, result: Result) -> HeldAnswer:
         answer, outcome, purpose = result.answer, result.outcome, this.purpose
         assert answer is not None
         now = self._clock.seconds()
@@ -214,7 +213,7 @@ class Failover:
                 if this.route.dialect.builds_on_answers:
                     this.route.answers.put(this.route.dialect.made_answer(answer.beginning), member, now)
 
-        def ended(how: Ended) -> None:
+        def ended(how: Ending) -> None:
             then = self._clock.seconds()
             silent = answer.silent and this.limit > 0 and then - this.began >= this.limit
             charged = outcome if how.whole else outcomes.CUT if how.blamed else outcomes.TIMED_OUT
@@ -223,9 +222,9 @@ class Failover:
             else:
                 member.release(admission, then)
 
-        return Answered(member.name, answer, ended)
+        return answer.commit(member.name, ended)
 
-    def _give_up(self, this: _Round) -> Answered | Unanswered:
+    def _give_up(self, this: _Round) -> HeldAnswer | Unanswered:
         if this.reached:
             self._charge_unreached(this)
         kept = this.fallback or (this.last if self._is_back_first(this) else None)
@@ -236,7 +235,7 @@ class Failover:
             this.fallback = None
         else:
             this.last = None
-        return Answered(member.name, answer, _charged_already)
+        return answer.commit(member.name, _charged_already)
 
     def _is_back_first(self, this: _Round) -> bool:
         """Whether only one provider was asked, and no other one can be asked before it can."""
@@ -290,5 +289,5 @@ class Failover:
             last[1].let_go()
 
 
-def _charged_already(how: Ended) -> None:
+def _charged_already(how: Ending) -> None:
     """What the provider did has been charged already."""

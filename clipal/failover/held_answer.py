@@ -18,6 +18,7 @@ from twisted.web.client import ResponseDone
 from clipal.failover.gate import HOLD, OPEN, Decision, Gate, judged
 from clipal.failover.listener import Listener
 from clipal.failover.shadow import Shadow
+from clipal.failover.trail import Ending
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.coding import decode
@@ -30,10 +31,17 @@ ERROR_TIME: Final = 3.0
 """Seconds for the same."""
 
 
-class Hold(Protocol):
-    """The first to get an answer's body."""
+class HeldAnswer(Protocol):
+    """The first to get an answer's body; once it is committed, the answer that a client gets.
+
+    Attributes:
+        provider: who gave it; empty until it is committed.
+    """
+
+    provider = ""
 
     # Of the class, for most answers are judged by what their first read brought, and need none of these.
+    _ended: Callable[[Ending], None] | None = None
     _reason: Failure | None = None
     _watch: Callable[[IProtocol], IProtocol] | None = None
     _gate: Gate | None = None
@@ -53,7 +61,6 @@ class Hold(Protocol):
         self._pieces: list[bytes] = []
         response.deliverBody(self)
 
-    @property
     def trailers(self) -> Fields:
         """The answer's, once its body is complete."""
         return self._response.trailers
@@ -194,6 +201,18 @@ class Hold(Protocol):
 
     # The end of holding
 
+    def commit(self, provider: str, ended: Callable[[Ending], None]) -> HeldAnswer:
+        """Nothing fails over any more: `ended` is told, once, how the answer ended."""
+        self.provider = provider
+        self._ended = ended
+        return self
+
+    def ended(self, ending: Ending) -> None:
+        """The answer has ended, or the client has disconnected."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(ending)
+
     def watch(self, gate: Gate, provider: str) -> None:
         """Lets `gate` say in the log what it would have done with the body, when that has been handed on."""
         self._watch = lambda protocol: Shadow(protocol, gate, provider, self._deliver_to)
@@ -225,12 +244,13 @@ class Hold(Protocol):
         self._response.connection.resumeProducing()
 
     def let_go(self) -> None:
-        """Nobody wants the answer."""
+        """Nobody can take the answer. Where it was committed, nobody is charged."""
         self._stop_timer()
         self._pieces.clear()
         self._response.protocol = None
         if self._reason is None:
             self._response.connection.stopProducing()
+        self.ended(Ending.CLIENT_GONE)
 
     def pause(self) -> None:
         """Nothing more is needed for now."""

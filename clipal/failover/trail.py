@@ -1,6 +1,8 @@
-"""The trail of one request: which providers were asked, and what came of it, in an operator's words."""
+"""The trail of one request: which providers were asked, what came of it, and how it ended, in an operator's words."""
 
 from __future__ import annotations
+
+from enum import Enum
 
 from attrs import define, field, frozen
 
@@ -45,3 +47,37 @@ class Trail:
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.steps))
+
+
+class Ending(Enum):
+    """How a committed answer ended, in an operator's words: who broke it off."""
+
+    WHOLE = "whole"
+    CLIENT_GONE = "client left"
+    CUT = "provider broke off"
+    SILENT = "provider fell silent"
+
+    @property
+    def whole(self) -> bool:
+        """With all its bytes."""
+        return self is Ending.WHOLE
+
+    @property
+    def blamed(self) -> bool:
+        """Broken off by the provider."""
+        return self in (Ending.CUT, Ending.SILENT)
+
+
+@frozen
+class Unanswered:
+    """Nobody could answer.
+
+    Attributes:
+        rate_limited: whether a rate limit is all that is in the way.
+        wait: seconds until a provider may be asked again; None where that is now, or unknown.
+        message: for the client's user.
+    """
+
+    rate_limited: bool
+    wait: float | None
+    message: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clipal.config.model import Affinity, CircuitBreaker, FailBack, Mode
-from clipal.failover.answer import Ended, Unanswered
+from clipal.failover.trail import Ending, Unanswered
 from clipal.outcomes.outcome import Action, Charge, Outcome
 from tests.memory import HANG, REFUSED, World, now
 
@@ -332,7 +332,7 @@ def test_an_answer_that_broke_off_counts_as_a_failure() -> None:
         answered = now(world.start())
         assert not isinstance(answered, Unanswered)
         assert answered.provider == "a"
-        answered.ended(Ended(whole=False, blamed=True))
+        answered.ended(Ending.CUT)
     world.failover.route.cursor = None
     assert world.ask() == "b"
 
@@ -352,7 +352,7 @@ def test_a_trial_that_broke_off_does_not_begin_the_count_anew() -> None:
     assert trial.provider == "a"
     member = world.failover.route.members[0]
     assert member.usable(world.clock.seconds())
-    trial.ended(Ended(whole=False, blamed=True))
+    trial.ended(Ending.CUT)
     assert member.wait(world.clock.seconds()) == 60
 
 
@@ -360,7 +360,7 @@ def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     answered = now(world.start(path=b"/v1/messages/count_tokens"))
     assert not isinstance(answered, Unanswered)
-    answered.ended(Ended(whole=False, blamed=True))
+    answered.ended(Ending.CUT)
     first, _ = world.failover.route.members
     assert first.unwell_at is None
     assert world.ask() == "a"

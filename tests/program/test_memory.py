@@ -12,7 +12,7 @@ from clipal.downstream.exchange import Exchange
 from clipal.downstream.relay import Relay
 from clipal.downstream.request import Request
 from clipal.failover.attempt import Attempt
-from clipal.failover.held_answer import Hold
+from clipal.failover.held_answer import HeldAnswer
 from clipal.upstream.body import BytesBody
 from clipal.upstream.response import Response
 from clipal.wire.message import RequestHead, ResponseHead
@@ -28,7 +28,7 @@ SIZE = 1_000_000
 
 def of_a_request() -> list[object]:
     """What there is only while a request is answered."""
-    kinds = (Exchange, Request, Relay, Attempt, Hold, Response, RequestHead, ResponseHead)
+    kinds = (Exchange, Request, Relay, Attempt, HeldAnswer, Response, RequestHead, ResponseHead)
     return [each for each in gc.get_objects() if isinstance(each, kinds)]
 
 

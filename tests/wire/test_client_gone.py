@@ -11,8 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
 
 from clipal.downstream.channel import Channel
-from clipal.failover.answer import Answered
-from clipal.failover.held_answer import Hold
+from clipal.failover.held_answer import HeldAnswer
 from clipal.upstream.response import Response
 from clipal.wire.message import ResponseHead
 from tests.proxy import Proxy, StartProxy, provider
@@ -168,10 +167,10 @@ class AnswersAtOnce:
 
     def __init__(self, head: ResponseHead, connection: Streaming) -> None:
         response = Response(head, connection)
-        self.answered = Answered("one", Hold(response, reactor), lambda ended: None)
+        self.answered = HeldAnswer(response, reactor).commit("one", lambda ending: None)
         response.body_received(b"hello")
 
-    async def answer(self, *request: object) -> Answered:
+    async def answer(self, *request: object) -> HeldAnswer:
         return self.answered
 
 
