@@ -123,8 +123,8 @@ class Attempt:
     async def _judge_error(self, answer: HeldAnswer) -> Result:
         self._deadline.clear()
         head = answer.head
-        waiting = self._waiting = answer.read_error()
-        return Result(outcomes.classify(head.status, head.fields, await waiting, self._terms.wall()), answer)
+        body = await answer.read_error()
+        return Result(outcomes.classify(head.status, head.fields, body, self._terms.wall()), answer)
 
     async def _judge_handshake(self, answer: HeldAnswer) -> Result:
         """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""

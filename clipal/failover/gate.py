@@ -90,6 +90,27 @@ class FirstByte:
         return OPEN if self.empty_is_whole else EMPTY
 
 
+class Bytes:
+    """Holds an answer until so many bytes of it are there.
+
+    Attributes:
+        progress: the bytes that are.
+    """
+
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
+        self.progress = 0
+
+    def feed(self, data: bytes) -> Decision:
+        """See Gate."""
+        self.progress += len(data)
+        return HOLD if self.progress < self._enough else OPEN
+
+    def end(self) -> Decision:
+        """See Gate."""
+        return OPEN
+
+
 class FirstEvent:
     """Holds a stream until its first event that decides.
 

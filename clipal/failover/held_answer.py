@@ -15,7 +15,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from clipal.failover.gate import HOLD, OPEN, Decision, Gate, judged
+from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, judged
 from clipal.failover.listener import Listener
 from clipal.failover.shadow import Shadow
 from clipal.failover.trail import Ending
@@ -46,7 +46,6 @@ class HeldAnswer(Protocol):
     _watch: Callable[[IProtocol], IProtocol] | None = None
     _gate: Gate | None = None
     _decided: Deferred[Decision] | None = None
-    _room = 0
     _event_time = 0.0
     _heard: Callable[[], None] | None = None
     _progress = 0
@@ -122,22 +121,17 @@ class HeldAnswer(Protocol):
             self._wait_on(self._gate)
         return decided
 
-    def read_error(self) -> Deferred[bytes]:
+    async def read_error(self) -> bytes:
         """As much of an error's body as classifies it: what came within its bounds in bytes and time."""
-        self._room = ERROR_BODY
-        self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
-        decided = self._decided = Deferred(lambda _: self.let_go())
-        for piece in self._pieces:
-            self._judge(piece)
-        if self._reason is not None:
-            self._judge_end(self._reason)
-        return decided.addBoth(self._error_body)
-
-    def _error_body(self, result: Decision | Failure) -> bytes:
-        if isinstance(result, Failure):
-            result.trap(AnswerCut)
+        try:
+            if self.look(Bytes(ERROR_BODY)) is HOLD:
+                decided = self._decided = Deferred(lambda _: self.let_go())
+                self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
+                await decided
+        except AnswerCut:
+            pass
         self.pause()
-        return b"".join(self._pieces)
+        return self.held
 
     def _fire(self, decision: Decision) -> None:
         self._stop_timer()
@@ -154,12 +148,8 @@ class HeldAnswer(Protocol):
             timer.cancel()
 
     def _judge(self, data: bytes) -> None:
-        if self._gate is None:
-            self._room -= len(data)
-            if self._room <= 0:
-                self._fire(OPEN)
-            return
         gate = self._gate
+        assert gate is not None
         decision = judged(gate.feed, data)
         if decision is HOLD:
             self._wait_on(gate)
@@ -168,7 +158,8 @@ class HeldAnswer(Protocol):
 
     def _wait_on(self, gate: Gate) -> None:
         """Something has come, and `gate` holds."""
-        assert self._heard is not None
+        if self._heard is None:  # an error's body has its time from the beginning
+            return
         if not self._event_time:
             if gate.progress != self._progress:
                 self._progress = gate.progress
@@ -197,7 +188,7 @@ class HeldAnswer(Protocol):
             decided, self._decided = self._decided, None
             decided.errback(reason)
         else:
-            self._fire(judged(self._gate.end) if self._gate is not None else OPEN)
+            self._fire(OPEN if self._gate is None else judged(self._gate.end))
 
     # The end of holding
 
