@@ -111,7 +111,6 @@ GOOGLE: Final = (  # google.rpc.Code, and the reasons of google.rpc.ErrorInfo
 CLOUDS: Final = (  # Azure, Amazon Bedrock, GitHub Models and Copilot
     Row(404, Fact.MODEL, "DeploymentNotFound unknown_model unavailable_model ModelNotReadyException"),
     Row(403, Fact.KEY, "AccessDeniedException UnrecognizedClientException ExpiredTokenException"),
-    Row(402, Fact.QUOTA, "quota_exceeded"),
     Row(429, Fact.RATE_LIMIT, "ThrottlingException TooManyRequestsException TooManyRequests"),
     Row(400, Fact.STATUS, "ValidationException"),
     Row(500, Fact.FAILURE, "InternalServerException ModelErrorException ModelStreamErrorException"),
@@ -129,7 +128,7 @@ RELAYS: Final = (  # LiteLLM, OpenRouter, one-api, new-api, Vercel, OpenCode Zen
 DEEPSEEK_AND_MOONSHOT: Final = (
     Row(402, Fact.QUOTA, "insufficient_balance insufficient_balance_error"),
     Row(401, Fact.KEY, "invalid_authentication_error incorrect_api_key_error"),
-    Row(403, Fact.KEY, "permission_denied_error"),
+    Row(403, Fact.KEY, "permission_denied_error access_terminated_error"),
     Row(429, Fact.QUOTA, "exceeded_current_quota_error exceeded_current_quota"),
     Row(429, Fact.RATE_LIMIT, "rate_limit_reached_error engine_overloaded_error"),
 )
@@ -203,7 +202,7 @@ PHRASES: Final = {  # regular expressions, for the beginning of a message in low
         "user location is not supported",
     ),
 }
-ABSENT: Final = re.compile(r"model: ?\S|models/\S|publisher model \S")
+ABSENT: Final = re.compile(r"model: ?\S|models/\S|publisher model \S|invalid url \(|resource not found")
 """How the message of a 404 begins, in lower case, whose `type` or `status` says no more than "not found"."""
 
 _LASTING: Final = ("perday", "perweek", "permonth")

@@ -269,6 +269,8 @@ LACKING: dict[str, tuple[int, object, Fields]] = {
     "Ollama": (404, {"error": 'model "x" not found, try pulling it first'}, JSON),
     "GLM": (400, openai("1211", "模型不存在请检查模型代码。", None), JSON),
     "ChatGPT": (400, {"detail": "The 'gpt-x' model is not supported when using Codex with a ChatGPT account."}, JSON),
+    "new-api, path": (404, openai("", "Invalid URL (POST /v1/responses)"), JSON),
+    "Azure, path": (404, {"error": {"code": "404", "message": "Resource not found"}}, JSON),
     "nginx, path": (404, b"<html><title>404 Not Found</title>nginx</html>", HTML),
     "nginx, size": (413, NGINX_413, HTML),
     "Go": (404, b"404 page not found\n", [(b"content-type", b"text/plain")]),
