@@ -19,6 +19,17 @@ from tests.wirekit.steps import chunked
 from tests.wirekit.waiting import reactor
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
+HANDSHAKE = request(
+    b"GET",
+    b"/codex/v1/responses",
+    (
+        (b"Host", b"127.0.0.1"),
+        (b"Connection", b"Upgrade"),
+        (b"Upgrade", b"websocket"),
+        (b"Sec-WebSocket-Version", b"13"),
+        (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+    ),
+)
 
 
 @define
@@ -121,6 +132,22 @@ async def test_a_client_that_disconnects_meanwhile_is_no_reason_to_ask_another(
     route = proxy.service.failovers["claudecode"].route
     assert (route.cursor, route.members[0].unwell_at) == (None, None)
     assert all(member.usable(0) for member in route.members)
+
+
+@ensure_deferred
+async def test_so_it_is_with_a_websockets_handshake(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
+) -> None:
+    second = start_upstream(chunked(b"other"))
+    urls = ["http://one.hangs", second.base_url]
+    proxy = start_proxy({"codex": [provider(f"p{n}", url, websocket=True) for n, url in enumerate(urls)]})
+    client = await connect(proxy.port)
+    client.send(HANDSHAKE)
+    await names.asked_for("one.hangs")
+    client.abort()
+    await proxy.logged("/v1/responses → -")
+    assert not second.connections
+    assert proxy.service.failovers["codex"].route.members[0].unwell_at is None
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
