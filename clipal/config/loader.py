@@ -42,6 +42,7 @@ _SETTINGS: Final = Table(
         "log_level": read.one_of(LogLevel),
         "log_dir": read.directory,
         "log_retention_days": read.whole(0),
+        "log_max_bytes": read.whole(0),
         "log_stdout": read.truth,
         "reactivate_after": read.duration,
         "connect_timeout": read.duration,

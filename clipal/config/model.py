@@ -163,6 +163,7 @@ class Settings:
         first_event_timeout: how long the gate waits for the event that decides; None for the client's own default.
         failback_after: how long a better provider must have been healthy before anyone goes back to it.
         log_dir: absolute.
+        log_max_bytes: of all log files of one day; 0 for no limit.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
         allowed_origins: further values that a request's Origin may have, lower case.
     """
@@ -172,6 +173,7 @@ class Settings:
     port: int = 3333
     log_level: LogLevel = LogLevel.INFO
     log_retention_days: int = 7
+    log_max_bytes: int = 100 * 1024 * 1024
     log_stdout: bool = True
     reactivate_after: float = 3600.0
     connect_timeout: float = 10.0

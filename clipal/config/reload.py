@@ -20,7 +20,7 @@ from clipal.config.stamps import Stamp, look
 
 Apply = Callable[[Configuration, frozenset[str]], None]
 
-_FIXED: Final = ("listen_addr", "port", "log_dir", "log_retention_days", "log_stdout")
+_FIXED: Final = ("listen_addr", "port", "log_dir", "log_retention_days", "log_max_bytes", "log_stdout")
 """Settings that are read once, at the start."""
 
 

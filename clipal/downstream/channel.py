@@ -139,7 +139,7 @@ class Channel(HTTPChannel):
                 self._current = first
                 first.process()
             else:
-                self.transport.write(self.site.refuse(first.refusal, first.head))
+                self.transport.write(self.site.refuse(first.refusal, first.head, getattr(self._peer, "host", "-")))
                 self._half_close()
             return True
         if self._read_ahead:

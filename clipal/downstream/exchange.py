@@ -16,6 +16,7 @@ from clipal.downstream.request import Request
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail, Unanswered
+from clipal.logs.line import shown_path
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import client_carrier
 from clipal.upstream.request import Call
@@ -104,7 +105,7 @@ class Exchange:
             _LINE,
             client=self._dialect.prefix,
             method=request.method.decode("latin-1"),
-            path=self._path.decode("latin-1") or "/",
+            path=shown_path(self._path) or "/",
             result=_result(status, provider, sent, ending),
             status=status,
             provider=provider,

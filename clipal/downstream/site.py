@@ -17,7 +17,9 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.channel import Channel
 from clipal.downstream.refusal import OwnAnswer
+from clipal.downstream.refusal_log import RefusalLog
 from clipal.downstream.request import Request
+from clipal.logs.line import shown_path
 from clipal.process.descriptors import NO_LIMIT
 from clipal.wire.message import RequestHead
 
@@ -52,6 +54,7 @@ class Site(WebSite):
         self._run = secrets.token_hex(4)
         self._capacity = capacity
         self._listening: FileDescriptor | None = None
+        self._refusals = RefusalLog(reactor)
 
     def new_id(self) -> str:
         """A request's id: unique among all runs, and in order within one."""
@@ -68,17 +71,22 @@ class Site(WebSite):
         """Whether a request may leave HTTP, once it is let in."""
         return self.admission.tunnels(head)
 
-    def refuse(self, refusal: Refusal, head: RequestHead | None) -> bytes:
-        """The answer to a request that may not come in; the connection is closed behind it."""
+    def refuse(self, refusal: Refusal, head: RequestHead | None, address: str) -> bytes:
+        """The answer to a request that may not come in; the connection is closed behind it.
+
+        Parameters:
+            address: the client's, without a port.
+        """
         own = OwnAnswer(refusal.refused, refusal.message, self.new_id(), self.dialect_of(head))
-        self._log.info(
-            "refused {method} {path} → {status} ({request_id}): {why}",
-            method="-" if head is None else head.method.decode("latin-1"),
-            path="-" if head is None else path_of(head.target).partition(b"?")[0].decode("latin-1"),
-            status=refusal.refused.value,
-            request_id=own.request_id,
-            why=refusal.message,
-        )
+        if self._refusals.has_line(refusal, address):
+            self._log.info(
+                "refused {method} {path} → {status} ({request_id}): {why}",
+                method="-" if head is None else shown_path(head.method),
+                path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
+                status=refusal.refused.value,
+                request_id=own.request_id,
+                why=refusal.message,
+            )
         return own.to_bytes(close=True, with_body=head is None or head.method != b"HEAD")
 
     def left(self, request: Request) -> None:
@@ -86,7 +94,7 @@ class Site(WebSite):
         self._log.info(
             "{method} {path} → client left in the request, after {received} bytes of its body [{id}]",
             method=request.method.decode("latin-1"),
-            path=request.path.decode("latin-1"),
+            path=shown_path(request.path),
             received=request.received,
             id=request.id,
         )
@@ -105,6 +113,7 @@ class Site(WebSite):
             await DeferredList([quiet, cut_short], fireOnOneCallback=True)
             self._quiet = None
             quiet.cancel()
+        self._refusals.sum_up()
         for channel in list(self.channels):
             if channel.idle:
                 channel.transport.loseConnection()

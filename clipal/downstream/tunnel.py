@@ -25,6 +25,7 @@ from clipal.downstream.request import Request
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail
+from clipal.logs.line import shown_path
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
 from clipal.upstream.connection import Connection
@@ -111,7 +112,7 @@ class Tunnel:
             _LINE,
             client=self._dialect.prefix,
             method=request.method.decode("latin-1"),
-            path=self._path.decode("latin-1") or "/",
+            path=shown_path(self._path) or "/",
             result=result if ending is Ending.WHOLE else f"{result}, {ending.value}",
             milliseconds=round((self._clock.seconds() - request.began) * 1000),
             up=up,

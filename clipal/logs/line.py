@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from enum import IntEnum
+from typing import Final
 
 from twisted.logger import LogEvent
 from twisted.logger import LogLevel as EventLevel
@@ -33,6 +34,9 @@ _SEVERITIES = {
 
 _CHATTER = ("twisted.", "log_legacy")
 """Namespaces of Twisted's own: its modules, and `twisted.python.log.msg`, which clipal itself never calls."""
+
+_PATH: Final = 200
+"""Characters of a path."""
 
 # C0, DEL and C1 controls, line and paragraph separators, bidirectional controls (they reorder a line on a
 # terminal), and lone surrogates, which UTF-8 cannot encode.
@@ -66,6 +70,12 @@ def text(event: LogEvent) -> str:
 def one_line(text: str) -> str:
     r"""`text` with every unprintable character escaped as in Python: `\n`, `\x1b`, `\u2028`."""
     return _UNPRINTABLE.sub(_escape, text)
+
+
+def shown_path(path: bytes) -> str:
+    """As much of a request's path as a line has room for."""
+    text = path[:_PATH].decode("latin-1")
+    return text if len(path) <= _PATH else text + "…"
 
 
 def _message(event: LogEvent) -> str:

@@ -21,22 +21,31 @@ from clipal.config.model import LogLevel, Settings
 from clipal.logs.daily_file import DailyLogFile
 from clipal.logs.line import LocalTime, Severity, namespace, one_line, severity, text
 from clipal.logs.redaction import Redactor
+from clipal.logs.stream import UnwaitingStream
 
 _LABELS = {level: f"{level.name:<5}" for level in Severity}
 
 
 class Console:
-    """A text stream that may go away, such as a pipe whose reader leaves.
+    """A text stream that may go away, such as a pipe whose reader leaves, or that nobody reads for a while.
 
     Parameters:
         stream: where lines go; None (a process without standard streams) for nowhere.
+
+    Attributes:
+        missed: lines dropped since the last one that was taken.
+        dropped: lines dropped in all.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+        self._unwaiting: UnwaitingStream | None = None
+        self._set_up = False
+        self.missed = 0
+        self.dropped = 0
 
     def write(self, line: str) -> None:
-        """Write one line at once. It is lost, without an error, where that is not possible.
+        """Write one line at once. It is dropped, without an error, where that is not possible.
 
         A stream that is closed, or whose reader is gone, is not tried again.
         """
@@ -44,15 +53,38 @@ class Console:
         if stream is None:
             return
         try:
-            _write_encodable(stream, line + "\n")
+            taken = self._write(stream, line + "\n")
         except (BrokenPipeError, ValueError):
-            self._stream = None
-            # Left open, its buffer would make the interpreter's last flush fail: exit status 120.
-            with suppress(OSError):
-                stream.close()
+            self._give_up(stream)
         except OSError:
-            # A full disk behind a redirection, or a terminal that takes no more now: only this line is lost.
-            return
+            taken = False  # a full disk behind a redirection, or a terminal that takes no more now
+        else:
+            if taken:
+                self.missed = 0
+                return
+        self.missed += 1
+        self.dropped += 1
+
+    def close(self) -> None:
+        """Close what was opened to write without waiting; the next line opens it again. The stream stays open."""
+        unwaiting, self._unwaiting, self._set_up = self._unwaiting, None, False
+        if unwaiting is not None:
+            unwaiting.close()
+
+    def _write(self, stream: TextIO, line: str) -> bool:
+        if not self._set_up:
+            self._unwaiting, self._set_up = _unwaiting(stream), True
+        if self._unwaiting is not None:
+            return self._unwaiting.write(line.encode(stream.encoding or "utf-8", "backslashreplace"))
+        _write_encodable(stream, line)
+        return True
+
+    def _give_up(self, stream: TextIO) -> None:
+        self._stream = None
+        # Left open, its buffer would make the interpreter's last flush fail: exit status 120.
+        with suppress(OSError):
+            stream.close()
+        self.close()
 
 
 @implementer(ILogObserver)
@@ -64,7 +96,8 @@ class Logs:
         redactor: what takes the secrets out.
         file: the day's file.
         console: where lines go besides, None for nowhere.
-        alarm: where it is said that the file cannot be written when there is no `console`.
+        alarm: standard error: for what is wrong with the file when there is no `console`, for a file that is refused,
+            and for errors once the day's bytes are used up.
         wall: seconds since the epoch, for events without a usable time.
     """
 
@@ -93,7 +126,11 @@ class Logs:
         said = text(event)
         if said:
             stamp, day = self._moment(event.get("log_time"))
-            self._write(day, self._line(stamp, found, namespace(event), said), self._console)
+            line = self._line(stamp, found, namespace(event), said)
+            if not self._file.is_used_up(day):
+                self._write(day, line, self._console)
+            elif found is Severity.ERROR:
+                self._alarm.write(line)
 
     def set_level(self, level: LogLevel) -> None:
         """Log what is at least as severe as `level` from now on."""
@@ -104,8 +141,16 @@ class Logs:
         self._redactor.set_secrets(secrets)
 
     def close(self) -> None:
-        """Close the file; a later event opens it again."""
+        """Close the file, and what was opened for the streams; a later event opens them again."""
         self._file.close()
+        self._alarm.close()
+        if self._console is not None:
+            self._console.close()
+
+    @property
+    def dropped(self) -> int:
+        """Lines that standard output has not taken, for nobody read it."""
+        return 0 if self._console is None else self._console.dropped
 
     def _moment(self, when: object) -> tuple[str, date]:
         try:
@@ -118,26 +163,54 @@ class Logs:
 
     def _write(self, day: date, line: str, console: Console | None) -> None:
         if console is not None:
+            if console.missed:
+                self._tell_missed(console)
             console.write(line)
         news = self._file.write(day, line)
-        if news is not None:
+        if news is None:
+            return
+        stamp, _ = self._moment(None)
+        told = self._line(stamp, Severity.ERROR if news.refused else Severity.WARN, __name__, news.text)
+        if news.refused:
+            self._alarm.write(told)
+        elif self._file.is_used_up(day):
+            self._file.write_last(told)
+            (console or self._alarm).write(told)
+        else:
             # Into the file too, where a reader sees the gap. It ends: a failed file is silent for a second.
-            stamp, _ = self._moment(None)
-            self._write(day, self._line(stamp, Severity.WARN, __name__, news), console or self._alarm)
+            self._write(day, told, console or self._alarm)
+
+    def _tell_missed(self, console: Console) -> None:
+        """Says in the place of the missing lines how many they are, as soon as somebody reads again."""
+        stamp, _ = self._moment(None)
+        missed = console.missed
+        console.write(self._line(stamp, Severity.WARN, __name__, f"{missed} lines are missing here: nobody read them"))
+        if console.missed:  # still nobody: that was no line of the log
+            console.missed, console.dropped = missed, console.dropped - 1
 
 
 def open_logs(settings: Settings, secrets: Iterable[str], stdout: TextIO | None = None) -> Logs:
     """The log that `settings` ask for. Nothing is opened or written before the first event.
 
     Parameters:
-        settings: `log_level`, `log_dir`, `log_retention_days` and `log_stdout` are used.
+        settings: those whose names begin with `log_` are used.
         secrets: what must never be in a line: keys and tokens.
         stdout: where lines go with `log_stdout`; None for the standard output of this moment, which must not
             yet be the one that `globalLogBeginner.beginLoggingTo` puts in its place.
     """
     console = Console(sys.stdout if stdout is None else stdout) if settings.log_stdout else None
-    file = DailyLogFile(settings.log_dir, settings.log_retention_days)
+    file = DailyLogFile(settings.log_dir, settings.log_retention_days, max_bytes=settings.log_max_bytes)
     return Logs(settings.log_level, Redactor(secrets), file, console, Console(sys.stderr))
+
+
+def _unwaiting(stream: TextIO) -> UnwaitingStream | None:
+    """What writes to the descriptor of `stream` without waiting; None for a stream without one."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return None
+    stream.flush()
+    return UnwaitingStream(descriptor)
 
 
 def _write_encodable(stream: TextIO, line: str) -> None:

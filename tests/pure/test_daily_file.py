@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import stat
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from twisted.internet.task import Clock
 
-from clipal.logs.daily_file import LOOK_EVERY, DailyLogFile
+from clipal.logs.daily_file import LOOK_EVERY, DailyLogFile, News
 
 TODAY = date(2026, 11, 23)
 TOMORROW = date(2026, 11, 24)
@@ -49,6 +49,10 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def said(news: News | None) -> str | None:
+    return None if news is None else news.text
 
 
 def names(directory: Path) -> set[str]:
@@ -217,14 +221,14 @@ def test_a_directory_that_cannot_be_made_is_told_once_and_so_is_its_return(
     file: DailyLogFile, directory: Path, clock: Clock
 ) -> None:
     directory.write_text("a file in the way")
-    told = [file.write(TODAY, "lost")]
+    told = [said(file.write(TODAY, "lost"))]
     for _ in range(5):
         clock.advance(LOOK_EVERY)
-        told.append(file.write(TODAY, "lost"))
+        told.append(said(file.write(TODAY, "lost")))
     assert told == [f"logs cannot be written to {directory / NAME}: {os.strerror(errno.EEXIST)}", *[None] * 5]
     directory.unlink()
     clock.advance(LOOK_EVERY)
-    assert file.write(TODAY, "back") == f"logs are written to {directory / NAME} again; those in between are lost"
+    assert said(file.write(TODAY, "back")) == f"logs are written to {directory / NAME} again; those in between are lost"
     assert file.write(TODAY, "on") is None
     assert (directory / NAME).read_text() == "back\non\n"
 
@@ -242,19 +246,146 @@ def test_a_failed_file_is_not_tried_again_within_a_second(file: DailyLogFile, di
     assert names(directory) == {"clipal-2026-11-24.log"}
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/dev/full")
-def test_a_full_disk_loses_lines_and_nothing_else(file: DailyLogFile, directory: Path, clock: Clock) -> None:
-    directory.mkdir()
-    (directory / NAME).symlink_to("/dev/full")
-    before = mode(Path("/dev/full"))
-    assert file.write(TODAY, "lost") == (f"logs cannot be written to {directory / NAME}: {os.strerror(errno.ENOSPC)}")
-    clock.advance(LOOK_EVERY)
-    assert file.write(TODAY, "lost") is None
-    assert mode(Path("/dev/full")) == before
-    (directory / NAME).unlink()
+def test_a_full_disk_loses_lines_and_nothing_else(
+    file: DailyLogFile, directory: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clipal.logs.daily_file.os.write", full)
+        told = said(file.write(TODAY, "lost"))
+        assert told == f"logs cannot be written to {directory / NAME}: {os.strerror(errno.ENOSPC)}"
+        clock.advance(LOOK_EVERY)
+        assert file.write(TODAY, "lost") is None
     clock.advance(LOOK_EVERY)
     assert file.write(TODAY, "back") is not None
     assert (directory / NAME).read_text() == "back\n"
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_link(path: Path) -> None:
+    (path.parent / "theirs").write_text("theirs")
+    (path.parent / "theirs").chmod(0o644)
+    path.symlink_to("theirs")
+
+
+def make_dangling_link(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+def make_link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        before = os.getcwd()
+        os.chdir(path.parent)  # the path of a socket is short
+        listening.bind(path.name)
+        os.chdir(before)
+
+
+@posix
+@pytest.mark.parametrize(
+    "make", [make_pipe, make_link, make_dangling_link, make_link_to_a_device, make_directory, make_socket]
+)
+def test_what_is_no_regular_file_is_refused_once_and_not_touched(
+    file: DailyLogFile, directory: Path, clock: Clock, make: Callable[[Path], None]
+) -> None:
+    directory.mkdir()
+    make(directory / NAME)
+    news = file.write(TODAY, "lost")
+    assert news is not None
+    assert news.refused
+    assert news.text.startswith(f"logs are not written to {directory / NAME}: ")
+    for _ in range(3):
+        clock.advance(LOOK_EVERY)
+        assert file.write(TODAY, "lost") is None
+    assert not (directory / "nothing").exists()
+    if make is make_link:
+        assert (directory / "theirs").read_text() == "theirs"
+        assert mode(directory / "theirs") == 0o644
+    assert file.write(TOMORROW, "on") is None
+    clock.advance(LOOK_EVERY)
+    assert file.write(TOMORROW, "back") is not None
+    assert (directory / "clipal-2026-11-24.log").read_text() == "back\n"
+
+
+@posix
+def test_a_pipe_that_somebody_reads_is_refused_too(file: DailyLogFile, directory: Path) -> None:
+    directory.mkdir()
+    os.mkfifo(directory / NAME)
+    reader = os.open(directory / NAME, os.O_RDONLY | os.O_NONBLOCK)
+    news = file.write(TODAY, "lost")
+    assert news is not None
+    assert news.refused
+    assert os.read(reader, 100) == b""
+    os.close(reader)
+
+
+@posix
+def test_the_directory_may_be_a_link(file: DailyLogFile, directory: Path) -> None:
+    (directory.parent / "elsewhere").mkdir()
+    directory.symlink_to("elsewhere")
+    assert file.write(TODAY, "line") is None
+    assert (directory.parent / "elsewhere" / NAME).read_text() == "line\n"
+
+
+LIMIT = 4096
+
+
+@pytest.mark.parametrize("others", [{}, {f"{NAME}.1": 1000, f"{NAME}.2.gz": 1000}])
+def test_a_days_files_have_a_limit_together_that_says_so_once(
+    directory: Path, clock: Clock, others: dict[str, int]
+) -> None:
+    directory.mkdir()
+    for name, size in others.items():
+        (directory / name).write_bytes(b"x" * size)
+    (directory / "clipal-2026-11-22.log").write_bytes(b"x" * LIMIT)
+    file = DailyLogFile(directory, 7, clock.seconds, max_bytes=LIMIT)
+    told = []
+    for _ in range(200):
+        news = file.write(TODAY, "a line of the log")
+        if news is not None:
+            told.append(news.text)
+            file.write_last(news.text)
+        clock.advance(0.1)
+    assert len(told) == 1
+    assert "log_max_bytes (4096) is reached" in told[0]
+    assert file.is_used_up(TODAY)
+    written = (directory / NAME).read_text().splitlines()
+    assert written[-1] == told[0]
+    assert len(written) > 50
+    assert sum(path.stat().st_size for path in directory.glob("clipal-2026-11-23*")) <= LIMIT
+    assert file.write(TOMORROW, "line") is None
+    assert (directory / "clipal-2026-11-24.log").read_text() == "line\n"
+    file.close()
+
+
+def test_the_days_bytes_count_beyond_a_restart(directory: Path, clock: Clock) -> None:
+    for _ in range(20):
+        file = DailyLogFile(directory, 7, clock.seconds, max_bytes=LIMIT)
+        for _ in range(100):
+            news = file.write(TODAY, "a line of the log")
+            if news is not None:
+                file.write_last(news.text)
+        file.close()
+    assert (directory / NAME).stat().st_size <= LIMIT
+
+
+def test_without_a_limit_there_is_none(directory: Path, clock: Clock) -> None:
+    file = DailyLogFile(directory, 7, clock.seconds, max_bytes=0)
+    for _ in range(10):
+        assert file.write(TODAY, "x" * LIMIT) is None
+    file.close()
 
 
 def test_a_line_that_a_full_disk_cut_is_not_continued_by_the_next(
@@ -298,10 +429,10 @@ def test_a_file_whose_mode_cannot_be_changed_is_written_all_the_same(
     (directory / NAME).touch()
     (directory / NAME).chmod(0o644)
 
-    def refused(path: Path, mode: int) -> None:
+    def refused(descriptor: int, mode: int) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     with monkeypatch.context() as patch:
-        patch.setattr("clipal.logs.daily_file.os.chmod", refused)
+        patch.setattr("clipal.logs.daily_file.os.fchmod", refused)
         assert file.write(TODAY, "line") is None
     assert (directory / NAME).read_text() == "line\n"
