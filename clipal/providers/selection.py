@@ -81,7 +81,7 @@ def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -
     return members[first:] + members[:first]
 
 
-def last_road(members: Sequence[Provider], now: float) -> Provider | None:
+def last_resort(members: Sequence[Provider], now: float) -> Provider | None:
     """The member to be asked though its circuit breaker holds it, because all are held for that reason alone.
 
     One that is on trial counts too: with nobody else to go past it to, others need not wait for the trial's end.

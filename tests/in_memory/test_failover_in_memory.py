@@ -113,7 +113,7 @@ def test_four_failures_in_a_row_open_the_breaker() -> None:
     assert world.ask() == "a"
 
 
-def test_a_breaker_never_takes_the_last_road() -> None:
+def test_a_breaker_never_takes_the_last_resort() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     for stub in world.stubs:
         stub.status = 500

@@ -15,6 +15,7 @@ from clipal.downstream.resources import Health
 from clipal.failover.attempt import Attempt
 from clipal.failover.failover import Failover
 from clipal.failover.gate import FirstEvent
+from clipal.failover.round import Round
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
@@ -31,7 +32,7 @@ def bug(*_: object, **__: object) -> None:
     ("where", "name", "steps"),
     [
         (Failover, "answer", answer(200, b"hello")),
-        (Failover, "_commit", answer(200, b"hello")),
+        (Round, "_commit", answer(200, b"hello")),
         (exchange, "write_whole", answer(200, b"hello")),
         (Relay, "connectionMade", chunked(b"hel", b"lo")),
     ],
@@ -61,7 +62,7 @@ async def test_a_bug_is_a_500(
     assert (await client.read_response()).body == b"hello"
 
 
-@pytest.mark.parametrize(("where", "name"), [(Failover, "_commit"), (Attempt, "_outcome")], ids=str)
+@pytest.mark.parametrize(("where", "name"), [(Round, "_commit"), (Attempt, "_outcome")], ids=str)
 @ensure_deferred
 async def test_a_bug_keeps_no_provider_busy(
     start_proxy: StartProxy,
