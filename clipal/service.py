@@ -1,7 +1,7 @@
 """Puts the parts together: listener, clients, upkeep, drain.
 
-`Clipal` is the one service that twistd runs. Its parts end in the reverse of the order in which they begin: first
-nobody new comes in, then what is under way may finish, then the connections to providers close.
+`Clipal` is the one service that twistd runs; its parts are services of their own. They end in this order: first nobody
+new comes in, then what is under way may finish, then the connections to providers close.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from twisted.application.service import Service
+from twisted.application.internet import TimerService
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 
 from clipal.config.loader import Overrides
 from clipal.config.model import ClientConfig, Configuration, Settings
 from clipal.config.reload import Reloader
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission
+from clipal.downstream.listening import Listening
 from clipal.downstream.resources import Root
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
@@ -34,7 +35,6 @@ from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.transport.resolver import SharedResolver
-from clipal.transport.tcp import EagerPort
 from clipal.upstream.provider_agent import Upstream
 
 UPKEEP: Final = 2.0
@@ -43,12 +43,13 @@ DRAIN: Final = 10.0
 """Seconds that open streams have to finish after SIGTERM."""
 
 
-class Clipal(Service):
+class Clipal(MultiService):
     """The proxy.
 
     Parameters:
         listening: a socket that listens already, so that a taken port is known before twistd leaves the terminal.
         logs: whose level and secrets follow the configuration.
+        is_the_log: whether an application that this service becomes a part of logs to `logs` alone.
 
     Attributes:
         failovers: the attempt loop of each client, by its prefix.
@@ -64,26 +65,35 @@ class Clipal(Service):
         dialects: Sequence[Dialect],
         listening: socket.socket,
         logs: Logs,
+        *,
+        is_the_log: bool = True,
     ) -> None:
+        super().__init__()
         self._reactor = reactor
         self._configuration = configuration
         self._dialects = {dialect.prefix: dialect for dialect in dialects}
-        self._listening = listening
         self._logs = logs
-        self._port: IListeningPort | None = None
+        self._is_the_log = is_the_log
         self._resolver = SharedResolver(reactor)
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
-            Root(dialects, self.failovers), reactor, admission_of(configuration), dialects, client_capacity()
+            Root(dialects, self.failovers),
+            reactor,
+            Admission.from_configuration(configuration),
+            dialects,
+            client_capacity(),
         )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._failing: set[str] = set()  # the looks of the upkeep that raised when they were last made
-        self._upkeep = LoopingCall(self._look_after)
-        self._upkeep.clock = reactor
         self._desktop = Desktop(reactor)
         self._signals = Signals(reactor, reload=self._reloader.reload_all)
+        self._upkeep = TimerService(UPKEEP, self._look_after)
+        self._upkeep.clock = reactor
+        self._listening = Listening(reactor, listening, self.site)
+        for part in (self._desktop, self._signals, self._upkeep, self._listening):
+            part.setServiceParent(self)
 
     # Configuration
 
@@ -101,11 +111,11 @@ class Clipal(Service):
 
         All of it is made before any of it is put in place: where making it fails, the old one stays in force whole.
         """
-        settings, secrets = configuration.settings, secrets_of(configuration)
+        settings, secrets = configuration.settings, configuration.secrets
         fresh = self._make_routes(configuration, reset)
         kept = [self.failovers[prefix].route for prefix in self._dialects if prefix not in reset]
         failovers = fresh | {route.dialect.prefix: Failover(route, settings, self._reactor) for route in kept}
-        admission, policy = admission_of(configuration), policy_of(settings)
+        admission, policy = Admission.from_configuration(configuration), HealthPolicy.from_settings(settings)
         replaced = [self.failovers[prefix].route for prefix in reset]
 
         self._logs.set_secrets(secrets)
@@ -140,42 +150,40 @@ class Clipal(Service):
 
     # Running
 
+    def setServiceParent(self, parent: object) -> None:
+        """Gives an application the log that twistd asks it for."""
+        if self._is_the_log and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._logs)
+        super().setServiceParent(parent)
+
     def startService(self) -> None:
         super().startService()
-        port = self._port = EagerPort.adopt(self._reactor, self._listening, self.site)
-        self.site.accept_from(port)
-        host, port = self._listening.getsockname()[:2]
-        self._listening.close()
-        self._upkeep.start(UPKEEP, now=False)
-        self._signals.install()
-        self._desktop.follow(self._configuration.settings.notifications, secrets_of(self._configuration))
+        self._desktop.follow(self._configuration.settings.notifications, self._configuration.secrets)
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
         clients = ", ".join(f"/{prefix} ({len(failover.route.members)})" for prefix, failover in self.failovers.items())
         self._log.info(
-            "Listening on {host}:{port}; clients and their providers: {clients}",
-            host=host,
-            port=port,
+            "Listening on {address}; clients and their providers: {clients}",
+            address=self._listening.address,
             clients=clients,
         )
 
     def stopService(self) -> Deferred[None]:
-        super().stopService()
+        """One part after another; a MultiService would stop all of them at once."""
+        Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         """Nobody new comes in, what is under way may finish, then everything closes."""
-        if self._port is not None:
-            await maybeDeferred(self._port.stopListening)
-        if self._upkeep.running:
-            self._upkeep.stop()
+        await self._listening.stopService()
+        await maybeDeferred(self._upkeep.stopService)
         if self.site.channels:
             self._log.info("Waiting up to {seconds:.0f} s for open requests", seconds=DRAIN)
         await self.site.drain(DRAIN, self._signals.again)
         for failover in self.failovers.values():
-            failover.route.close()
-        self._signals.uninstall()
-        self._desktop.close()
+            self._try(f"the end of /{failover.route.dialect.prefix}", failover.route.close)
+        self._signals.stopService()
+        self._desktop.stopService()
         self._log.info("Stopped")
 
 
@@ -183,27 +191,8 @@ def make_route(
     reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig, settings: Settings, resolver: SharedResolver
 ) -> Route:
     """A fresh route of the enabled providers by priority, or of the pinned one alone."""
-    policy = policy_of(settings)
+    policy = HealthPolicy.from_settings(settings)
     chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
     upstreams = [Upstream(reactor, each, dialect, settings, resolver=resolver) for each in chosen]
     return Route(dialect, config, [Provider(dialect.prefix, each, policy) for each in upstreams])
-
-
-def admission_of(configuration: Configuration) -> Admission:
-    """Who may come in, and who may leave HTTP."""
-    clients = configuration.clients.items()
-    tunnelled = [prefix for prefix, client in clients if any(each.takes_websockets for each in client.providers)]
-    return Admission(configuration.settings, frozenset(prefix.encode("ascii") for prefix in tunnelled))
-
-
-def policy_of(settings: Settings) -> HealthPolicy:
-    """How the health of providers is kept."""
-    breaker = settings.circuit_breaker
-    return HealthPolicy(breaker.failure_threshold, breaker.open_timeout, settings.reactivate_after)
-
-
-def secrets_of(configuration: Configuration) -> list[str]:
-    """Every key, of disabled providers too: what must not be seen anywhere."""
-    providers = (each for client in configuration.clients.values() for each in client.providers)
-    return [key for provider in providers for key in provider.api_keys]

@@ -10,7 +10,7 @@ import socket
 from typing import NoReturn
 
 from twisted.application.service import IService
-from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.logger import globalLogPublisher
 from twisted.python import usage
 
 from clipal.config.directory import configuration_directory
@@ -18,20 +18,13 @@ from clipal.config.loader import Overrides, check_overrides, load_configuration
 from clipal.config.model import Configuration
 from clipal.config.problems import ConfigurationError
 from clipal.dialects.registry import DIALECTS
-from clipal.logs.observer import Logs, open_logs
+from clipal.logs.observer import open_logs
 from clipal.process.clock import use_monotonic_time
 from clipal.process.garbage import spare_what_stays
 from clipal.process.hangup import hold_hangup, ignore_hangup
-from clipal.service import Clipal, secrets_of
+from clipal.service import Clipal
 
 BACKLOG = 1024
-
-_made: list[Logs] = []
-
-
-def observer() -> ILogObserver:
-    """The log of the service that was made last; twistd knows it by its name and asks for it then."""
-    return _made[-1]
 
 
 class Options(usage.Options):
@@ -49,10 +42,9 @@ class Options(usage.Options):
         ["port", "p", None, "Port to listen on, in place of port in config.yaml."],
         ["log-level", "l", None, "debug, info, warn or error, in place of log_level in config.yaml."],
     ]
-    replaces_twistd_log = False
 
     def postOptions(self) -> None:
-        """Gives twistd our log in place of its own, unless its command line asks for another.
+        """Looks at what stands in place of config.yaml.
 
         Raises:
             usage.UsageError: what stands in place of config.yaml cannot stand there.
@@ -61,10 +53,11 @@ class Options(usage.Options):
             check_overrides(self.overrides)
         except ConfigurationError as error:
             raise usage.UsageError(str(error)) from None
-        twistd = self.parent
-        if twistd is not None and not any(map(twistd.get, ("logger", "logfile", "syslog"))):
-            self.replaces_twistd_log = True
-            twistd["logger"] = "clipal.tap.observer"
+
+    @property
+    def other_log(self) -> bool:
+        """Whether twistd's command line names a log, which it then writes."""
+        return self.parent is not None and any(map(self.parent.get, ("logger", "logfile", "syslog")))
 
     @property
     def overrides(self) -> Overrides:
@@ -86,11 +79,18 @@ def makeService(options: Options) -> IService:
     spare_what_stays(reactor)
     configuration = load(options)
     listening = listen(configuration)
-    logs = open_logs(configuration.settings, secrets_of(configuration))
-    _made.append(logs)
-    if options.parent is not None and not options.replaces_twistd_log:
+    logs = open_logs(configuration.settings, configuration.secrets)
+    if options.other_log:
         globalLogPublisher.addObserver(logs)  # beside the log that twistd was told to write
-    return Clipal(reactor, configuration, options.overrides, DIALECTS, listening, logs)  # type: ignore[arg-type]
+    return Clipal(
+        reactor,  # type: ignore[arg-type]
+        configuration,
+        options.overrides,
+        DIALECTS,
+        listening,
+        logs,
+        is_the_log=not options.other_log,
+    )
 
 
 def load(options: Options) -> Configuration:

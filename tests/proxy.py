@@ -16,7 +16,7 @@ from clipal.config.loader import Overrides, load_configuration
 from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, ProviderConfig, Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
-from clipal.service import Clipal, secrets_of
+from clipal.service import Clipal
 from clipal.tap import listen
 from tests.wirekit.waiting import Conditions, reactor
 
@@ -79,7 +79,7 @@ class Proxy:
     def _serve(cls, configuration: Configuration, overrides: Overrides) -> Proxy:
         listening = listen(configuration)
         port = listening.getsockname()[1]
-        logs = open_logs(configuration.settings, secrets_of(configuration))
+        logs = open_logs(configuration.settings, configuration.secrets)
         proxy = cls(Clipal(reactor, configuration, overrides, DIALECTS, listening, logs), port)  # type: ignore[arg-type]
         globalLogPublisher.addObserver(proxy)
         proxy.service.startService()

@@ -6,7 +6,7 @@ import sys
 
 from twisted.application.app import startApplication
 from twisted.application.service import Application
-from twisted.logger import globalLogBeginner
+from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
 from clipal import tap
@@ -40,9 +40,9 @@ def run(options: Options) -> int:
     from twisted.internet import reactor
 
     service = tap.makeService(options)
-    globalLogBeginner.beginLoggingTo([tap.observer()], redirectStandardIO=False)
     application = Application("clipal")
     service.setServiceParent(application)
+    globalLogBeginner.beginLoggingTo([application.getComponent(ILogObserver)], redirectStandardIO=False)
     startApplication(application, False)
     reactor.run()
     return 0

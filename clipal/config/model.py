@@ -208,3 +208,9 @@ class Configuration:
     clients: Mapping[str, ClientConfig]
     warnings: tuple[str, ...] = ()
     stamps: Mapping[str, Stamp] | None = field(default=None, eq=False)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every key, of disabled providers too: what must not be seen anywhere."""
+        providers = (each for client in self.clients.values() for each in client.providers)
+        return [key for provider in providers for key in provider.api_keys]

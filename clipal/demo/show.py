@@ -32,7 +32,7 @@ from clipal.dialects.sse import Scanner
 from clipal.downstream import exchange
 from clipal.logs.line import one_line, text
 from clipal.logs.observer import open_logs
-from clipal.service import Clipal, secrets_of
+from clipal.service import Clipal
 
 PATIENCE: Final = 30.0
 """Seconds for one request of the demo's own."""
@@ -111,7 +111,7 @@ class Demo:
         configuration = tap.load(options)
         listening = tap.listen(configuration)
         self.base = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        self.logs = open_logs(configuration.settings, secrets_of(configuration))
+        self.logs = open_logs(configuration.settings, configuration.secrets)
         self._service = Clipal(reactor, configuration, options.overrides, DIALECTS, listening, self.logs)
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from attrs import frozen
 
 from clipal.config.addresses import plain_address, plain_host
-from clipal.config.model import Settings
+from clipal.config.model import Configuration, Settings
 from clipal.dialects.dialect import Refused
 from clipal.wire.message import RequestHead
 from clipal.wire.websocket import asks_for_websocket, opens_websocket
@@ -59,6 +59,13 @@ class Admission:
         self._tunnelled = tunnelled
         self._names = {plain_host(name) for name in (settings.listen_addr, *settings.allowed_hosts)}
         self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
+
+    @classmethod
+    def from_configuration(cls, configuration: Configuration) -> Admission:
+        """As the configuration has it."""
+        clients = configuration.clients.items()
+        tunnelled = [prefix for prefix, client in clients if any(each.takes_websockets for each in client.providers)]
+        return cls(configuration.settings, frozenset(prefix.encode("ascii") for prefix in tunnelled))
 
     def refusal(self, head: RequestHead, local_address: str) -> Refusal | None:
         """Why a request is refused, or None.

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final, TypeAlias
 
+from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent, globalLogPublisher
 from zope.interface import implementer
@@ -124,7 +125,7 @@ class NotificationThread:
         self._texts.put(None)
 
 
-class Desktop:
+class Desktop(Service):
     """Notifications as the configuration in force wants them: none, or an observer of the log and its thread."""
 
     _log = Logger()
@@ -156,6 +157,10 @@ class Desktop:
             observer = Notifications(self._settings, self._redactor, thread)
             globalLogPublisher.addObserver(observer)
             self._running = observer, thread
+
+    def stopService(self) -> None:
+        super().stopService()
+        self.close()
 
     def close(self) -> None:
         """Shows nothing any more."""

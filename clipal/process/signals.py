@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
+from twisted.application.service import Service
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,8 +18,8 @@ from twisted.logger import Logger
 from clipal.process.hangup import HeldHangup
 
 
-class Signals:
-    """The handlers of one process.
+class Signals(Service):
+    """The handlers of one process, while the service runs.
 
     Parameters:
         reload: called in the reactor on SIGHUP.
@@ -36,12 +37,14 @@ class Signals:
         self._before: dict[int, object] = {}
         self.again: Deferred[None] = Deferred()
 
-    def install(self) -> None:
-        """Takes the signals over once the reactor runs, for it installs its own handlers when it begins."""
+    def startService(self) -> None:
+        """Takes the signals over once the reactor runs, because it installs its own handlers when it begins."""
+        super().startService()
         self._reactor.callWhenRunning(self._install)
 
-    def uninstall(self) -> None:
+    def stopService(self) -> None:
         """Gives them back."""
+        super().stopService()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave us
         self._before.clear()

@@ -19,6 +19,8 @@ from typing import Final
 
 from attrs import frozen
 
+from clipal.config.model import Settings
+
 LEASE: Final = 600.0
 """Seconds after which a probe that has not ended does not keep others waiting any longer."""
 LONGEST: Final = 3600.0
@@ -49,6 +51,12 @@ class HealthPolicy:
     failure_threshold: int = 4
     open_timeout: float = 60.0
     reactivate_after: float = 3600.0
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> HealthPolicy:
+        """As the configuration has it."""
+        breaker = settings.circuit_breaker
+        return cls(breaker.failure_threshold, breaker.open_timeout, settings.reactivate_after)
 
     @property
     def longest(self) -> float:

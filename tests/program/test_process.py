@@ -155,6 +155,24 @@ async def test_it_runs_as_a_daemon_with_a_pidfile(run_program: RunProgram, conne
     assert not (tmp_path / "twistd.log").exists()
 
 
+@ensure_deferred
+async def test_a_log_that_twistd_is_told_to_write_is_written_beside_our_own(
+    run_program: RunProgram, connect: Connect, tmp_path: Path
+) -> None:
+    port, other = free_port(), tmp_path / "other.log"
+    words = ("-n", "--pidfile=", f"--logfile={other}", "clipal", *arguments(tmp_path, port))
+    program = run_program(*TWISTD, *words, cwd=tmp_path)
+    await serving(program)
+    client = await connect(port)
+    client.send(request(b"GET", b"/health"))
+    assert (await client.read_response()).status == 200
+    program.signal(signal.SIGTERM)
+    assert (await program.ended()).code == 0
+    for log in (log_of(tmp_path), other.read_text()):
+        assert log.count("Listening on 127.0.0.1:") == 1
+        assert "Stopped" in log
+
+
 HANGUPS = """
 import os, signal, sys
 from twisted.internet.base import ReactorBase
