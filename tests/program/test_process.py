@@ -221,7 +221,8 @@ async def test_sighup_ends_it_neither_early_in_its_start_nor_late_in_its_end(
 ) -> None:
     port = free_port()
     program = run_program(PYTHON, "-c", HANGUPS, *way, *arguments(tmp_path, port), cwd=tmp_path)
-    await program.wait_for_output("Loaded the configuration; clients that begin afresh: /claudecode, /codex, /gemini")
+    loaded = "Loaded the configuration; clients that begin afresh: /claudecode, /codex, /gemini"
+    await program.wait_for_output(loaded, deadline=60.0)
     program.signal(signal.SIGTERM)
     ended = await program.ended()
     assert (ended.code, ended.signal) == (0, None)
