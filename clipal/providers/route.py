@@ -46,14 +46,15 @@ class Route:
     def serving(self, model: str) -> Route:
         """The route of a request that names `model`: this one, or the part of it that has the model.
 
-        A part has the same providers with the same health, and a cursor, sessions and answers of its own: what is
-        preferred for one model says nothing about who is to be asked for another one.
+        A part has the same providers with the same health, and a cursor and sessions of its own: what is preferred for
+        one model says nothing about who is to be asked for another one. Who made an answer is known to all parts.
         """
         members = tuple(member for member in self.members if member.serves(model))
         if len(members) == len(self.members):
             return self
         if members not in self._parts:
-            self._parts[members] = Route(self.dialect, self.config, members)
+            part = self._parts[members] = Route(self.dialect, self.config, members)
+            part.answers = self.answers
         return self._parts[members]
 
     def prefer(self, member: Provider, session: bytes | None, now: float) -> None:

@@ -238,6 +238,23 @@ async def test_what_is_preferred_for_one_model_says_nothing_about_another(
     assert not [line for line in proxy.lines if "in place of" in line]
 
 
+@ensure_deferred
+async def test_who_made_an_answer_is_known_for_every_model(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    """The first provider has `b` too, but knows nothing of an answer that the second one made for `a`."""
+    first = start_upstream()
+    second = start_upstream(answer(200, b'{"id":"resp_1"}'), OK)
+    providers = [
+        provider("one", first.base_url, serves=("b",)),
+        provider("two", second.base_url, serves=("a", "b")),
+    ]
+    client = await connect(start_proxy({"codex": providers}).port)
+    await post(client, b"/codex/v1/responses", b'{"model":"a"}')
+    await post(client, b"/codex/v1/responses", b'{"model":"b","previous_response_id":"resp_1"}')
+    assert [len(first.requests), len(second.requests)] == [0, 2]
+
+
 @pytest.mark.parametrize(
     ("prefix", "target"),
     [
