@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Final
 
 from twisted.application.internet import TimerService
@@ -23,13 +24,14 @@ from clipal.config.model import ClientConfig, Configuration, Settings
 from clipal.config.reload import Reloader
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission
+from clipal.downstream.connections import Connections
 from clipal.downstream.listening import Listening
 from clipal.downstream.resources import Root
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
 from clipal.logs.notifications import Desktop
 from clipal.logs.observer import Logs
-from clipal.process.descriptors import client_capacity
+from clipal.process.descriptors import Descriptors
 from clipal.process.signals import Signals
 from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
@@ -75,6 +77,7 @@ class Clipal(MultiService):
         self._logs = logs
         self._is_the_log = is_the_log
         self._resolver = SharedResolver(reactor)
+        self._descriptors = Descriptors.of_this_process()
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
@@ -82,7 +85,7 @@ class Clipal(MultiService):
             reactor,
             Admission.from_configuration(configuration),
             dialects,
-            client_capacity(),
+            Connections(reactor, self._descriptors, self._close_unused),
         )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
@@ -102,7 +105,9 @@ class Clipal(MultiService):
         for prefix in prefixes:
             dialect = self._dialects[prefix]
             config = configuration.clients[prefix]
-            route = make_route(self._reactor, dialect, config, configuration.settings, self._resolver)
+            route = make_route(
+                self._reactor, dialect, config, configuration.settings, self._resolver, self._descriptors
+            )
             made[prefix] = Failover(route, configuration.settings, self._reactor)
         return made
 
@@ -148,6 +153,12 @@ class Clipal(MultiService):
         else:
             self._failing.discard(what)
 
+    def _close_unused(self) -> bool:
+        """Closes the connection to a provider that has been unused for longest; False where there is none."""
+        upstreams = [each.upstream for failover in self.failovers.values() for each in failover.route.members]
+        unused = [(each.idle_since, each) for each in upstreams if each.idle_since is not None]
+        return bool(unused) and min(unused, key=itemgetter(0))[1].close_longest_idle()
+
     # Running
 
     def setServiceParent(self, parent: object) -> None:
@@ -188,11 +199,18 @@ class Clipal(MultiService):
 
 
 def make_route(
-    reactor: PosixReactorBase, dialect: Dialect, config: ClientConfig, settings: Settings, resolver: SharedResolver
+    reactor: PosixReactorBase,
+    dialect: Dialect,
+    config: ClientConfig,
+    settings: Settings,
+    resolver: SharedResolver,
+    descriptors: Descriptors,
 ) -> Route:
     """A fresh route of the enabled providers by priority, or of the pinned one alone."""
     policy = HealthPolicy.from_settings(settings)
     chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
-    upstreams = [Upstream(reactor, each, dialect, settings, resolver=resolver) for each in chosen]
+    upstreams = [
+        Upstream(reactor, each, dialect, settings, resolver=resolver, descriptors=descriptors) for each in chosen
+    ]
     return Route(dialect, config, [Provider(dialect.prefix, each, policy) for each in upstreams])

@@ -52,6 +52,8 @@ _SETTINGS: Final = Table(
         "first_event": read.one_of(FirstEvent),
         "first_event_timeout": read.duration,
         "max_request_body_bytes": read.whole(1),
+        "max_buffered_bytes": read.whole(1),
+        "client_idle_timeout": read.duration,
         "ignore_count_tokens_failover": read.truth,
         "affinity": read.one_of(Affinity),
         "failback": read.one_of(FailBack),

@@ -162,6 +162,8 @@ class Settings:
         upstream_idle_timeout: between two pieces of an answer's body.
         first_event_timeout: how long the gate waits for the event that decides; None for the client's own default.
         failback_after: how long a better provider must have been healthy before anyone goes back to it.
+        max_buffered_bytes: of all requests' bodies that wait together.
+        client_idle_timeout: after which a client that takes nothing of its answer is aborted.
         log_dir: absolute.
         log_max_bytes: of all log files of one day; 0 for no limit.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
@@ -183,6 +185,8 @@ class Settings:
     first_event: FirstEvent = FirstEvent.ON
     first_event_timeout: float | None = None
     max_request_body_bytes: int = 32 * 1024 * 1024
+    max_buffered_bytes: int = 512 * 1024 * 1024
+    client_idle_timeout: float = 600.0
     ignore_count_tokens_failover: bool = False
     affinity: Affinity = Affinity.SESSION
     failback: FailBack = FailBack.NEW_SESSIONS

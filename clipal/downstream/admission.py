@@ -26,10 +26,15 @@ _ABSOLUTE = re.compile(rb"(?i:(https?)://)([^/?]*)")
 
 @frozen
 class Refusal:
-    """clipal's own answer in place of a provider's; the connection is closed behind it."""
+    """clipal's own answer in place of a provider's; the connection is closed behind it.
+
+    Attributes:
+        retry_after: whole seconds for Retry-After, or None.
+    """
 
     refused: Refused
     message: str
+    retry_after: int | None = None
 
 
 _NO_HOST = Refusal(Refused.BAD_REQUEST, "The request needs exactly one valid Host.")
@@ -43,6 +48,7 @@ _FOREIGN_ORIGIN = Refusal(
 )
 _FOREIGN_TARGET = Refusal(Refused.MISDIRECTED, "The request's target is on another server.")
 _CONNECT = Refusal(Refused.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.")
+_TRACE = Refusal(Refused.METHOD_NOT_ALLOWED, "TRACE is not served: an answer to it could show a provider's key.")
 NO_WEBSOCKET = Refusal(Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.")
 _NO_TARGET = Refusal(Refused.BAD_REQUEST, "The request's target is no path.")
 
@@ -52,10 +58,17 @@ class Admission:
 
     Parameters:
         tunnelled: the prefixes of the clients who have a provider that speaks WebSocket.
+
+    Attributes:
+        max_body: bytes of one request's body.
+        max_buffered: bytes of all bodies that wait together.
+        client_idle_timeout: seconds after which a client that takes nothing of its answer is aborted; 0 for never.
     """
 
     def __init__(self, settings: Settings, tunnelled: Container[bytes] = ()) -> None:
         self.max_body = settings.max_request_body_bytes
+        self.max_buffered = settings.max_buffered_bytes
+        self.client_idle_timeout = settings.client_idle_timeout
         self._tunnelled = tunnelled
         self._names = {plain_host(name) for name in (settings.listen_addr, *settings.allowed_hosts)}
         self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
@@ -79,6 +92,8 @@ class Admission:
         refusal = self._check_host(head, local_address)
         if refusal is not None:
             return refusal
+        if head.method == b"TRACE":
+            return _TRACE
         if b"origin" in table and table[b"origin"].lower() not in self._origins:
             return _FOREIGN_ORIGIN
         if table.get(b"sec-fetch-site", b"").lower() in (b"cross-site", b"same-site") and b"origin" not in table:

@@ -1,34 +1,58 @@
-"""The door: twisted.web's channel, with a parser of our own (`clipal.downstream.incoming`).
+"""twisted.web's channel, with a parser of our own (`clipal.downstream.incoming`).
 
-One connection of a client. Its bytes become requests, one at a time is answered, and what a client pipelines behind it
-waits: whole requests of the same read in a queue, later bytes unparsed and bounded by no longer reading. Deadlines
-bound a head, the silence within a body, and the silence between requests; while a request is answered, none is set.
-A request that may not come in is answered here, in its turn, and the connection is closed behind it.
+One connection of a client. Its requests are answered one at a time. While one is answered, and while the client has
+not taken what was written, nothing further is parsed: bytes are kept as they came, and reading stops when they are
+many. Deadlines bound a head, a body, and the silence between requests; while a request is answered, none is set. A
+request that may not come in is answered here, in its turn, and the connection is closed behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer
-from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from clipal.config.addresses import plain_host
 from clipal.downstream.addresses import unmapped
 from clipal.downstream.closing import Closing
-from clipal.downstream.incoming import Intake
+from clipal.downstream.incoming import IDLE_DEADLINE, Incoming, Rejected
 from clipal.downstream.request import Request
+from clipal.downstream.untaken import Untaken
 from clipal.transport.deadline import Deadline
+from clipal.transport.tcp import EagerServer
 
 if TYPE_CHECKING:
     from clipal.downstream.site import Site
 
-_READ_AHEAD: Final = 64 * 1024
-"""Bytes taken from a client that pipelines behind a request that is being answered."""
+
+class State(Enum):
+    """What a channel does."""
+
+    READING = "reading"
+    """Nothing is being answered: a request is coming in, or will."""
+    ANSWERING = "answering"
+    """One request is being answered."""
+    UPGRADED = "upgraded"
+    """HTTP is over: bytes pass as they are."""
+    CLOSING = "closing"
+    """All is written: the connection ends when the client has it."""
+    CLOSED = "closed"
+
+
+_NEXT: Final = {
+    State.READING: (State.ANSWERING, State.CLOSING, State.CLOSED),
+    State.ANSWERING: (State.READING, State.UPGRADED, State.CLOSING, State.CLOSED),
+    State.UPGRADED: (State.CLOSING, State.CLOSED),
+    State.CLOSING: (State.CLOSED,),
+    State.CLOSED: (),
+}
+"""What may follow each state."""
 
 
 class Channel(HTTPChannel):
@@ -40,21 +64,23 @@ class Channel(HTTPChannel):
     """
 
     site: Site
-    transport: Connection
+    transport: EagerServer
 
     def __init__(self, site: Site) -> None:
         super().__init__()
         self.site = site
         self.factory = site
-        self._deadline = Deadline(site.reactor, self._expired)
         self.first_byte = Deadline(site.reactor)
         self.silence = Deadline(site.reactor)
+        self._state = State.READING
+        self._incoming = Incoming(self)
+        self._deadline = Deadline(site.reactor, self._expired)
         self._current: Request | None = None
-        self._intake = Intake(self)
-        self._read_ahead = bytearray()
         self._producer: IPushProducer | None = None
+        self._receive_upgraded: Callable[[bytes], None] | None = None
         self._advancing = False
         self._paused = False
+        self._reading = True
         self._closing: Closing | None = None
 
     # The connection
@@ -63,134 +89,168 @@ class Channel(HTTPChannel):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
+        self._untaken = Untaken(self.site.reactor, self.transport, self._idle_timeout)
         self._peer = unmapped(self.transport.getPeer())
         self._host = unmapped(self.transport.getHost())
         self.local_address = plain_host(self.transport.getHost().host)
         self.site.connection_made(self)
-        self._deadline.set(self._intake.patience())
+        self._deadline.set(self._incoming.patience())
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        for deadline in (self._deadline, self.first_byte, self.silence):
+        self._become(State.CLOSED)
+        for deadline in (self._deadline, self.first_byte, self.silence, self._untaken):
             deadline.close()
         if self._closing is not None:
             self._closing.lost()
         current, self._current = self._current, None
         try:
-            self._intake.lost()
+            self._incoming.lost()
             if current is not None:
                 current.connectionLost(reason)
         finally:  # whatever a bug does: there is room for another client
             self.site.connection_lost(self)
 
+    def _become(self, state: State) -> None:
+        assert state in _NEXT[self._state], f"{state} behind {self._state}"
+        self._state = state
+
     def _expired(self) -> None:
-        if self._intake.idle:
+        if self._incoming.idle:
             self.transport.loseConnection()
         else:
-            self._intake.too_slow()
+            self._incoming.too_slow()
             self._advance()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being asked or answered."""
-        return self._current is None and self._closing is None and self._intake.idle
+        return self._state is State.READING and self._incoming.idle
+
+    @property
+    def idle_since(self) -> float:
+        """Since when it is idle, on the reactor's clock; infinity while it is not."""
+        until = self._deadline.at
+        return until - IDLE_DEADLINE if self.idle and until is not None else inf
+
+    def gives_way(self, before: float) -> bool:
+        """Whether it has been idle since `before`, all is sent, and no request is in the kernel already."""
+        return self.idle_since <= before and self.transport.waits_since is None and not self.transport.has_unread()
 
     # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        if self._closing is not None or self._intake.last_is_in:
-            return
-        if self._current is None:
+        state = self._state
+        if state is State.READING and not self._paused:
             self._parse(data)
-            return
-        self._read_ahead += data
-        if len(self._read_ahead) > _READ_AHEAD:
+        elif state is State.UPGRADED:
+            assert self._receive_upgraded is not None
+            self._receive_upgraded(data)
+        elif state is not State.CLOSING and not self._incoming.keep(data):
+            self._reading = False
             self.transport.pauseProducing()
 
     def _parse(self, data: bytes) -> None:
-        intake = self._intake
-        was_in_head = intake.in_head
-        intake.feed(data)
-        self._advance()
-        if self._current is not None or self._closing is not None:
-            self._deadline.clear()
-        elif not (was_in_head and intake.in_head):
-            self._deadline.set(intake.patience())
+        incoming = self._incoming
+        was_in_head = incoming.in_head
+        incoming.feed(data)
+        if incoming.ready is not None:
+            self._advance()
+        elif was_in_head and incoming.in_head:
+            return  # however it trickles
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        """The client is to send something."""
+        if self._incoming.continue_due:
+            self._incoming.continue_due = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._deadline.set(self._incoming.patience())
 
     # Answering, in order
 
     def _advance(self) -> None:
-        """Answers what waits, one after another; a loop, for an answer of our own may be complete at once."""
+        """Answers what has come, one after another; a loop, because an answer of our own may be complete at once."""
         if self._advancing:
             return
         self._advancing = True
         try:
-            while self._current is None and self._closing is None and self._begin_next():
-                pass
+            while self._state is State.READING and not self._paused and self._incoming.advance():
+                self._deadline.clear()
+                self._begin()
         finally:
             self._advancing = False
-
-    def _begin_next(self) -> bool:
-        """Begins with what comes next; False if there is nothing."""
-        intake = self._intake
-        if intake.waiting:
-            first = intake.waiting.popleft()
+        if self._state is not State.READING:
+            return
+        if self._paused:
             self._deadline.clear()
-            if isinstance(first, Request):
-                self._current = first
-                first.process()
-            else:
-                self.transport.write(self.site.refuse(first.refusal, first.head, getattr(self._peer, "host", "-")))
-                self._half_close()
-            return True
-        if self._read_ahead:
-            data = bytes(self._read_ahead)
-            self._read_ahead.clear()
+            return
+        if not self._reading:
+            self._reading = True
             self.transport.resumeProducing()
-            self._parse(data)
-            return True
-        if intake.continue_due:
-            intake.continue_due = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return False
+        self._wait()
+
+    def _begin(self) -> None:
+        """Answers what is ready."""
+        incoming = self._incoming
+        ready, incoming.ready = incoming.ready, None
+        if isinstance(ready, Rejected):
+            self.transport.write(self.site.refuse(ready.refusal, ready.head, getattr(self._peer, "host", "-")))
+            self._half_close()
+        elif ready is not None:
+            self._become(State.ANSWERING)
+            self._current = ready
+            ready.process()
 
     def closes_behind(self, request: Request) -> bool:
         """Whether the connection ends with the answer to `request`, which is being answered."""
-        return self.site.draining or (self._intake.last_is_in and not self._intake.waiting)
+        return self.site.draining or self._incoming.last_is_in
 
     def close_behind(self) -> None:
-        """Ends the connection with the answer that is being given, for nothing else can show its end."""
-        self._intake.close()
+        """Ends the connection with the answer that is being given: nothing else can show the end of it."""
+        self._incoming.close()
 
-    def leave(self, receive: Callable[[bytes], None]) -> None:
+    def upgrade(self, receive: Callable[[bytes], None]) -> None:
         """Leaves HTTP: whatever the client sends goes to `receive`, beginning with what has come already."""
-        early = self._intake.take_rest() + self._read_ahead
-        self._read_ahead.clear()
-        self.dataReceived = receive  # type: ignore[assignment, method-assign]
+        self._become(State.UPGRADED)
+        self._receive_upgraded = receive
+        self._reading = True
         self.transport.resumeProducing()
+        early = self._incoming.take_kept()
         if early:
             receive(early)
 
     def requestDone(self, request: Request) -> None:
         """The answer to `request` is written."""
-        closes = self.closes_behind(request)
         self._current = None
-        if closes:
+        request.forget_body()
+        if self._state is State.UPGRADED or self.closes_behind(request):
             self._half_close()
         else:
-            self._deadline.set(self._intake.patience())  # nothing else was counting the seconds
+            self._become(State.READING)
             self._advance()
         self.site.request_ended()
 
-    def abort(self) -> None:
-        """The answer under way cannot be ended as it should: the client must see that, and get what was written."""
-        self._current = None
-        self._closing = Closing(self.site.reactor, self.transport)
-        self._closing.abort_when_flushed()
+    # The two ways to end: gracefully, behind the answer, or at once, so that the client notices
 
     def _half_close(self) -> None:
+        self._begin_to_close().half_close()
+
+    def abort(self) -> None:
+        """The answer under way cannot be ended as it should: the client must see that, and get what was written."""
+        current, self._current = self._current, None
+        if current is not None:
+            current.forget_body()
+        self._begin_to_close().abort_when_flushed()
+
+    def _begin_to_close(self) -> Closing:
+        self._become(State.CLOSING)
         self._deadline.clear()
-        self._closing = Closing(self.site.reactor, self.transport)
-        self._closing.half_close()
+        closing = self._closing = Closing(self.site.reactor, self.transport, self._idle_timeout())
+        return closing
+
+    def _idle_timeout(self) -> float:
+        return self.site.admission.client_idle_timeout
 
     # Addresses, which a system call tells: asked for once, and not for each request
 
@@ -220,6 +280,8 @@ class Channel(HTTPChannel):
         self._paused = False
         if self._producer is not None:
             self._producer.resumeProducing()
+        elif self._state is State.READING:
+            self._advance()
 
     def stopProducing(self) -> None:
         """The transport is going away; `connectionLost` follows and tells the request."""

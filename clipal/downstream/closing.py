@@ -23,23 +23,29 @@ from clipal.transport.deadline import Deadline
 
 _LINGER: Final = 2.0
 """Seconds in which a refused client may still send what nobody reads."""
-_FLUSH: Final = 30.0
-"""Seconds in which a client must have taken something of what is left of its last answer."""
-_LOOK_AGAIN: Final = 0.01
+_SOON: Final = 0.01
+_SELDOM: Final = 1.0
+"""Seconds between two looks, at first and at most: the longer a client has taken nothing, the more seldom they are."""
 _SIOCOUTQ: Final = 0x5411
 """Linux's ioctl that tells how much a socket has not sent, or has sent without being acknowledged (tcp(7))."""
 
 
 @implementer(IPullProducer)
 class Closing:
-    """The end of one connection. Whoever begins it calls `lost` when the connection is gone."""
+    """The end of one connection. Whoever begins it calls `lost` when the connection is gone.
 
-    def __init__(self, clock: IReactorTime, transport: Connection) -> None:
+    Parameters:
+        idle_timeout: seconds in which a client must have taken something of what is left of its last answer, else it is
+            aborted; 0 for no limit.
+    """
+
+    def __init__(self, clock: IReactorTime, transport: Connection, idle_timeout: float) -> None:
         self._clock = clock
         self._transport = transport
         self._deadline = Deadline(clock, self._look)
         self._end: Callable[[], None] = self._transport.abortConnection
-        self._last_moment = 0.0
+        self._idle_timeout = idle_timeout
+        self._taken_at = 0.0
         self._left = 0
         self._registered = False
 
@@ -57,7 +63,7 @@ class Closing:
         """Resets the connection as soon as the client has everything that was written, or takes no more of it."""
         self._begin_to_look(self._transport.abortConnection)
         self._transport.unregisterProducer()
-        self._deadline.set(_FLUSH)
+        self._deadline.set(_LINGER)
         self._transport.registerProducer(self, False)
 
     def lost(self) -> None:
@@ -67,19 +73,20 @@ class Closing:
     def _begin_to_look(self, end: Callable[[], None]) -> None:
         self._end = end
         self._left = unsent(self._transport)
-        self._last_moment = self._clock.seconds() + _FLUSH
+        self._taken_at = self._clock.seconds()
 
     def _look(self) -> None:
         """Ends the connection when the client has everything; it gets more time with all that it takes."""
         left, now = unsent(self._transport), self._clock.seconds()
         if left < self._left:
-            self._left, self._last_moment = left, now + _FLUSH
+            self._left, self._taken_at = left, now
+        idle = now - self._taken_at
         if not left:
             self._end()
-        elif now >= self._last_moment:
+        elif self._idle_timeout and idle >= self._idle_timeout:
             self._transport.abortConnection()
         else:
-            self._deadline.set(_LOOK_AGAIN)
+            self._deadline.set(min(max(_SOON, idle / 4), _SELDOM))
 
     # IPullProducer, for the transport's own buffer
 

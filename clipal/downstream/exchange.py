@@ -65,6 +65,8 @@ class Exchange:
             if answer.whole:
                 self._pass_on_whole(answer)
                 return
+            self._body.forget()  # what is still being sent of it is kept by the connection that sends it
+            self._request.forget_body()
             relay = Relay(self._request, answer.head, answer.trailers, self._failover.idle_timeout, ended)
             answer.hand_on(relay)
         except Exception:

@@ -1,12 +1,12 @@
-"""What comes in on one connection: bytes become requests, or reasons to refuse them, in their order.
+"""What comes in on one connection: bytes become requests, or reasons to refuse them, one at a time.
 
-A head is let in or refused as soon as it is complete, a body is bounded while it comes, and nothing is read behind what
-is refused. Nothing is answered here: what is `waiting` is the channel's to answer.
+Nothing is parsed before its turn: behind a request that waits or is being answered, bytes are kept as they came. A head
+is let in or refused as soon as it is complete, a body is bounded while it comes, and nothing is read behind what is
+refused. Nothing is answered here: what is `ready` is the channel's to answer.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 
 HEAD_DEADLINE: Final = 10.0
 """Seconds for a head, from its first byte on, however it trickles."""
-BODY_DEADLINE: Final = 60.0
+BODY_SILENCE: Final = 60.0
 """Seconds without a byte of a body."""
+BODY_DEADLINE: Final = 600.0
+"""Seconds for a whole body, from the end of its head on, however it trickles."""
 IDLE_DEADLINE: Final = 120.0
 """Seconds without a request on an open connection."""
+READ_AHEAD: Final = 64 * 1024
+"""Bytes kept behind a request; with more, reading stops. One read may pass it."""
 _LARGE_READ: Final = 256 * 1024
 """Bytes of a large body that are read at a time; each read costs a turn of the loop."""
+_LEAST: Final = 0.001
 
 _SLOW = Refusal(Refused.TIMEOUT, "The request did not come in time.")
 _STOPPING = Refusal(Refused.UNAVAILABLE, "clipal is stopping.")
+_NO_MEMORY = Refusal(Refused.UNAVAILABLE, "Too many large requests wait at once. Please retry in 1s.", retry_after=1)
 
 
 @frozen
@@ -42,12 +48,12 @@ class Rejected:
     head: RequestHead | None
 
 
-class Intake:
+class Incoming:
     """The receiving half of a `Channel`.
 
     Attributes:
-        waiting: what is to be answered, in order.
-        last_is_in: whether nothing more is read, for the last request is complete, or refused.
+        ready: what is to be answered next.
+        last_is_in: whether nothing more is read: the last request is complete, or refused.
         continue_due: whether the client waits for a 100 Continue before it sends the body.
     """
 
@@ -55,34 +61,52 @@ class Intake:
         self._channel = channel
         self._site = channel.site
         self._parser = RequestParser(channel.site.may_leave)
-        self._incoming: Request | None = None
-        self.waiting: deque[Request | Rejected] = deque()
+        self._request: Request | None = None
+        self._body_due = 0.0
+        self._ahead = bytearray()
+        self.ready: Request | Rejected | None = None
         self.last_is_in = False
         self.continue_due = False
 
     @property
     def idle(self) -> bool:
-        """Whether no request has begun since the last one was complete."""
-        return self._parser.idle
+        """Whether nothing has come since the last request was complete."""
+        return self._parser.idle and self.ready is None and not self._ahead
 
     @property
     def in_head(self) -> bool:
         """Whether a request has begun whose head is not complete."""
         return self._parser.in_head
 
-    def take_rest(self) -> bytes:
-        """Gives away what came behind the head of a request that leaves HTTP, in the same read: it may be anything."""
-        rest, self._parser.rest = self._parser.rest, b""
-        return rest
-
     def patience(self) -> float:
         """Seconds that the client has for what comes next."""
-        if self._incoming is not None:
-            return BODY_DEADLINE
+        if self._request is not None:
+            left = self._body_due - self._site.reactor.seconds()
+            return min(BODY_SILENCE, max(_LEAST, left))
         return HEAD_DEADLINE if self._parser.in_head else IDLE_DEADLINE
 
+    # Bytes
+
+    def keep(self, data: bytes) -> bool:
+        """Keeps `data` until its turn; whether more may be read."""
+        if not self.last_is_in:
+            self._ahead += data
+        return len(self._ahead) <= READ_AHEAD
+
+    def take_kept(self) -> bytes:
+        """Gives away what is kept."""
+        kept = bytes(self._ahead)
+        self._ahead.clear()
+        return kept
+
+    def advance(self) -> bool:
+        """Goes on with what is kept; whether something is ready."""
+        if self.ready is None and self._ahead and not self.last_is_in:
+            self.feed(self.take_kept())
+        return self.ready is not None
+
     def feed(self, data: bytes) -> None:
-        """Takes what the socket brought."""
+        """Takes bytes whose turn it is, up to the end of one request."""
         for item in self._parser.feed(data):
             if isinstance(item, RequestHead):
                 self._begin(item)
@@ -94,6 +118,10 @@ class Intake:
                 self._take(item)
             if self.last_is_in:
                 break
+        if self._parser.rest:
+            self.keep(self._parser.take_rest())
+
+    # Requests
 
     def _begin(self, head: RequestHead) -> None:
         site = self._site
@@ -101,48 +129,67 @@ class Intake:
         if refusal is not None:
             self._reject(refusal, head)
             return
-        self._incoming = Request(self._channel, head)
+        request = Request(self._channel, head)
+        if not site.bodies.hold(request, head.content_length or 0, site.admission.max_buffered):
+            self._reject(_NO_MEMORY, head)
+            return
+        self._request = request
+        self._body_due = request.began + BODY_DEADLINE
         self.continue_due = head.version == "1.1" and head.table.get(b"expect", b"").lower() == b"100-continue"
 
     def _take(self, piece: bytes) -> None:
-        request = self._incoming
+        request = self._request
         assert request is not None
         self.continue_due = False
         if request.received:  # one read was not enough: read more at a time
             self._channel.transport.bufferSize = _LARGE_READ
         request.handleContentChunk(piece)
-        refusal = self._site.admission.too_large(request.received)
+        site = self._site
+        refusal = site.admission.too_large(request.received)
         if refusal is not None:
             self._reject(refusal, request.head)
+        elif request.head.chunked and not site.bodies.hold(request, len(piece), site.admission.max_buffered):
+            self._reject(_NO_MEMORY, request.head)
 
     def _complete(self) -> None:
-        request, self._incoming = self._incoming, None
+        request, self._request = self._request, None
         assert request is not None
         self.continue_due = False
-        self.last_is_in = not request.head.keep_alive
+        self.last_is_in = not (request.head.keep_alive or self._site.may_leave(request.head))
         self._channel.transport.bufferSize = Connection.bufferSize
-        self.waiting.append(request)
+        self.ready = request
 
     def _reject(self, refusal: Refusal, head: RequestHead | None = None) -> None:
-        """Lets `refusal` be answered in its turn; nothing behind it is read."""
-        self._incoming = None
+        """Lets `refusal` be answered; nothing behind it is read."""
+        self._forget()
+        self._ahead.clear()
         self.last_is_in = True
-        self.waiting.append(Rejected(refusal, head))
+        self.ready = Rejected(refusal, head)
+
+    def _forget(self) -> Request | None:
+        """Lets go of the request that is not complete."""
+        request, self._request = self._request, None
+        if request is not None:
+            request.forget_body()
+        return request
 
     # Early ends
 
     def too_slow(self) -> None:
         """The rest of the request did not come in time."""
-        self._reject(_SLOW, None if self._incoming is None else self._incoming.head)
+        self._reject(_SLOW, None if self._request is None else self._request.head)
 
     def close(self) -> None:
-        """Nothing of what is waiting will be answered, and nothing more is read."""
+        """Nothing of what has come will be answered, and nothing more is read."""
         self.last_is_in = True
-        self.waiting.clear()
+        self._ahead.clear()
+        if isinstance(self.ready, Request):
+            self.ready.forget_body()
+        self.ready = None
 
     def lost(self) -> None:
         """The connection is gone, and whatever is waiting or incomplete with it."""
-        self.waiting.clear()
-        incoming, self._incoming = self._incoming, None  # its body is not to wait for the garbage collector
-        if incoming is not None:
-            self._site.left(incoming)
+        self.close()
+        incomplete = self._forget()  # its body is not to wait for the garbage collector
+        if incomplete is not None:
+            self._site.left(incomplete)

@@ -34,7 +34,7 @@ class Listening(Service):
     def startService(self) -> None:
         super().startService()
         port = self._port = EagerPort.adopt(self._reactor, self._listening, self._site)
-        self._site.accept_from(port)
+        self._site.connections.accept_from(port)
         self._listening.close()
 
     def stopService(self) -> Deferred[None]:

@@ -46,6 +46,7 @@ class Request(WebRequest):
     Attributes:
         head: as it came.
         received: bytes of the body so far.
+        held: how many of them count as waiting in memory (`clipal.downstream.bodies`).
         client_gone: called once when the connection is lost before the answer is complete.
         lost: why it was.
     """
@@ -71,6 +72,7 @@ class Request(WebRequest):
         self.path, mark, query = self.uri.partition(b"?")
         self.query = query if mark else None
         self.clientproto = b"HTTP/" + head.version.encode("ascii")
+        self.held = 0
         self._body: list[bytes | bytearray] = []
 
     @property
@@ -100,6 +102,12 @@ class Request(WebRequest):
         """Gives the pieces of the body away, once it is complete: whoever takes it decides for how long it is kept."""
         pieces, self._body = self._body, []
         return pieces
+
+    def forget_body(self) -> None:
+        """Nobody will send the body again: it takes no memory and does not count any more."""
+        self._body = []
+        if self.held:
+            self.channel.site.bodies.release(self)
 
     @property
     def closes(self) -> bool:
@@ -180,6 +188,7 @@ class Request(WebRequest):
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         self.lost = reason
+        self.forget_body()
         gone, self.client_gone = self.client_gone, None
         super().connectionLost(reason)
         if gone is not None:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from itertools import count
+from typing import Final
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
-from twisted.web.resource import IResource
+from twisted.web.resource import Resource
 from twisted.web.server import Site as WebSite
 
-from clipal.dialects.dialect import Dialect
+from clipal.dialects.dialect import Dialect, Refused
 from clipal.downstream.admission import Admission, Refusal, path_of
+from clipal.downstream.bodies import Bodies
 from clipal.downstream.channel import Channel
+from clipal.downstream.connections import Connections
 from clipal.downstream.refusal import OwnAnswer
 from clipal.downstream.refusal_log import RefusalLog
-from clipal.downstream.request import Request
+from clipal.downstream.request import Relaying, Request
 from clipal.logs.line import shown_path
-from clipal.process.descriptors import NO_LIMIT
 from clipal.wire.message import RequestHead
+
+_METHODS: Final = (b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT")
+"""What Allow lists where a provider answers. It gets WebDAV's and other known methods too, as they come."""
 
 
 class Site(WebSite):
@@ -29,7 +33,8 @@ class Site(WebSite):
 
     Attributes:
         admission: replaced whole when the configuration is.
-        channels: the open connections; `capacity` of them at most.
+        bodies: what the bodies of all requests take together.
+        connections: bounds the open ones, `channels`.
         draining: whether no further request is served: connections close behind what they are answering.
     """
 
@@ -37,23 +42,23 @@ class Site(WebSite):
 
     def __init__(
         self,
-        resource: IResource,
+        resource: Resource,
         reactor: IReactorTime,
         admission: Admission,
         dialects: Sequence[Dialect],
-        capacity: int = NO_LIMIT,
+        connections: Connections,
     ) -> None:
         super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         self.admission = admission
-        self.channels: set[Channel] = set()
+        self.connections = connections
+        self.channels: set[Channel] = connections.open
+        self.bodies = Bodies()
         self.draining = False
         self.noisy = False
         self._quiet: Deferred[None] | None = None
         self._dialects = {dialect.prefix.encode("ascii"): dialect for dialect in dialects}
         self._numbers = count(1)
         self._run = secrets.token_hex(4)
-        self._capacity = capacity
-        self._listening: FileDescriptor | None = None
         self._refusals = RefusalLog(reactor)
 
     def new_id(self) -> str:
@@ -77,7 +82,12 @@ class Site(WebSite):
         Parameters:
             address: the client's, without a port.
         """
-        own = OwnAnswer(refusal.refused, refusal.message, self.new_id(), self.dialect_of(head))
+        fields: tuple[tuple[bytes, bytes], ...] = ()
+        if refusal.refused is Refused.METHOD_NOT_ALLOWED:
+            fields = ((b"Allow", b", ".join(self._allowed(head))),)
+        own = OwnAnswer(
+            refusal.refused, refusal.message, self.new_id(), self.dialect_of(head), refusal.retry_after, fields
+        )
         if self._refusals.has_line(refusal, address):
             self._log.info(
                 "refused {method} {path} → {status} ({request_id}): {why}",
@@ -88,6 +98,14 @@ class Site(WebSite):
                 why=refusal.message,
             )
         return own.to_bytes(close=True, with_body=head is None or head.method != b"HEAD")
+
+    def _allowed(self, head: RequestHead | None) -> Sequence[bytes]:
+        """The methods that are served at a request's target: those of a Resource of our own, or what providers get."""
+        path = b"" if head is None else path_of(head.target).partition(b"?")[0]
+        resource = self.resource.getStaticEntity(path[1:].partition(b"/")[0])
+        if resource is None or isinstance(resource, Relaying):
+            return _METHODS
+        return [name[7:].encode("ascii") for name in dir(resource) if name.startswith("render_")]
 
     def left(self, request: Request) -> None:
         """Logs that a client left before its request was complete; no provider has heard of it."""
@@ -107,6 +125,7 @@ class Site(WebSite):
             cut_short: fires when nobody wants to wait any longer.
         """
         self.draining = True
+        self.connections.stop()
         if not self._is_quiet():
             quiet = self._quiet = Deferred()
             quiet.addTimeout(seconds, self.reactor, lambda *_: None)
@@ -128,25 +147,15 @@ class Site(WebSite):
     def _is_quiet(self) -> bool:
         return all(channel.idle for channel in self.channels)
 
-    # As many clients as there are file descriptors for; the others wait in the kernel's queue
-
-    def accept_from(self, listening: FileDescriptor) -> None:
-        """Takes connections from `listening`, while there is room for them."""
-        self._listening = listening
+    # Connections
 
     def connection_made(self, channel: Channel) -> None:
         """A client has come."""
-        self.channels.add(channel)
-        if len(self.channels) == self._capacity and self._listening is not None:
-            self._log.warn("No room for more than {count} connections: the next ones wait", count=self._capacity)
-            self._listening.stopReading()
+        self.connections.add(channel)
 
     def connection_lost(self, channel: Channel) -> None:
         """A client is gone."""
-        full = len(self.channels) == self._capacity
-        self.channels.discard(channel)
-        if full and self._listening is not None and not self.draining:
-            self._listening.startReading()
+        self.connections.discard(channel)
         self.request_ended()
 
     # twisted.web

@@ -149,7 +149,7 @@ class _Ends(Protocol):
         self._provider.registerProducer(_Reading(self._client), True)
         self._request.client_gone = self._client_gone
         self._request.registerProducer(self, True)
-        self._request.channel.leave(self._from_client)
+        self._request.channel.upgrade(self._from_client)
 
     def _from_client(self, data: bytes) -> None:
         if self._ended is not None:

@@ -26,6 +26,11 @@ class Deadline:
         self._at: float | None = None
         self._timer: IDelayedCall | None = None
 
+    @property
+    def at(self) -> float | None:
+        """When it expires, on the clock; None for never."""
+        return self._at
+
     def begin(self, seconds: float, expired: Callable[[], object]) -> None:
         """Calls `expired` in so many seconds from now; 0 is never."""
         self._expired = expired

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IConnector,
     IDelayedCall,
@@ -41,6 +42,7 @@ class SendsAtOnce(tcp.Connection):
             if sent == len(data):
                 return
             data = data[sent:]
+            self._begin_to_queue()
         super().write(bytes(data))
 
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
@@ -51,10 +53,15 @@ class SendsAtOnce(tcp.Connection):
                 sent = self.socket.sendmsg(pieces)
             except OSError:
                 sent = 0
+            if sent < sum(map(len, pieces)):
+                self._begin_to_queue()
         for data in pieces:
             if sent < len(data):
                 super().write(bytes(data[sent:]))
             sent = max(0, sent - len(data))
+
+    def _begin_to_queue(self) -> None:
+        """The kernel does not take all that is written, and nothing was queued before."""
 
     def _nothing_queued(self) -> bool:
         """Whether what is written now comes next, and may be sent."""
@@ -67,7 +74,43 @@ class SendsAtOnce(tcp.Connection):
 
 
 class EagerServer(SendsAtOnce, tcp.Server):
-    """The server's side of a connection."""
+    """The server's side of a connection.
+
+    Attributes:
+        on_queue: called when the kernel does not take all that is written, and nothing was queued before.
+    """
+
+    reactor: Any
+    on_queue: Callable[[], None] | None = None
+    _taken_at = 0.0
+
+    @property
+    def waits_since(self) -> float | None:
+        """When the kernel last took something, on the reactor's clock, if something is queued."""
+        queued = self._tempDataLen or self.offset < len(self.dataBuffer)
+        return self._taken_at if queued else None
+
+    def has_unread(self) -> bool:
+        """Whether something has come that was not read, or the other side has ended."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+        return True
+
+    def _begin_to_queue(self) -> None:
+        self._taken_at = self.reactor.seconds()
+        if self.on_queue is not None:
+            self.on_queue()
+
+    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
+        """As Twisted's, for what was queued."""
+        sent = super().writeSomeData(data)
+        if isinstance(sent, int) and sent > 0:
+            self._taken_at = self.reactor.seconds()
+        return sent
 
 
 class EagerClient(SendsAtOnce, tcp.Client):
@@ -75,14 +118,20 @@ class EagerClient(SendsAtOnce, tcp.Client):
 
 
 class EagerPort(tcp.Port):
-    """A listening port whose connections are eager."""
+    """A listening port whose connections are eager.
+
+    Attributes:
+        may_accept: asked before each connection that waits. Whoever says no calls `stopReading` too.
+    """
 
     transport = EagerServer
+    may_accept: Callable[[], bool] = staticmethod(lambda: True)
 
     def doRead(self) -> None:
-        """Accepts one connection, so that `stopReading` is obeyed at once; Twisted would take a hundred."""
-        self.numberAccepts = 1
-        super().doRead()
+        """Accepts one connection, if it may; Twisted would take a hundred."""
+        if self.may_accept():
+            self.numberAccepts = 1
+            super().doRead()
 
     @classmethod
     def adopt(cls, reactor: Any, listening: socket.socket, factory: Any) -> EagerPort:

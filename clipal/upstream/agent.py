@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer
 from zope.interface import implementer
 
+from clipal.process.descriptors import Descriptors
 from clipal.transport.resolver import Reactor as ResolverReactor
 from clipal.transport.resolver import SharedResolver
 from clipal.transport.tcp import Dialer
@@ -52,6 +53,7 @@ class Agent:
         idle_timeout: seconds that an unused connection is kept. Providers close theirs after 60 s and more.
         max_idle: how many unused connections are kept. A client's burst of requests opens a dozen at once.
         resolver: looks names up; by default one of its own.
+        descriptors: shared with all other connections; without them, there is no limit.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Agent:
         idle_timeout: float = 90.0,
         max_idle: int = 32,
         resolver: SharedResolver | None = None,
+        descriptors: Descriptors | None = None,
     ) -> None:
         self._reactor = reactor
         self._target = target
@@ -72,6 +75,7 @@ class Agent:
         self._resolver = resolver or SharedResolver(cast("ResolverReactor", reactor))
         self._named = not (isIPAddress(target.host) or isIPv6Address(target.host))
         self._endpoint = _endpoint(reactor, target, self._resolver)
+        self._descriptors = descriptors or Descriptors()
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._closed = False
@@ -101,6 +105,7 @@ class Agent:
         upgrade = _UPGRADE in head
         if upgrade or not self._idle:
             return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer, upgrade=upgrade))
+        self._descriptors.unused -= 1
         return self._idle.pop().send(method, head, bodyProducer)
 
     def _framed(self, headers: Headers | RawFields | None, body: IBodyProducer | None) -> RawFields:
@@ -158,17 +163,19 @@ class Agent:
     # The pool
 
     def _free(self, connection: Connection) -> None:
-        if self._closed or len(self._idle) >= self._max_idle:
+        if self._closed or len(self._idle) >= self._max_idle or not self._descriptors.room_for_unused:
             connection.close()
             return
         connection.idle_since = self._reactor.seconds()
         self._idle.append(connection)
+        self._descriptors.unused += 1
 
     def _lost(self, connection: Connection, stale: bool) -> None:
         """A stale one was the last to have been used: those that are left have been unused for longer."""
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+            self._descriptors.unused -= 1
         while stale and self.close_longest_idle():
             pass
 

@@ -17,6 +17,7 @@ from twisted.web.iweb import IAgent, IBodyProducer
 
 from clipal.config.model import Carrier, ProviderConfig, Settings
 from clipal.dialects.dialect import Dialect
+from clipal.process.descriptors import Descriptors
 from clipal.transport.resolver import SharedResolver
 from clipal.upstream.agent import Agent
 from clipal.upstream.body import BytesBody
@@ -88,6 +89,7 @@ class Upstream:
     Parameters:
         agent: what sends; by default an `Agent` for each key.
         resolver: looks the provider's name up.
+        descriptors: shared with all other connections.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Upstream:
         settings: Settings,
         agent: IAgent | None = None,
         resolver: SharedResolver | None = None,
+        descriptors: Descriptors | None = None,
     ) -> None:
         self.provider = provider
         self.name = provider.name
@@ -106,7 +109,10 @@ class Upstream:
         self._models = ModelNames(provider.models) if provider.models else None
         self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or ("",)]
         timeout = settings.connect_timeout
-        self._agents = [Agent(reactor, target, connect_timeout=timeout, resolver=resolver) for _ in self._keys]
+        self._agents = [
+            Agent(reactor, target, connect_timeout=timeout, resolver=resolver, descriptors=descriptors)
+            for _ in self._keys
+        ]
         self._clients = [TransparentClient(agent or each) for each in self._agents]
 
     def ask(self, call: Call, key: int = 0) -> Deferred[Response]:

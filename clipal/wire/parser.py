@@ -92,9 +92,15 @@ class Parser:
         return fields
 
     def _check_start_line(self, line: bytes) -> None:
-        """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between."""
-        if line not in self._seen:
+        """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between.
+
+        Interim answers may stand before it in what was seen.
+        """
+        if not self._seen.startswith(line) and b"\n" + line not in self._seen:
             raise Refuse("malformed start line")
+        self._end_head()
+
+    def _end_head(self) -> None:
         self._seen = b""
         self._in_head = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 from weakref import ref
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipal.wire.message import END, BadMessage, RequestHead, ResponseHead
+from clipal.wire.message import END, BadMessage, RequestHead, RequestItem, ResponseHead
 from clipal.wire.parser import TARGET_LIMIT
 from clipal.wire.request_parser import FIELDS_LIMIT, HEAD_LIMIT, RequestParser
 from clipal.wire.response_parser import ANSWER_HEAD_LIMIT, ResponseParser
@@ -36,7 +36,14 @@ def plain(items: Iterable[object]) -> list[Any]:
 
 def parsed(pieces: Iterable[bytes]) -> list[Any]:
     parser = RequestParser()
-    return plain([item for piece in pieces for item in parser.feed(piece)])
+    return plain([item for piece in pieces for item in all_items(parser, piece)])
+
+
+def all_items(parser: RequestParser, data: bytes) -> Iterator[RequestItem]:
+    """The items of all requests in `data`: a feed stops behind each."""
+    while data:
+        yield from parser.feed(data)
+        data = parser.take_rest()
 
 
 def answered(pieces: Iterable[bytes], method: bytes = b"GET", *, eof: bool = False) -> list[Any]:
@@ -173,6 +180,54 @@ def test_pipelined_requests_come_in_order() -> None:
     ]
 
 
+def get(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> bytes:
+    return b"\r\n".join([start, b"Host: h", *lines, b"", b""])
+
+
+PIPELINED = {
+    "no body": get(),
+    "a length": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\na\r\n\r\nb",
+    "a large length": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 17000\r\n\r\n" + b"a" * 17_000,
+    "chunks": b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n\r\n\r\n\r\n0\r\n\r\n",
+    "trailers": b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
+    "an upgrade": get(b"Connection: upgrade", b"Upgrade: h2c"),
+    "an upgrade with chunks": get(b"Connection: upgrade", b"Upgrade: h2c", b"Transfer-Encoding: chunked")
+    + b"1\r\na\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("first", PIPELINED.values(), ids=PIPELINED.keys())
+def test_nothing_is_parsed_behind_the_end_of_a_request(first: bytes) -> None:
+    """Wherever the bytes are cut, and whatever comes next: it stays in `rest` until it is fed again."""
+    following = b"GET /next HTTP/1.1\r\nX" * 3
+    data = first + following
+    for at in range(max(3, len(first) - 80), len(first)):
+        for between in (0, 1, 2):
+            parser = RequestParser()
+            pieces = data[: at - between], data[at - between : at], data[at:]
+            items = [item for piece in pieces for item in parser.feed(piece)]
+            assert isinstance(items[0], RequestHead)
+            assert items[-1] is END
+            assert items.count(END) == 1
+            assert parser.take_rest() == following
+
+
+@pytest.mark.parametrize("line", [b"GET / RTSP/1.0", b"GET / ICE/1.0", b"GET / HTTP/2.0", b"GET  / HTTP/1.0"])
+@pytest.mark.parametrize("following", [b"\r\n\r\n", b"\r\nX: ", b"\r\nX: y\r\n\r\n", b"\r\nContent-Length: 18\r\n\r\n"])
+def test_a_line_of_http_further_on_excuses_no_other_protocol(line: bytes, following: bytes) -> None:
+    for behind in (b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"):
+        data = line + following + behind
+        for at in range(len(data)):
+            found = parsed([data[:at], data[at:]])
+            assert len(found) == 1
+            assert found[0] in (400, 501, 505)
+
+
+def test_many_declined_upgrades_are_as_many_requests() -> None:
+    data = get(b"Connection: upgrade", b"Upgrade: h2c")
+    assert parsed([data * 2000]).count(END) == 2000
+
+
 def test_the_body_of_one_feed_is_one_piece() -> None:
     data = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
     assert RequestParser().feed(data)[1:] == [b"ab", END]
@@ -204,10 +259,6 @@ def test_a_body_behind_an_upgrade_is_no_request(asks: bytes, framing: bytes) -> 
     for pieces in ([data], singles(data)):
         first, body, end, second, last = parsed(pieces)
         assert (first[1], first[5], body, end, second[1], last) == (b"/1", True, b"GET ", END, b"/2", END)
-
-
-def get(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> bytes:
-    return b"\r\n".join([start, b"Host: h", *lines, b"", b""])
 
 
 REFUSED = {
@@ -569,8 +620,7 @@ def test_a_body_of_a_known_length_is_taken_as_it_comes() -> None:
     first, last = b"d" * 200, b"e" * 97
     (item,) = parser.feed(first)
     assert item is first
-    found = parser.feed(last + b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert found[:2] == [last, END]
-    assert found[2].target == b"/b"  # type: ignore[union-attr]
-    assert found[3] is END
+    following = b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert parser.feed(last + following) == [last, END]
+    assert parser.take_rest() == following
     assert parser.idle

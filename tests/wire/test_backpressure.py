@@ -102,9 +102,8 @@ async def test_a_client_that_never_reads_its_last_answer_is_left(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(closing, "_LINGER", 0.1)
-    monkeypatch.setattr(closing, "_FLUSH", 0.2)
     upstream = start_upstream(answer(200, b"x" * MIB))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.3)
     client = await connect(proxy.port, receive_buffer=64 * 1024)
     client.pause()
     client.send(request(b"GET", b"/claudecode/v1/models", ((b"Host", b"localhost"), (b"Connection", b"close"))))

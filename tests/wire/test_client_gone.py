@@ -123,7 +123,7 @@ async def test_a_body_that_nobody_will_get_is_freed_at_once(start_proxy: StartPr
     client = await connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * 1000)[:-500])
     (channel,) = await until_asked(proxy)
-    asked = ref(channel._intake._incoming)
+    asked = ref(channel._incoming._request)
     gc.disable()
     try:
         client.close()
@@ -137,7 +137,7 @@ async def test_a_body_that_nobody_will_get_is_freed_at_once(start_proxy: StartPr
 async def until_asked(proxy: Proxy) -> set[Channel]:
     """The open connections, when a request has begun on each."""
     channels = proxy.service.site.channels
-    while not channels or not all(channel._intake._incoming for channel in channels):
+    while not channels or not all(channel._incoming._request for channel in channels):
         await deferLater(reactor, 0.01)
     return channels
 

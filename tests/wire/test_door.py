@@ -86,6 +86,7 @@ MALFORMED = {
 }
 OTHERS = {
     "CONNECT": (get(HOST[:-2], method=b"CONNECT", target=b"example.com:443"), 405),
+    "TRACE": (get(HOST[:-2], method=b"TRACE"), 405),
     "an unknown method": (get(HOST[:-2], method=b"FROB"), 501),
     "a method in lower case": (get(HOST[:-2], method=b"get"), 501),
     "an RTSP method": (get(HOST[:-2], method=b"DESCRIBE"), 501),
@@ -152,6 +153,47 @@ async def test_refusals(
         assert json.loads(response.body)["type"] == "error", "in the client's own shape"
 
 
+ALL_METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "allowed"),
+    [
+        (b"TRACE", PATH, ALL_METHODS),
+        (b"TRACE", b"/nothing", ALL_METHODS),
+        (b"TRACE", b"http://localhost" + PATH, ALL_METHODS),
+        (b"TRACE", b"/health", {b"GET", b"HEAD"}),
+        (b"CONNECT", b"example.com:443", ALL_METHODS),
+        (b"POST", b"/health", {b"GET", b"HEAD"}),
+    ],
+)
+@ensure_deferred
+async def test_a_method_that_is_not_served_is_told_which_are(
+    method: bytes, target: bytes, allowed: set[bytes], start_proxy: StartProxy, connect: Connect
+) -> None:
+    client = await connect(start_proxy({}).port)
+    client.send(get(HOST[:-2], method=method, target=target))
+    response = await client.read_response()
+    assert response.status == 405
+    (allow,) = response.values(b"allow")
+    assert set(allow.split(b", ")) == allowed
+
+
+@pytest.mark.parametrize("line", [b"GET / RTSP/1.0", b"GET / HTTP/2.0", b"OPTIONS * RTSP/1.0"])
+@pytest.mark.parametrize("following", [b"\r\n", b"X: y\r\n\r\n", b"X: "])
+@ensure_deferred
+async def test_another_protocol_is_refused_whatever_follows(
+    line: bytes, following: bytes, start_proxy: StartProxy, connect: Connect
+) -> None:
+    proxy = start_proxy({})
+    for behind in (b"GET /health HTTP/1.0\r\n\r\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+        client = await connect(proxy.port)
+        client.send(line + b"\r\n" + following + behind)
+        assert (await client.read_response()).status in (400, 501, 505)
+        assert await client.closed() == "close"
+        assert bytes(client.received).count(b"HTTP/1.1 ") == 1
+
+
 SERVED = {
     "any case of localhost": get(b"Host: LOCALHOST:1234"),
     "a name below localhost": get(b"Host: clipal.localhost"),
@@ -201,7 +243,7 @@ async def test_a_head_that_trickles_is_a_408(
 async def test_a_body_that_stops_is_a_408(
     start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipal.downstream.incoming.BODY_DEADLINE", 0.1)
+    monkeypatch.setattr("clipal.downstream.incoming.BODY_SILENCE", 0.1)
     proxy = start_proxy({})
     client = await connect(proxy.port)
     client.send(post(HOST[:-2], b"Content-Length: 10", body=b"abc"))
@@ -225,7 +267,7 @@ async def test_an_idle_connection_is_closed(
 
 @pytest.mark.parametrize(
     ("deadline", "begun"),
-    [("HEAD_DEADLINE", get(HOST[:-2])[:-4]), ("BODY_DEADLINE", post(HOST[:-2], b"Content-Length: 10", body=b"abc"))],
+    [("HEAD_DEADLINE", get(HOST[:-2])[:-4]), ("BODY_SILENCE", post(HOST[:-2], b"Content-Length: 10", body=b"abc"))],
 )
 @ensure_deferred
 async def test_what_begins_behind_a_request_has_no_more_time(

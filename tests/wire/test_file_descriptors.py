@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, RunProgram
+from tests.wirekit.client import RawClient, request
+from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, free_port
+from tests.wirekit.steps import Wait, answer
 
 LIMITED = (
     "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); sys.argv[0] = 'clipal'; "
@@ -31,3 +33,62 @@ async def test_clients_wait_until_there_is_room(run_program: RunProgram, connect
         assert (await client.read_response()).status == 200
         client.close()
     assert "the next ones wait" in bytes(program.stdout).decode()
+
+
+async def limited(run_program: RunProgram, tmp_path: Path, limit: int) -> int:
+    """The port of a clipal with so many descriptors."""
+    port = free_port()
+    arguments = "--config-dir", str(tmp_path), "--port", str(port)
+    program = run_program(PYTHON, "-c", LIMITED.replace("40", str(limit)), *arguments)
+    await program.wait_for_output("Listening on")
+    return port
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+@ensure_deferred
+async def test_the_clients_that_are_idle_for_longest_make_room(
+    run_program: RunProgram, connect: Connect, tmp_path: Path
+) -> None:
+    port = await limited(run_program, tmp_path, 96)
+    clients: list[RawClient] = []
+    for _ in range(80):
+        client = await connect(port)
+        client.send(request(b"GET", b"/health"))
+        assert (await client.read_response()).status == 200
+        clients.append(client)
+    assert {client.ended for client in clients} == {None, "close"}, "none was reset"
+    gone = [client.ended is not None for client in clients]
+    assert gone == sorted(gone, reverse=True), "the others were idle for less long"
+    clients[-1].send(request(b"GET", b"/health"))
+    assert (await clients[-1].read_response()).status == 200
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+@ensure_deferred
+async def test_unused_connections_to_providers_give_way_first(
+    run_program: RunProgram, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+) -> None:
+    go: Deferred[None] = Deferred()
+    upstream = start_upstream((Wait(go), *answer(200, b"one")))
+    providers = f"providers: [{{name: one, base_url: '{upstream.base_url}', api_key: k}}]"
+    (tmp_path / "claude-code.yaml").write_text(providers)
+    port = await limited(run_program, tmp_path, 96)
+    clients = [await connect(port) for _ in range(20)]
+    for client in clients:
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    for _ in clients:
+        await upstream.next_request()
+    go.callback(None)
+    for client in clients:
+        assert (await client.read_response()).body == b"one"
+    assert len(upstream.open_connections) == 20
+    clients += [await connect(port) for _ in range(12)]
+    for client in clients:
+        client.send(request(b"GET", b"/health"))
+        assert (await client.read_response()).status == 200
+    assert not [client for client in clients if client.ended]
+    assert len(upstream.open_connections) < 20
+    for client in clients:  # and each of them can be served, whatever was closed
+        client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    for client in clients:
+        assert (await client.read_response()).body == b"one"

@@ -1,0 +1,119 @@
+"""The connections of clients: as many as there are file descriptors for. The others wait in the kernel's queue.
+
+When descriptors run short, unused connections to providers give way first, then the client that has been idle for
+longest. A client that is being served never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import nsmallest
+from typing import Any, Final, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from clipal.process.descriptors import Descriptors
+from clipal.transport.deadline import Deadline
+from clipal.transport.tcp import EagerPort
+
+_LEAST_IDLE: Final = 1.0
+"""Seconds that a connection must have been idle to give way: the next request on it may be on its way."""
+_LOOK_AGAIN: Final = 0.25
+"""Seconds until the next look for one that does."""
+_TRIED: Final = 8
+"""How many of the longest idle ones are looked at."""
+_SAY_AGAIN: Final = 60.0
+"""Seconds between two lines that say that there is no room."""
+
+
+class ClientConnection(Protocol):
+    """One of them.
+
+    Attributes:
+        transport: which `loseConnection` ends in good order.
+        idle_since: since when it is idle, on the reactor's clock; infinity while it is not.
+    """
+
+    transport: Any
+
+    @property
+    def idle_since(self) -> float: ...
+
+    def gives_way(self, before: float) -> bool:
+        """Whether it may be closed, because it has been idle since `before`."""
+
+
+class Connections:
+    """All that are open.
+
+    Parameters:
+        close_unused: closes the connection to a provider that has been unused for longest; False where there is none.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, descriptors: Descriptors, close_unused: Callable[[], bool]) -> None:
+        self.open: set[Any] = set()
+        self._clock = clock
+        self._descriptors = descriptors
+        self._close_unused = close_unused
+        self._listening: EagerPort | None = None
+        self._full = False
+        self._look_again = Deadline(clock, self._accept_again)
+        self._silent_until = 0.0
+
+    def accept_from(self, listening: EagerPort) -> None:
+        """Takes connections from `listening`, while there is room for them."""
+        self._listening = listening
+        listening.may_accept = self._make_room
+
+    def stop(self) -> None:
+        """Nobody is accepted any more."""
+        self._listening = None
+        self._look_again.close()
+
+    def add(self, connection: ClientConnection) -> None:
+        """A client has come."""
+        self.open.add(connection)
+        self._descriptors.clients += 1
+
+    def discard(self, connection: ClientConnection) -> None:
+        """A client is gone."""
+        if connection in self.open:
+            self.open.discard(connection)
+            self._descriptors.clients -= 1
+        if self._full:
+            self._accept_again()
+
+    def _make_room(self) -> bool:
+        """Whether the client that waits can be served now; else others give way, if there are any."""
+        while not self._descriptors.room_for_client:
+            if not self._close_unused():
+                break
+        else:
+            return True
+        self._full = True
+        if self._listening is not None:
+            self._listening.stopReading()  # until somebody has gone, or may be made to go
+        now = self._clock.seconds()
+        longest = nsmallest(_TRIED, self.open, key=_idle_since)
+        gives_way = next((each for each in longest if each.gives_way(now - _LEAST_IDLE)), None)
+        if gives_way is not None:
+            gives_way.transport.loseConnection()
+            return False
+        self._look_again.set(_LOOK_AGAIN)
+        if now >= self._silent_until:
+            self._silent_until = now + _SAY_AGAIN
+            self._log.warn("No room for more than {count} connections: the next ones wait", count=len(self.open))
+        return False
+
+    def _accept_again(self) -> None:
+        self._full = False
+        self._look_again.clear()
+        if self._listening is not None and self._listening.connected:
+            self._listening.startReading()
+
+
+def _idle_since(connection: ClientConnection) -> float:
+    return connection.idle_since
