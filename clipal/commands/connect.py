@@ -21,7 +21,7 @@ from clipal.commands.options import CommandOptions, hint
 from clipal.config.model import Settings
 from clipal.connect.client import Client
 from clipal.connect.diff import show
-from clipal.connect.files import FileError
+from clipal.connect.files import FileError, remove_leftovers
 from clipal.connect.plan import RECORDS, Plan, connection
 from clipal.connect.record import Record, load_record
 from clipal.connect.registry import CLIENTS
@@ -155,7 +155,10 @@ class _Connecting:
 
     def _run(self) -> int:
         path = self.records / f"{self.client.name}.json"
-        files = self.client.files(self.where.directory(self.client), self.base)
+        files = tuple(self.client.files(self.where.directory(self.client), self.base))
+        if not self.options["print"]:
+            for each in (path, *(file.path for file in files)):
+                remove_leftovers(each)
         plan = connection(files, load_record(path) or Record(path))
         if not plan.files:
             print(f"{self.client.title} is already connected")

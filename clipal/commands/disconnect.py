@@ -14,6 +14,7 @@ from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory
 from clipal.connect.client import Client
 from clipal.connect.diff import show
+from clipal.connect.files import remove_leftovers
 from clipal.connect.plan import RECORDS, disconnection
 from clipal.connect.record import load_record
 from clipal.connect.registry import CLIENTS
@@ -56,7 +57,11 @@ def run(options: Options) -> int:
 
 def _disconnected(client: Client, records: Path, options: Options) -> int:
     """The exit status for one client."""
-    record = load_record(records / f"{client.name}.json")
+    path = records / f"{client.name}.json"
+    record = load_record(path)
+    if not options["print"]:
+        for each in (path, *(() if record is None else (file.path for file in record.files))):
+            remove_leftovers(each)
     home = None if options["home"] is None else Path(options["home"]).absolute()
     if record is None or not record.within(home):
         print(f"{client.title} is not connected{'' if home is None else f' in {home}'}")

@@ -8,6 +8,7 @@ alone, for a client may have written it while a question was open. New files can
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -20,6 +21,10 @@ from attrs import field, frozen
 
 SIZE: Final = 4 * 1024 * 1024
 """Bytes of a file that is read; larger, it is no configuration."""
+
+
+_UNFINISHED: Final = re.compile(r"\.clipal-([1-9][0-9]*)-[a-z0-9_]{8}")
+"""The name of a copy that has not taken its file's place yet, with the process that writes it."""
 
 
 class FileError(Exception):
@@ -110,6 +115,28 @@ def remove_directories(directories: Sequence[Path]) -> None:
             directory.rmdir()
 
 
+def remove_leftovers(path: Path) -> None:
+    """Removes what a killed `clipal` left beside the file at `path`: its unfinished copies."""
+    if sys.platform == "win32":  # there is no harmless way to ask for a process
+        return
+    with suppress(OSError, FileError):
+        for each in _target(path).parent.iterdir():
+            match = _UNFINISHED.fullmatch(each.name)
+            if match is not None and not _runs(int(match[1])):
+                with suppress(OSError):
+                    each.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _write(change: Change) -> None:
     target = _target(change.path)
     if read(target) != change.before:
@@ -122,7 +149,7 @@ def _write(change: Change) -> None:
 
 def _replace(target: Path, content: bytes) -> None:
     """Puts `content` in the place of the file `target`, or makes it."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".clipal-")
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".clipal-{os.getpid()}-")
     try:
         with open(descriptor, "wb") as file:
             file.write(content)

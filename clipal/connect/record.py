@@ -107,7 +107,7 @@ def load_record(path: Path) -> Record | None:
         return None
     try:
         return Record(path, tuple(map(_file, _fields(json.loads(content))["files"])))
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise FileError(path, None, "is not a record of `clipal connect`") from None
 
 
@@ -137,13 +137,48 @@ def _fields(document: Any) -> Any:
 
 
 def _file(document: Any) -> FileRecord:
-    edits = tuple(Edit(tuple(each["path"]), each["old"], each["new"]) for each in document["edits"])
+    edits = (Edit(_names(each["path"]), _text_or_none(each["old"]), _text(each["new"])) for each in document["edits"])
+    before, backup = _text_or_none(document["before"]), _text_or_none(document["backup"])
+    if (before is None) != (backup is None) or (
+        backup is not None and not (Path(backup).name == backup and backup.endswith(".backup"))
+    ):
+        raise ValueError  # a backup lies beside its record: no other file is read or removed for one
     return FileRecord(
-        Path(document["path"]),
-        SYNTAXES[document["syntax"]],
-        document["before"],
-        document["after"],
-        document["backup"],
-        tuple(map(Path, document["directories"])),
-        Edited("", edits, tuple(map(tuple, document["made"]))),
+        _path(document["path"]),
+        SYNTAXES[_text(document["syntax"])],
+        before,
+        _text(document["after"]),
+        backup,
+        tuple(map(_path, _list(document["directories"]))),
+        Edited("", tuple(edits), tuple(map(_names, _list(document["made"])))),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError
+    value.encode("utf-8", "surrogateescape")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = tuple(map(_text, _list(value)))
+    if not names:
+        raise ValueError
+    return names
+
+
+def _path(value: Any) -> Path:
+    if not value:
+        raise ValueError
+    return Path(_text(value))

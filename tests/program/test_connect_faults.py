@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,64 @@ def test_a_record_that_is_none_is_refused(machine: Machine, capsys: pytest.Captu
     record.write_text(content)
     assert machine.disconnect("codex") == 1
     assert f"{record}: is not a record of `clipal connect`" in capsys.readouterr().err
+
+
+def deep() -> str:
+    return "[" * 100_000
+
+
+WRONG: dict[str, Any] = {
+    "path": [None, 5, "", "a\0b", "\ud800", ["x"]],
+    "syntax": [None, "yaml", 5, ["TOML"], {}],
+    "before": [5, [], None],
+    "after": [None, 5],
+    "backup": [5, None, "../codex.json", "/etc/passwd", "", ".."],
+    "directories": [None, "abc", [5], ["a\0b"]],
+    "edits": [None, 5, [5], [{}], [{"path": [], "old": None, "new": "x"}], [{"path": ["x"], "old": 5, "new": "x"}]],
+    "made": [None, "abc", ["abc"], [[5]], [[]]],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
+def test_a_record_with_one_wrong_field_is_refused_and_nothing_is_touched(
+    machine: Machine, capsys: pytest.CaptureFixture[str], field: str, value: object
+) -> None:
+    path = machine.put(".codex/config.toml", "x = 1\n")
+    assert machine.connect("--yes", "codex") == 0
+    record = machine.config / "connected" / "codex.json"
+    document = json.loads(record.read_text())
+    document["files"][0][field] = value
+    record.write_text(json.dumps(document))
+    before = path.read_text()
+    assert machine.disconnect("codex") == 1
+    assert f"{record}: is not a record of `clipal connect`" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("content", [deep(), "\xff", "null", "5", '{"version": 1}', '{"version": 1, "files": 5}'])
+def test_what_is_no_json_of_ours_is_refused(machine: Machine, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    record = machine.config / "connected" / "codex.json"
+    record.parent.mkdir(parents=True)
+    record.write_bytes(content.encode("latin-1"))
+    assert machine.disconnect("codex") == 1
+    assert f"{record}: is not a record of `clipal connect`" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for processes")
+def test_what_a_killed_connect_left_is_removed_and_nothing_else(machine: Machine) -> None:
+    machine.put(".codex/config.toml", "x = 1\n")
+    assert machine.connect("--yes", "codex") == 0
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    homes = (machine.home / ".codex", machine.config / "connected")
+    for home in homes:
+        (home / f".clipal-{ended.pid}-abcd_123").write_text("half a f")
+        (home / f".clipal-{os.getpid()}-abcd_123").write_text("under way")
+        (home / ".clipal-notes").write_text("mine")
+    assert machine.disconnect("codex") == 0
+    for home in homes:
+        left = {each.name for each in home.iterdir() if each.name.startswith(".clipal-")}
+        assert left == {f".clipal-{os.getpid()}-abcd_123", ".clipal-notes"}
 
 
 def test_who_is_not_connected_need_not_be_disconnected(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
