@@ -3,13 +3,23 @@
 ::
 
     closed ── a cooldown, a deactivation, or too many failures in a row ──► open(until, reason)
-    open ── time passes ──► half-open: one probe, a real request, is let through
-    half-open ── the probe succeeds ──► closed
-              └─ the probe fails ──► open, for twice as long as before
+    open ── time passes ──► half-open: one trial, a real request, is let through
+    half-open ── the trial succeeds ──► closed
+              └─ the trial fails ──► open, for twice as long as before
 
-All that changes it is in this module. Times are seconds of a monotonic clock. An attempt begins with a `Permit` and
-ends with one of `succeeded`, `failed`, `rest`, `deactivate` or `released`; what is said of an attempt that began
-before the last opening is old news, and closes nothing.
+For how long it opens, by what is said of an attempt:
+
+=============  ==============================================  ==================================================
+said           of any attempt                                  of the trial
+=============  ==============================================  ==================================================
+`failed`       `open_timeout`, after `failure_threshold` such  twice as long as before
+`rest`         as asked, an hour at most                       as asked, but at least twice as long as before
+`deactivate`   `reactivate_after`                              `reactivate_after`; if that is 0, as after `failed`
+`trial_failed` not at all                                      twice as long as before
+=============  ==============================================  ==================================================
+
+An opening is only ever replaced by one that ends later. Times are seconds of a monotonic clock. What is said of an
+attempt that began before the last opening closes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +32,7 @@ from attrs import frozen
 from clipal.config.model import Settings
 
 LEASE: Final = 600.0
-"""Seconds after which a probe that has not ended does not keep others waiting any longer."""
+"""Seconds after which a trial that has not ended does not keep others waiting any longer."""
 LONGEST: Final = 3600.0
 """Seconds of a cooldown at most, and of a doubled rest where `reactivate_after` does not bound it."""
 
@@ -70,11 +80,41 @@ class Permit:
 
     Attributes:
         opening: how often it had opened when the attempt began.
-        probe: the number of the probe that the attempt is; 0 for none.
+        trial: the number of the trial that the attempt is; 0 for none.
     """
 
     opening: int
-    probe: int = 0
+    trial: int = 0
+
+
+@frozen
+class Opening:
+    """Why no attempt may be made, until its time and then a trial are over.
+
+    Attributes:
+        until: when its time is over.
+        seconds: how long that was from its beginning.
+        reason: in an operator's words.
+        by_breaker: whether failures in a row are its cause.
+    """
+
+    until: float
+    seconds: float
+    reason: str
+    by_breaker: bool
+
+
+@frozen
+class Trial:
+    """The trial that is in flight.
+
+    Attributes:
+        number: as its permit has it.
+        ends: when others need not wait for it any longer.
+    """
+
+    number: int
+    ends: float
 
 
 @frozen
@@ -97,82 +137,87 @@ class Health:
     """One provider's, or one key's.
 
     Attributes:
-        policy: may be replaced at any time; a rest that has begun stays as long as it is.
-        until: when its last rest ends or ended; None before the first, and after a success.
-        rested: when the rest ended that a success was the end of, None before the first.
-        reason: of that rest, in an operator's words.
+        policy: may be replaced at any time; an opening stays as long as it is.
+        opening: the last one, until an attempt succeeds; None for closed.
+        rested: when the last opening that a success has closed was over; None before the first.
     """
 
     def __init__(self, policy: HealthPolicy) -> None:
         self.policy = policy
+        self.opening: Opening | None = None
+        self.rested: float | None = None
         self._failures = 0
-        self._opening = 0
         self._permit = Permit(0)  # one for all attempts that begin before the next opening
-        self._length = 0.0
-        self._by_breaker = False
+        self._seconds = 0.0  # of the last opening, which a success leaves as it is
         self._asked_until = 0.0
         self._announced = True
-        self._probes = 0
-        self._probe: int | None = None
-        self._probe_ends = 0.0
-        self.until: float | None = None
-        self.rested: float | None = None
-        self.reason = ""
+        self._trials = 0
+        self._trial: Trial | None = None
 
     # What may be asked
 
+    @property
+    def until(self) -> float | None:
+        """When the opening's time is over, or was; None for closed."""
+        return None if self.opening is None else self.opening.until
+
+    @property
+    def reason(self) -> str:
+        """Of the opening; empty for closed."""
+        return "" if self.opening is None else self.opening.reason
+
     def state(self, now: float) -> State:
         """The state at `now`."""
-        if self.until is None:
+        if self.opening is None:
             return State.CLOSED
-        return State.OPEN if now < self.until else State.HALF_OPEN
+        return State.OPEN if now < self.opening.until else State.HALF_OPEN
 
     def usable(self, now: float) -> bool:
         """Whether an attempt may begin: always when closed, never when open, one at a time in between."""
-        return self.until is None or self._wants_probe(now)
+        return self.opening is None or self._wants_trial(now)
 
     def remaining(self, now: float) -> float:
         """Seconds until it is not open any more; 0 if it is not."""
-        return 0.0 if self.until is None else max(0.0, self.until - now)
+        return 0.0 if self.opening is None else max(0.0, self.opening.until - now)
 
     def opened_by_breaker(self, now: float) -> bool:
         """Whether it is open, and failures in a row are all that keeps it so: no shorter cooldown runs beside that."""
-        return self._by_breaker and self._asked_until <= now and self.state(now) is State.OPEN
+        return self.state(now) is State.OPEN and self._asked_until <= now and self._is_by_breaker
 
     def held_by_breaker(self, now: float) -> bool:
-        """Whether failures in a row are all that keeps attempts away: until its rest is over, and then its probe."""
-        return self.opened_by_breaker(now) or (self._by_breaker and self.state(now) is State.HALF_OPEN)
+        """Whether failures in a row are all that keeps attempts away: until its time is over, and then its trial."""
+        return self.opened_by_breaker(now) or (self.state(now) is State.HALF_OPEN and self._is_by_breaker)
 
-    # An attempt
+    # An attempt: it begins, and one thing is said of it
 
     def begin(self, now: float) -> Permit:
-        """Leave for one attempt, which is the probe if one is wanted.
+        """Leave for one attempt, which is the trial if one is wanted.
 
         It is given at all times: `usable` says whether there should be an attempt, and whoever makes one all the
-        same (the last road, a pinned provider) takes no probe's place.
+        same (the last resort, a pinned provider) takes no trial's place.
         """
-        if self.until is None or not self._wants_probe(now):
+        if self.opening is None or not self._wants_trial(now):
             return self._permit
-        self._probes += 1
-        self._probe, self._probe_ends = self._probes, now + LEASE
-        return Permit(self._opening, self._probes)
+        self._trials += 1
+        self._trial = Trial(self._trials, now + LEASE)
+        return Permit(self._permit.opening, self._trials)
 
     def succeeded(self, permit: Permit, now: float) -> Change | None:
         """The attempt was answered, to the end."""
         change = self.answered(permit, now)
-        if permit.opening == self._opening:
+        if permit.opening == self._permit.opening:
             self._failures = 0
         return change
 
     def answered(self, permit: Permit, now: float) -> Change | None:
         """The answer has begun: it is closed, but failures in a row are not over before an answer is whole."""
         self.released(permit, now)
-        if permit.opening != self._opening or self.until is None:
+        if permit.opening != self._permit.opening or self.opening is None:
             return None
-        self.rested, self.until = min(self.until, now), None
+        change = Change(State.CLOSED, self.opening.reason, 0.0)
+        self.rested, self.opening = min(self.opening.until, now), None
         self._asked_until = 0.0
-        self._probe = None  # one that is still on its way is an attempt like any other now
-        change, self.reason = Change(State.CLOSED, self.reason, 0.0), ""
+        self._trial = None  # one that is still on its way is an attempt like any other now
         return change
 
     def failed(self, permit: Permit, now: float, reason: str) -> Change | None:
@@ -180,22 +225,23 @@ class Health:
         change = self.trial_failed(permit, now, reason)
         if change is not None:
             return change
-        if self.state(now) is not State.CLOSED or permit.opening != self._opening:
+        if self.opening is not None or permit.opening != self._permit.opening:
             return None
         self._failures += 1
         if not self.policy.failure_threshold or self._failures < self.policy.failure_threshold:
             return None
-        return self._open(now, self.policy.open_timeout, reason, True)
+        return self._open(now, self.policy.open_timeout, reason, by_breaker=True)
 
     def rest(self, permit: Permit, now: float, seconds: float, reason: str) -> Change | None:
         """The provider is to be left alone for so many seconds; an hour at most are believed.
 
         None at all (a rate limit without a hint) says nothing, but to a trial.
         """
-        probe = self.released(permit, now)
         seconds = min(seconds, LONGEST)
         self._asked_until = max(self._asked_until, now + seconds)
-        return self._open(now, max(seconds, self._doubled()) if probe else seconds, reason, False)
+        if self.released(permit, now):
+            seconds = max(seconds, self._doubled())
+        return self._open(now, seconds, reason)
 
     def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
         """The provider refuses the key, or its account has no credit: that does not pass by itself.
@@ -205,47 +251,52 @@ class Health:
         if not self.policy.reactivate_after:
             return self.trial_failed(permit, now, reason)
         self.released(permit, now)
-        return self._open(now, self.policy.reactivate_after, reason, False)
+        return self._open(now, self.policy.reactivate_after, reason)
 
     def trial_failed(self, permit: Permit, now: float, reason: str) -> Change | None:
-        """The attempt failed in a way that says something to a trial only: it opens again, for twice as long."""
-        return self._open(now, self._doubled(), reason, self._by_breaker) if self.released(permit, now) else None
+        """The attempt failed in a way that says something to a trial only."""
+        if not self.released(permit, now):
+            return None
+        return self._open(now, self._doubled(), reason, by_breaker=self._is_by_breaker)
 
     def released(self, permit: Permit, now: float) -> bool:
         """The attempt has ended, which in itself says nothing.
 
         Returns:
-            whether it was the probe.
+            whether it was the trial.
         """
-        if not permit.probe or permit.probe != self._probe:
+        if self._trial is None or permit.trial != self._trial.number:
             return False
-        self._probe = None
+        self._trial = None
         return True
 
     def tick(self, now: float) -> Change | None:
-        """Says once that a rest is over."""
+        """Says once that an opening's time is over."""
         if self._announced or self.state(now) is not State.HALF_OPEN:
             return None
         self._announced = True
         return Change(State.HALF_OPEN, self.reason, 0.0)
 
-    def _wants_probe(self, now: float) -> bool:
-        """Whether it is half-open, and no probe is in flight."""
-        return self.state(now) is State.HALF_OPEN and (self._probe is None or now >= self._probe_ends)
+    @property
+    def _is_by_breaker(self) -> bool:
+        return self.opening is not None and self.opening.by_breaker
+
+    def _wants_trial(self, now: float) -> bool:
+        """Whether it is half-open, and no trial is in flight."""
+        return self.state(now) is State.HALF_OPEN and (self._trial is None or now >= self._trial.ends)
 
     def _doubled(self) -> float:
-        """Seconds of the rest after a failed probe: twice as long as before, within the bound."""
-        return min(2 * self._length, self.policy.longest)
+        """Twice the seconds of the last opening, within the bound."""
+        return min(2 * self._seconds, self.policy.longest)
 
-    def _open(self, now: float, seconds: float, reason: str, by_breaker: bool) -> Change | None:
-        """Opens it, unless it rests for longer already."""
-        if seconds <= 0 or (self.until is not None and now + seconds <= self.until):
+    def _open(self, now: float, seconds: float, reason: str, *, by_breaker: bool = False) -> Change | None:
+        """Opens it, unless it is open for longer already. Every opening is made here."""
+        if seconds <= 0 or (self.opening is not None and now + seconds <= self.opening.until):
             return None
         news = reason != self.reason or seconds > _NEWS * self.remaining(now)
-        self._opening += 1
-        self._permit = Permit(self._opening)
-        self._probe = None
-        self.until, self._length, self.reason = now + seconds, seconds, reason
-        self._by_breaker = by_breaker
+        self.opening = Opening(now + seconds, seconds, reason, by_breaker)
+        self._seconds = seconds
+        self._permit = Permit(self._permit.opening + 1)
+        self._trial = None
         self._announced = False
         return Change(State.OPEN, reason, seconds, news)

@@ -27,9 +27,9 @@ class Admission:
     key_permit: Permit
 
     @property
-    def probe(self) -> bool:
+    def trial(self) -> bool:
         """Whether the provider or the key is on trial with this attempt."""
-        return bool(self.provider_permit.probe or self.key_permit.probe)
+        return bool(self.provider_permit.trial or self.key_permit.trial)
 
 
 class Provider:
@@ -120,7 +120,7 @@ class Provider:
 
     def answered(self, admission: Admission, now: float) -> None:
         """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
-        if admission.probe:
+        if admission.trial:
             self._changed(self.health.answered(admission.provider_permit, now), now)
             self._changed(self.keys[admission.key].answered(admission.key_permit, now), now, admission.key)
 

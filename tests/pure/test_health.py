@@ -32,7 +32,7 @@ def test_it_begins_closed() -> None:
     health = closed()
     assert facts(health, 5.0) == (State.CLOSED, None, "", 0.0, False)
     assert health.usable(5.0)
-    assert not health.begin(5.0).probe
+    assert not health.begin(5.0).trial
     assert health.tick(5.0) is None
 
 
@@ -192,11 +192,11 @@ def test_a_success_that_began_before_it_opened_does_not_close_it() -> None:
     assert facts(health, 1.0) == (State.OPEN, 600.0, "auth", 599.0, False)
 
 
-def test_the_last_road_is_no_probe_but_its_success_closes() -> None:
+def test_the_last_resort_is_no_trial_but_its_success_closes() -> None:
     health = closed()
     fail(health, 0.0, 3)
     failing, succeeding = health.begin(1.0), health.begin(1.0)
-    assert not failing.probe
+    assert not failing.trial
     assert health.failed(failing, 2.0, "server error") is None
     assert health.until == 60.0
     assert health.succeeded(succeeding, 3.0) == Change(State.CLOSED, "server error", 0.0)
@@ -222,15 +222,15 @@ def test_its_end_is_announced_once() -> None:
     assert health.tick(38.0) is None
 
 
-def test_one_probe_at_a_time() -> None:
+def test_one_trial_at_a_time() -> None:
     health = resting(37.0)
-    probe = health.begin(40.0)
-    assert probe.probe
+    trial = health.begin(40.0)
+    assert trial.trial
     assert not health.usable(40.0)
-    assert not health.begin(40.0).probe, "whoever is asked all the same is no probe"
-    assert health.released(probe, 41.0)
+    assert not health.begin(40.0).trial, "whoever is asked all the same is no trial"
+    assert health.released(trial, 41.0)
     assert health.usable(41.0)
-    assert health.begin(41.0).probe
+    assert health.begin(41.0).trial
 
 
 def test_its_success_closes() -> None:
@@ -240,7 +240,7 @@ def test_its_success_closes() -> None:
     assert health.tick(41.0) is None
 
 
-def test_each_failed_probe_doubles_the_rest_up_to_reactivate_after() -> None:
+def test_each_failed_trial_doubles_the_rest_up_to_reactivate_after() -> None:
     health = resting(100.0)
     lengths = []
     for _ in range(4):
@@ -251,7 +251,7 @@ def test_each_failed_probe_doubles_the_rest_up_to_reactivate_after() -> None:
     assert lengths == [200.0, 400.0, 600.0, 600.0]
 
 
-def test_a_failed_probe_doubles_a_short_rest_too() -> None:
+def test_a_failed_trial_doubles_a_short_rest_too() -> None:
     health = resting(0.5)
     assert health.failed(health.begin(1.0), 1.0, "no answer in time") == Change(State.OPEN, "no answer in time", 1.0)
 
@@ -276,7 +276,7 @@ def test_the_breaker_keeps_what_it_opened() -> None:
     assert facts(health, 60.0) == (State.OPEN, 180.0, "server error", 120.0, True)
 
 
-def test_a_failed_probe_does_not_make_a_refused_key_the_breakers() -> None:
+def test_a_failed_trial_does_not_make_a_refused_key_the_breakers() -> None:
     health = closed()
     health.deactivate(health.begin(0.0), 0.0, "auth")
     health.failed(health.begin(600.0), 600.0, "server error")
@@ -284,12 +284,12 @@ def test_a_failed_probe_does_not_make_a_refused_key_the_breakers() -> None:
 
 
 @pytest.mark.parametrize(("hint", "seconds"), [(10.0, 74.0), (74.0, 74.0), (75.0, 75.0), (3600.0, 3600.0)])
-def test_a_probe_that_is_rate_limited_rests_it_for_the_longer_of_hint_and_doubling(hint: float, seconds: float) -> None:
+def test_a_trial_that_is_rate_limited_rests_it_for_the_longer_of_hint_and_doubling(hint: float, seconds: float) -> None:
     health = resting(37.0)
     assert health.rest(health.begin(37.0), 37.0, hint, "rate limit") == Change(State.OPEN, "rate limit", seconds)
 
 
-def test_a_probe_that_is_refused_deactivates() -> None:
+def test_a_trial_that_is_refused_deactivates() -> None:
     health = resting(37.0)
     assert health.deactivate(health.begin(37.0), 37.0, "auth") == Change(State.OPEN, "auth", 600.0)
 
@@ -312,13 +312,13 @@ def test_a_trial_that_is_rate_limited_without_a_hint_opens_it_again_for_twice_as
     assert health.rest(health.begin(37.0), 37.0, 0.0, "rate limit") == Change(State.OPEN, "rate limit", 74.0)
 
 
-def test_a_probe_that_never_ends_blocks_for_its_lease_only() -> None:
+def test_a_trial_that_never_ends_blocks_for_its_lease_only() -> None:
     health = resting(37.0)
     lost = health.begin(40.0)
     assert not health.usable(40.0 + LEASE - 1)
     assert health.usable(40.0 + LEASE)
     second = health.begin(40.0 + LEASE)
-    assert second.probe != lost.probe
+    assert second.trial != lost.trial
     assert not health.usable(40.0 + LEASE)
     assert not health.released(lost, 41.0 + LEASE), "its end makes no room for a third"
     assert not health.usable(41.0 + LEASE)
@@ -326,32 +326,32 @@ def test_a_probe_that_never_ends_blocks_for_its_lease_only() -> None:
     assert health.succeeded(second, 42.0 + LEASE) == Change(State.CLOSED, "rate limit", 0.0)
 
 
-def test_a_probe_that_was_overtaken_by_a_success_is_an_attempt_like_any_other() -> None:
+def test_a_trial_that_was_overtaken_by_a_success_is_an_attempt_like_any_other() -> None:
     health = resting(37.0)
-    probe, other = health.begin(40.0), health.begin(40.0)
+    trial, other = health.begin(40.0), health.begin(40.0)
     assert health.succeeded(other, 41.0) == Change(State.CLOSED, "rate limit", 0.0)
-    assert health.failed(probe, 42.0, "server error") is None
+    assert health.failed(trial, 42.0, "server error") is None
     assert health.state(42.0) is State.CLOSED
     assert fail(health, 43.0, 2)[-1] == Change(State.OPEN, "server error", 60.0), "but it was a failure"
 
 
-def test_a_probe_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
+def test_a_trial_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
     health = closed()
     late = health.begin(0.0)
     health.rest(health.begin(0.0), 0.0, 37.0, "rate limit")
-    probe = health.begin(40.0)
+    trial = health.begin(40.0)
     health.rest(late, 41.0, 100.0, "overloaded")
-    assert health.succeeded(probe, 42.0) is None
+    assert health.succeeded(trial, 42.0) is None
     assert health.remaining(42.0) == 99.0
-    assert health.begin(141.0).probe
+    assert health.begin(141.0).trial
 
 
-def test_a_probe_of_an_earlier_opening_keeps_nobody_waiting() -> None:
+def test_a_trial_of_an_earlier_opening_keeps_nobody_waiting() -> None:
     health = closed()
     late = health.begin(0.0)
     health.rest(health.begin(0.0), 0.0, 37.0, "rate limit")
     lost = health.begin(40.0)
-    assert lost.probe
+    assert lost.trial
     health.rest(late, 41.0, 100.0, "overloaded")
     assert health.usable(141.0), "though the lease of the first is not over"
 

@@ -35,8 +35,8 @@ class Attempts(RuleBasedStateMachine):
         self.failures = 0
         self.length = 0.0
         self.openings = 0
-        self.probe: Permit | None = None
-        self.probe_ends = 0.0
+        self.trial: Permit | None = None
+        self.trial_ends = 0.0
 
     # What happens
 
@@ -52,12 +52,12 @@ class Attempts(RuleBasedStateMachine):
 
     @rule(target=attempts)
     def an_attempt_begins(self) -> Attempt:
-        """Also where none should: the last road is tried all the same."""
+        """Also where none should: the last resort is tried all the same."""
         wanted = self.health.usable(self.now) and self.health.state(self.now) is State.HALF_OPEN
         permit = self.health.begin(self.now)
-        assert bool(permit.probe) is wanted
+        assert bool(permit.trial) is wanted
         if wanted:
-            self.probe, self.probe_ends = permit, self.now + LEASE
+            self.trial, self.trial_ends = permit, self.now + LEASE
         return permit, self.openings
 
     @rule(attempt=consumes(attempts))
@@ -73,7 +73,7 @@ class Attempts(RuleBasedStateMachine):
         assert self.health.state(self.now) is State.CLOSED
         assert (change is None) is (before is None)
         assert change is None or change.after is State.CLOSED
-        self.failures, self.probe = 0, None
+        self.failures, self.trial = 0, None
 
     @rule(attempt=attempts)
     def its_answer_begins(self, attempt: Attempt) -> None:
@@ -87,15 +87,15 @@ class Attempts(RuleBasedStateMachine):
             return
         assert self.health.state(self.now) is State.CLOSED
         assert (change is None) is (before is None)
-        self.probe = None
+        self.trial = None
 
     @rule(attempt=consumes(attempts))
     def it_fails(self, attempt: Attempt) -> None:
         permit, openings = attempt
         state, before = self.health.state(self.now), self.health.until
-        probe = self.ended(permit)
+        trial = self.ended(permit)
         change = self.health.failed(permit, self.now, "server error")
-        if probe:
+        if trial:
             self.opened(change, min(2 * self.length, self.policy.reactivate_after or LONGEST))
         elif state is State.CLOSED and openings == self.openings:
             self.failures += 1
@@ -137,10 +137,10 @@ class Attempts(RuleBasedStateMachine):
     # What must come of it
 
     def ended(self, permit: Permit) -> bool:
-        """Whether it was the probe."""
-        if permit != self.probe:
+        """Whether it was the trial."""
+        if permit != self.trial:
             return False
-        self.probe = None
+        self.trial = None
         return True
 
     def opened(self, change: Change | None, seconds: float) -> None:
@@ -148,7 +148,7 @@ class Attempts(RuleBasedStateMachine):
         assert change.after is State.OPEN
         assert change.seconds == seconds == self.health.remaining(self.now)
         assert not self.health.usable(self.now)
-        self.length, self.probe = seconds, None
+        self.length, self.trial = seconds, None
         self.openings += 1
 
     def rests(self, change: Change | None, before: float | None, seconds: float) -> None:
@@ -170,7 +170,7 @@ class Attempts(RuleBasedStateMachine):
 
     @invariant()
     def the_state_says_who_is_let_through(self) -> None:
-        in_flight = self.probe is not None and self.now < self.probe_ends
+        in_flight = self.trial is not None and self.now < self.trial_ends
         expected = {State.CLOSED: True, State.OPEN: False, State.HALF_OPEN: not in_flight}
         assert self.health.usable(self.now) is expected[self.health.state(self.now)]
 
