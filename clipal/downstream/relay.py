@@ -67,6 +67,8 @@ class Relay(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.sent += len(data)
         if self._chunked:
+            if not data:
+                return  # an empty chunk would be the last one
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if self._unsent:
             data = self._unsent + data

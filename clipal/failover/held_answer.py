@@ -224,6 +224,7 @@ class HeldAnswer(Protocol):
             protocol = watch(protocol)
         if self._reason is None:
             self._deliver_to(protocol)
+            self._response.connection.resumeProducing()  # first: what the protocol gets may make it pause
         transport = cast("ITransport", self._response.connection)
         protocol.makeConnection(transport)
         pieces, self._pieces = self._pieces, []
@@ -231,8 +232,6 @@ class HeldAnswer(Protocol):
             protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._reason is not None:
             protocol.connectionLost(self._reason)
-            return
-        self._response.connection.resumeProducing()
 
     def let_go(self) -> None:
         """Nobody can take the answer. Where it was committed, nobody is charged."""

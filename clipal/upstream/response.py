@@ -72,6 +72,8 @@ class Response:
         That is a Failure of `twisted.web.client.ResponseDone` for a whole body, of an UpstreamError for a broken one.
         """
         self.protocol = protocol
+        if self._reason is None:
+            self.connection.resumeProducing()  # first: what the protocol gets may make it pause
         protocol.makeConnection(cast("ITransport", self.connection))
         if self._waiting:
             body = b"".join(self._waiting)
@@ -79,8 +81,6 @@ class Response:
             protocol.dataReceived(body)
         if self._reason is not None:
             self._end(self._reason)
-        else:
-            self.connection.resumeProducing()
 
     def body_received(self, data: bytes) -> None:
         """The connection brought a piece of the body."""
