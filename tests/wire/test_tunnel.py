@@ -322,6 +322,20 @@ async def test_a_client_that_does_not_read_stops_the_provider(
 
 
 @ensure_deferred
+async def test_a_client_that_takes_nothing_is_aborted(
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
+) -> None:
+    upstream = start_upstream((Send(ACCEPTED), Flood(b"x" * 65536, 240 * 16)))
+    proxy = start_proxy({"codex": [provider("one", upstream.base_url, websocket=True)]}, client_idle_timeout=0.5)
+    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    client.pause()
+    client.send(HANDSHAKE)
+    await upstream.next_request()
+    await upstream.next_connection_lost()
+    assert not proxy.service.site.channels
+
+
+@ensure_deferred
 async def test_a_provider_that_does_not_read_stops_the_client(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
