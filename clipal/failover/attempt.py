@@ -156,7 +156,10 @@ class Attempt:
         posted = self._call.method == b"POST"
         mode = terms.first_event
         if mode is FirstEventMode.SHADOW and (kind is MediaType.EVENTS or self._asks_for_stream()):
-            answer.watch(self._beginning(head, kind, events=True), self._upstream.name)
+            coding = head.table.get(b"content-encoding", b"")
+            # The shadow looks on when the request's body is gone: it is not asked again.
+            watching = Beginning(terms.dialect, self._call.path, kind, coding, lambda: True, events=True)
+            answer.watch(watching, self._upstream.name)
         if kind is MediaType.OTHER or not (posted or kind is MediaType.EVENTS):
             return _SOME_ANSWER if posted else _ANY_ANSWER
         return self._beginning(head, kind, events=mode is FirstEventMode.ON)
