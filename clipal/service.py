@@ -36,6 +36,7 @@ from clipal.process.signals import Signals
 from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
+from clipal.providers.tally import ClientTally
 from clipal.transport.resolver import SharedResolver
 from clipal.upstream.provider_agent import Upstream
 
@@ -55,6 +56,7 @@ class Clipal(MultiService):
 
     Attributes:
         failovers: the attempt loop of each client, by its prefix.
+        tallies: what each client's requests came to, by its prefix; they outlive every reload.
     """
 
     _log = Logger()
@@ -78,6 +80,7 @@ class Clipal(MultiService):
         self._is_the_log = is_the_log
         self._resolver = SharedResolver(reactor)
         self._descriptors = Descriptors.of_this_process()
+        self.tallies = {prefix: ClientTally() for prefix in self._dialects}
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
@@ -106,7 +109,13 @@ class Clipal(MultiService):
             dialect = self._dialects[prefix]
             config = configuration.clients[prefix]
             route = make_route(
-                self._reactor, dialect, config, configuration.settings, self._resolver, self._descriptors
+                self._reactor,
+                dialect,
+                config,
+                configuration.settings,
+                self._resolver,
+                self._descriptors,
+                self.tallies[prefix],
             )
             made[prefix] = Failover(route, configuration.settings, self._reactor)
         return made
@@ -205,6 +214,7 @@ def make_route(
     settings: Settings,
     resolver: SharedResolver,
     descriptors: Descriptors,
+    tally: ClientTally,
 ) -> Route:
     """A fresh route of the enabled providers by priority, or of the pinned one alone."""
     policy = HealthPolicy.from_settings(settings)
@@ -213,4 +223,5 @@ def make_route(
     upstreams = [
         Upstream(reactor, each, dialect, settings, resolver=resolver, descriptors=descriptors) for each in chosen
     ]
-    return Route(dialect, config, [Provider(dialect.prefix, each, policy) for each in upstreams])
+    providers = [Provider(dialect.prefix, each, policy, tally.provider(each.name)) for each in upstreams]
+    return Route(dialect, config, providers, tally)

@@ -30,7 +30,7 @@ from clipal.config.model import (
 from clipal.config.nodes import Scalar, read_document
 from clipal.config.original import SETTINGS, no_proxy, unread_files
 from clipal.config.problems import ConfigurationError, Problem, Problems, Severity
-from clipal.config.stamps import look
+from clipal.config.stamps import fingerprint, look
 from clipal.config.tables import Table
 
 CONFIG_FILE: Final = "config.yaml"
@@ -108,12 +108,13 @@ def load_configuration(
     Raises:
         ConfigurationError: anything is wrong with any of them; it has every mistake.
     """
-    stamps = look(directory, (CONFIG_FILE, *clients.values()))  # older than what is read: what is saved now is a change
+    names = (CONFIG_FILE, *clients.values())
+    stamps = look(directory, names)  # older than what is read: what is saved now is a change
     configuration, problems = check_configuration(directory, clients, overrides, running)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise ConfigurationError.from_problems(errors)
-    return evolve(configuration, stamps=stamps)
+    return evolve(configuration, stamps=stamps, fingerprint=fingerprint(directory, names))
 
 
 def check_configuration(

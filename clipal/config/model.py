@@ -204,6 +204,7 @@ class Configuration:
     Attributes:
         clients: one for each known client, by its prefix (`claudecode`).
         warnings: what the operator should know, one sentence each (a file that others can read).
+        fingerprint: the same for files that say the same; empty where it came from no files.
         stamps: how the files stood just before they were read, by name; None where it came from no files.
     """
 
@@ -211,6 +212,7 @@ class Configuration:
     settings: Settings
     clients: Mapping[str, ClientConfig]
     warnings: tuple[str, ...] = ()
+    fingerprint: str = ""
     stamps: Mapping[str, Stamp] | None = field(default=None, eq=False)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 
 class Severity(Enum):
@@ -64,6 +64,13 @@ class ConfigurationError(Exception):
         error = cls(every[0].file, every[0].line, every[0].key, every[0].text)
         error.problems = every
         return error
+
+    @property
+    def first(self) -> str:
+        """The first problem, by the name of its file alone, and how many others there are."""
+        first, *others = self.problems
+        shown = str(first if first.file is None else evolve(first, file=Path(first.file.name)))
+        return f"{shown} (and {len(others)} more)" if others else shown
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))

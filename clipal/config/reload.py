@@ -6,6 +6,7 @@ has been applied: until then each look tries it again, and an error that repeats
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,14 @@ class Reloader:
         current: the configuration in force.
         apply: takes a new one, and the prefixes of the clients whose file was saved anew. Where it raises, the
             change is tried again at the next look.
+        wall: seconds since the epoch.
+
+    Attributes:
+        current: the configuration in force.
+        loaded: when it was taken, in seconds since the epoch.
+        error: why the files as they stand now were not taken; None where they were.
+        succeeded: how often a new configuration was taken, the first one not counted.
+        failed: how often one was not.
     """
 
     _log = Logger()
@@ -43,16 +52,21 @@ class Reloader:
         overrides: Overrides,
         current: Configuration,
         apply: Apply,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
         self._clients = dict(clients)
         self._overrides = overrides
-        self._current = current
+        self.current = current
         self._apply = apply
         self._stamps = dict(self._look() if current.stamps is None else current.stamps)
         self._missing: set[str] = set()
         self._reset_all = False
         self._told: object = None
+        self._wall = wall
+        self.loaded = wall()
+        self.error: str | None = None
+        self.succeeded = self.failed = 0
 
     def check(self) -> None:
         """Loads the files if any differs from what the configuration in force was read from."""
@@ -64,6 +78,8 @@ class Reloader:
             return
         if changed or self._reset_all:
             self._load(stamps, changed)
+        else:
+            self.error = None
 
     def reload_all(self) -> None:
         """Loads the files, changed or not, and begins afresh with every client."""
@@ -74,7 +90,7 @@ class Reloader:
     def _load(self, stamps: Mapping[str, Stamp], changed: set[str]) -> None:
         reset = frozenset(prefix for prefix, name in self._clients.items() if self._reset_all or name in changed)
         try:
-            loaded = load_configuration(self._directory, self._clients, self._overrides, self._current.settings)
+            loaded = load_configuration(self._directory, self._clients, self._overrides, self.current.settings)
             if self._changed_meanwhile(stamps):
                 return
             current = evolve(loaded, settings=self._running(loaded.settings))
@@ -97,8 +113,10 @@ class Reloader:
     def _applied(
         self, loaded: Configuration, current: Configuration, stamps: Mapping[str, Stamp], reset: frozenset[str]
     ) -> None:
-        self._current, self._stamps = current, dict(stamps)
+        self.current, self._stamps = current, dict(stamps)
         self._reset_all, self._told = False, None
+        self.loaded, self.error = self._wall(), None
+        self.succeeded += 1
         for name in _FIXED:
             if getattr(loaded.settings, name) != getattr(current.settings, name):
                 self._log.warn("A change of {name} takes effect at the next start", name=name)
@@ -109,7 +127,7 @@ class Reloader:
 
     def _running(self, settings: Settings) -> Settings:
         """`settings` with what only a restart changes as it is running."""
-        return evolve(settings, **{name: getattr(self._current.settings, name) for name in _FIXED})
+        return evolve(settings, **{name: getattr(self.current.settings, name) for name in _FIXED})
 
     # Errors, each of them once for each state of the files
 
@@ -124,4 +142,9 @@ class Reloader:
 
     def _is_news(self, stamps: Mapping[str, Stamp], error: Exception) -> bool:
         told, self._told = self._told, (dict(stamps), type(error), str(error))
-        return told != self._told
+        known = isinstance(error, ConfigurationError)
+        self.error = error.first if known else f"bug in clipal ({type(error).__name__}); its log has the details"
+        if told == self._told:
+            return False
+        self.failed += 1
+        return True

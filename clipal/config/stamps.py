@@ -1,13 +1,17 @@
-"""How files stand: what of a file changes when it is saved, touched or replaced."""
+"""How files stand: what of a file changes when it is saved, touched or replaced; and what all of them say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Stamp: TypeAlias = tuple[int, int, int] | None
 """(modification time in ns, size in bytes, inode) of a file; None for one that is not there."""
+
+_DIGITS: Final = 12
+"""Of a fingerprint: enough to tell configurations apart, and too few to find out what is in them."""
 
 
 def look(directory: Path, names: Iterable[str]) -> dict[str, Stamp]:
@@ -21,3 +25,15 @@ def _stamp(path: Path) -> Stamp:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def fingerprint(directory: Path, names: Iterable[str]) -> str:
+    """Some digits that differ when any byte of the files in `directory` does, wherever the directory is."""
+    digest = sha256()
+    for name in names:
+        try:
+            content = (directory / name).read_bytes()
+        except OSError:
+            continue
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:_DIGITS]

@@ -29,28 +29,36 @@ class Refusal:
     """clipal's own answer in place of a provider's; the connection is closed behind it.
 
     Attributes:
+        reason: one of a few words, under which it is counted.
         retry_after: whole seconds for Retry-After, or None.
     """
 
     refused: Refused
     message: str
+    reason: str
     retry_after: int | None = None
 
 
-_NO_HOST = Refusal(Refused.BAD_REQUEST, "The request needs exactly one valid Host.")
+_NO_HOST = Refusal(Refused.BAD_REQUEST, "The request needs exactly one valid Host.", "host")
 _FOREIGN_HOST = Refusal(
     Refused.FORBIDDEN,
     "This Host is none of clipal's names. If it should be, add it to allowed_hosts in config.yaml.",
+    "host",
 )
 _FOREIGN_ORIGIN = Refusal(
     Refused.FORBIDDEN,
     "clipal does not serve web pages' requests. If it should, add their Origin to allowed_origins in config.yaml.",
+    "origin",
 )
-_FOREIGN_TARGET = Refusal(Refused.MISDIRECTED, "The request's target is on another server.")
-_CONNECT = Refusal(Refused.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.")
-_TRACE = Refusal(Refused.METHOD_NOT_ALLOWED, "TRACE is not served: an answer to it could show a provider's key.")
-NO_WEBSOCKET = Refusal(Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.")
-_NO_TARGET = Refusal(Refused.BAD_REQUEST, "The request's target is no path.")
+_FOREIGN_TARGET = Refusal(Refused.MISDIRECTED, "The request's target is on another server.", "target")
+_CONNECT = Refusal(Refused.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.", "method")
+_TRACE = Refusal(
+    Refused.METHOD_NOT_ALLOWED, "TRACE is not served: an answer to it could show a provider's key.", "method"
+)
+NO_WEBSOCKET = Refusal(
+    Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.", "websocket"
+)
+_NO_TARGET = Refusal(Refused.BAD_REQUEST, "The request's target is no path.", "target")
 
 
 class Admission:
@@ -110,7 +118,7 @@ class Admission:
         """Why a body of so many bytes is refused, or None."""
         if length <= self.max_body:
             return None
-        return Refusal(Refused.TOO_LARGE, f"The request's body is larger than {self.max_body} bytes.")
+        return Refusal(Refused.TOO_LARGE, f"The request's body is larger than {self.max_body} bytes.", "too large")
 
     def _check_host(self, head: RequestHead, local_address: str) -> Refusal | None:
         if b"host" in head.table:

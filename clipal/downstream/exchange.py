@@ -17,6 +17,7 @@ from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail, Unanswered
 from clipal.logs.line import shown_path
+from clipal.providers.tally import DISCONNECTED_STATUS
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import client_carrier
 from clipal.upstream.request import Call
@@ -37,9 +38,11 @@ class Exchange:
         self._path = request.path[len(dialect.prefix) + 1 :]
         self._clock = request.channel.site.reactor
         self._body = _NO_BODY
+        self._tally = failover.route.tally
 
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the exchange."""
+        self._tally.began()
         answering = Deferred.fromCoroutine(self._answer())
         if not answering.called:  # else the answer has begun already, or ended: who passes it on has seen to this
             self._request.client_gone = answering.cancel
@@ -82,6 +85,7 @@ class Exchange:
         self._request.finish()
 
     def _refuse(self, result: Unanswered) -> None:
+        self._tally.unanswered += 1
         unavailable = self._dialect.unavailable(rate_limited=result.rate_limited, wait=result.wait)
         self._request.client_gone = None
         message = f"{result.message} (request {self._request.id})"
@@ -102,6 +106,9 @@ class Exchange:
         self._body.forget()
         unwell = ending.blamed or (provider is None and ending is Ending.WHOLE)
         request = self._request
+        seconds = self._clock.seconds() - request.began
+        counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_GONE else status
+        self._tally.ended(counted, seconds, request.received, sent)
         _log.emit(
             LogLevel.warn if unwell else LogLevel.info,
             _LINE,
@@ -111,7 +118,7 @@ class Exchange:
             result=_result(status, provider, sent, ending),
             status=status,
             provider=provider,
-            milliseconds=round((self._clock.seconds() - request.began) * 1000),
+            milliseconds=round(seconds * 1000),
             sent=sent,
             attempts=self._trail.attempts,
             trail=self._trail.in_brackets(),

@@ -35,9 +35,11 @@ _LARGE_READ: Final = 256 * 1024
 """Bytes of a large body that are read at a time; each read costs a turn of the loop."""
 _LEAST: Final = 0.001
 
-_SLOW = Refusal(Refused.TIMEOUT, "The request did not come in time.")
-_STOPPING = Refusal(Refused.UNAVAILABLE, "clipal is stopping.")
-_NO_MEMORY = Refusal(Refused.UNAVAILABLE, "Too many large requests wait at once. Please retry in 1s.", retry_after=1)
+_SLOW = Refusal(Refused.TIMEOUT, "The request did not come in time.", "too slow")
+_STOPPING = Refusal(Refused.UNAVAILABLE, "clipal is stopping.", "stopping")
+_NO_MEMORY = Refusal(
+    Refused.UNAVAILABLE, "Too many large requests wait at once. Please retry in 1s.", "no memory", retry_after=1
+)
 
 
 @frozen
@@ -113,7 +115,8 @@ class Incoming:
             elif item is END:
                 self._complete()
             elif isinstance(item, BadMessage):
-                self._reject(Refusal(Refused(item.status), f"This is not HTTP as it is served here: {item.problem}."))
+                message = f"This is not HTTP as it is served here: {item.problem}."
+                self._reject(Refusal(Refused(item.status), message, "not HTTP"))
             elif isinstance(item, bytes):
                 self._take(item)
             if self.last_is_in:

@@ -137,6 +137,7 @@ class Request(WebRequest):
             body = resrc.render(self)
         except UnsupportedMethod as error:
             allowed = b", ".join(error.allowedMethods)
+            self.channel.site.count_refusal("method")
             self.answer(Refused.METHOD_NOT_ALLOWED, "This method is not served here.", fields=((b"Allow", allowed),))
             return
         if body is NOT_DONE_YET:

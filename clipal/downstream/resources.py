@@ -73,5 +73,7 @@ class Unknown(Resource):
         self._message = f"Nothing is served at this path. The clients' prefixes are {', '.join(prefixes)}."
 
     def render(self, request: IRequest) -> int:
-        cast("Request", request).answer(Refused.NOT_FOUND, self._message)
+        ours = cast("Request", request)
+        ours.channel.site.count_refusal("not found")
+        ours.answer(Refused.NOT_FOUND, self._message)
         return NOT_DONE_YET

@@ -35,6 +35,7 @@ class Site(WebSite):
         admission: replaced whole when the configuration is.
         bodies: what the bodies of all requests take together.
         connections: bounds the open ones, `channels`.
+        refused: how many requests clipal refused, by the reason.
         draining: whether no further request is served: connections close behind what they are answering.
     """
 
@@ -53,6 +54,7 @@ class Site(WebSite):
         self.connections = connections
         self.channels: set[Channel] = connections.open
         self.bodies = Bodies()
+        self.refused: dict[str, int] = {}
         self.draining = False
         self.noisy = False
         self._quiet: Deferred[None] | None = None
@@ -88,6 +90,7 @@ class Site(WebSite):
         own = OwnAnswer(
             refusal.refused, refusal.message, self.new_id(), self.dialect_of(head), refusal.retry_after, fields
         )
+        self.count_refusal(refusal.reason)
         if self._refusals.has_line(refusal, address):
             self._log.info(
                 "refused {method} {path} → {status} ({request_id}): {why}",
@@ -98,6 +101,10 @@ class Site(WebSite):
                 why=refusal.message,
             )
         return own.to_bytes(close=True, with_body=head is None or head.method != b"HEAD")
+
+    def count_refusal(self, reason: str) -> None:
+        """One more; `reason` is one of a few words."""
+        self.refused[reason] = self.refused.get(reason, 0) + 1
 
     def _allowed(self, head: RequestHead | None) -> Sequence[bytes]:
         """The methods that are served at a request's target: those of a Resource of our own, or what providers get."""

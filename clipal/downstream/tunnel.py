@@ -19,13 +19,14 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from clipal.dialects.dialect import Dialect
+from clipal.dialects.dialect import Dialect, Refused
 from clipal.downstream.admission import NO_WEBSOCKET
 from clipal.downstream.request import Request
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail
 from clipal.logs.line import shown_path
+from clipal.providers.tally import DISCONNECTED_STATUS
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
 from clipal.upstream.connection import Connection
@@ -53,9 +54,11 @@ class Tunnel:
         self._clock = request.channel.site.reactor
         self._trail = Trail()
         self._path = request.path[len(dialect.prefix) + 1 :]
+        self._tally = failover.route.tally
 
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the tunnel."""
+        self._tally.began()
         opening = Deferred.fromCoroutine(self._open())
         if not opening.called:  # else the tunnel is open already, or was declined
             self._request.client_gone = opening.cancel
@@ -76,7 +79,7 @@ class Tunnel:
     def _join(self, answer: HeldAnswer) -> None:
         def ended(ending: Ending) -> None:
             answer.ended(ending)
-            self._report(f"101 via {answer.provider}", ending, ends.up, ends.down)
+            self._report(101, f"101 via {answer.provider}", ending, ends.up, ends.down)
 
         ends = _Ends(self._request, ended)
         try:
@@ -93,20 +96,23 @@ class Tunnel:
         request.client_gone = None
         request.channel.close_behind()
         request.answer(NO_WEBSOCKET.refused, NO_WEBSOCKET.message)
-        self._report(str(NO_WEBSOCKET.refused.value), Ending.WHOLE)
+        self._report(NO_WEBSOCKET.refused.value, str(NO_WEBSOCKET.refused.value), Ending.WHOLE)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
-            self._report("-", Ending.CLIENT_GONE)
+            self._report(DISCONNECTED_STATUS, "-", Ending.CLIENT_GONE)
             return
         _log.failure("Bug while opening {id}", failure, id=self._request.id)
         self._request.client_gone = None
         self._request.channel.close_behind()
         self._request.fail()
-        self._report("500", Ending.WHOLE)
+        self._report(Refused.INTERNAL.value, "500", Ending.WHOLE)
 
-    def _report(self, result: str, ending: Ending, up: int = 0, down: int = 0) -> None:
+    def _report(self, status: int, result: str, ending: Ending, up: int = 0, down: int = 0) -> None:
         request = self._request
+        seconds = self._clock.seconds() - request.began
+        counted = DISCONNECTED_STATUS if ending is Ending.CLIENT_GONE else status
+        self._tally.ended(counted, seconds, request.received + up, down)
         _log.emit(
             LogLevel.warn if ending is Ending.CUT else LogLevel.info,
             _LINE,
@@ -114,7 +120,7 @@ class Tunnel:
             method=request.method.decode("latin-1"),
             path=shown_path(self._path) or "/",
             result=result if ending is Ending.WHOLE else f"{result}, {ending.value}",
-            milliseconds=round((self._clock.seconds() - request.began) * 1000),
+            milliseconds=round(seconds * 1000),
             up=up,
             down=down,
             attempts=self._trail.attempts,

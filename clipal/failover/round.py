@@ -21,6 +21,7 @@ from clipal.outcomes.outcome import Action, Charge, Outcome
 from clipal.providers.provider import Admission, Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import Purpose, last_resort, succeeded
+from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
 from clipal.transport.deadline import Deadline
 from clipal.upstream.request import Call
 
@@ -44,6 +45,8 @@ class Round:
         committed: what the answer that the client gets says about its provider.
         last: who was asked last and did not answer well, with its answer, which may still be relayed.
         fallback: the first who lacks what was asked for, with its answer, which is relayed if nobody does better.
+        failed: who failed last, and why.
+        abandoned: what an attempt came to that has no outcome.
     """
 
     route: Route
@@ -62,6 +65,8 @@ class Round:
     committed: tuple[Provider, Admission, Result] | None = None
     last: tuple[Provider, HeldAnswer] | None = None
     fallback: tuple[Provider, HeldAnswer] | None = None
+    failed: tuple[Provider, str] | None = None
+    abandoned: str = BUG
 
     # Asking
 
@@ -95,6 +100,9 @@ class Round:
 
     async def _attempt(self, provider: Provider, admission: Admission) -> Result:
         self.asked.add(provider)
+        if self.failed is not None and self.failed[0] is not provider:
+            self.failed[0].tally.failed_over(self.failed[1])
+        provider.tally.began()
         self.under_way, self.began = (provider, admission), self._now()
         attempt = Attempt(self.call, provider.upstream, self.terms, self.deadline, self.trail)
         result = await attempt.run(admission.key, self.limit)
@@ -111,6 +119,8 @@ class Round:
 
     def _charge(self, provider: Provider, admission: Admission, outcome: Outcome) -> None:
         now = self._now()
+        self.failed = (provider, outcome.reason)
+        provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
         self.reached = self.reached or not outcome.network
         if not self.purpose.charges(outcome):
             provider.release(admission, now)
@@ -128,6 +138,7 @@ class Round:
 
     def client_disconnected(self) -> None:
         """That is the provider's failure where it had been silent for longer than it may be."""
+        self.abandoned = DISCONNECTED
         if self.under_way is not None and self._is_over_limit():
             (provider, admission), self.under_way = self.under_way, None
             self._charge(provider, admission, outcomes.TIMED_OUT)
@@ -141,6 +152,7 @@ class Round:
         answer, outcome = result.answer, result.outcome
         assert answer is not None
         self._charge_unreached()
+        provider.tally.handed_on(self._now() - self.began)
         if outcome.charge is Charge.SUCCESS and self.purpose.charges(outcome):
             now = self._now()
             provider.answered(admission, now)
@@ -162,10 +174,18 @@ class Round:
             charged = outcomes.CUT
         elif result.answer is not None and result.answer.silent and self._is_over_limit():
             charged = outcomes.TIMED_OUT
+        self._count(provider, charged)
         if charged is not None and self.purpose.charges(charged):
             provider.settle(admission, charged, self._now())
         else:
             provider.release(admission, self._now())
+
+    def _count(self, provider: Provider, outcome: Outcome | None) -> None:
+        """What the answer came to that the client got; None where the client broke it off."""
+        if outcome is not None and outcome.reason:
+            provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
+        else:
+            provider.tally.ended(DISCONNECTED if outcome is None else ANSWERED)
 
     def give_up(self) -> HeldAnswer | Unanswered:
         """No candidate answered well: one of their answers, or what is in the way of all of them."""
@@ -212,6 +232,7 @@ class Round:
             provider.release(admission, now)
         if self.under_way is not None:
             provider, admission = self.under_way
+            provider.tally.ended(self.abandoned)
             provider.release(admission, now)
         self._drop_last()
         fallback, self.fallback = self.fallback, None

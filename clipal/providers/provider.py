@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from clipal.config.duration import format_duration
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.providers.health import Change, Health, HealthPolicy, Permit, State
+from clipal.providers.tally import ProviderTally
 from clipal.upstream.provider_agent import Upstream
 
 
@@ -37,17 +38,21 @@ class Provider:
 
     Attributes:
         unwell_at: when it last failed in any way; None for never.
+        tally: what its attempts came to.
     """
 
     _log = Logger()
 
-    def __init__(self, client: str, upstream: Upstream, policy: HealthPolicy) -> None:
+    def __init__(
+        self, client: str, upstream: Upstream, policy: HealthPolicy, tally: ProviderTally | None = None
+    ) -> None:
         self.client = client
         self.upstream = upstream
         self.name = upstream.name
         self.health = Health(policy)
         self.keys = tuple(Health(policy) for _ in upstream.provider.api_keys or ("",))
         self.unwell_at: float | None = None
+        self.tally = ProviderTally() if tally is None else tally
         self._serves = _any_of(upstream.provider.serves)
 
     def adopt(self, policy: HealthPolicy, connect_timeout: float) -> None:
@@ -129,6 +134,17 @@ class Provider:
     def wait(self, now: float) -> float:
         """Seconds until it may be asked again; 0 for now."""
         return self._holding(now).remaining(now)
+
+    def state(self, now: float) -> State:
+        """Whether it may be asked, all of its keys considered."""
+        if self.wait(now):
+            return State.OPEN
+        on_trial = self.health.state(now) is not State.CLOSED
+        return (
+            State.HALF_OPEN
+            if on_trial or all(key.state(now) is not State.CLOSED for key in self.keys)
+            else State.CLOSED
+        )
 
     def resting_reason(self, now: float) -> str:
         """Why it may not be asked for so long; empty where it may be asked now."""

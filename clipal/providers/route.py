@@ -14,6 +14,7 @@ from clipal.config.model import ClientConfig, Mode
 from clipal.dialects.dialect import Dialect
 from clipal.providers.affinity import AffinityTable
 from clipal.providers.provider import Provider
+from clipal.providers.tally import ClientTally
 
 
 class Route:
@@ -28,11 +29,18 @@ class Route:
         token_cursor: the same for requests that count tokens, where they have a cursor of their own.
         sessions: who answered an agent session last.
         answers: who made an answer that a later request may build on.
+        tally: what its requests came to.
     """
 
     _log = Logger()
 
-    def __init__(self, dialect: Dialect, config: ClientConfig, members: Sequence[Provider]) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        config: ClientConfig,
+        members: Sequence[Provider],
+        tally: ClientTally | None = None,
+    ) -> None:
         self.dialect = dialect
         self.config = config
         self.members = tuple(members)
@@ -42,6 +50,7 @@ class Route:
         self.token_cursor: Provider | None = None
         self.sessions: AffinityTable[Provider] = AffinityTable()
         self.answers: AffinityTable[Provider] = AffinityTable()
+        self.tally = ClientTally() if tally is None else tally
 
     def serving(self, model: str) -> Route:
         """The route of a request that names `model`: this one, or the part of it that has the model.
@@ -53,7 +62,7 @@ class Route:
         if len(members) == len(self.members):
             return self
         if members not in self._parts:
-            part = self._parts[members] = Route(self.dialect, self.config, members)
+            part = self._parts[members] = Route(self.dialect, self.config, members, self.tally)
             part.answers = self.answers
         return self._parts[members]
 

@@ -18,8 +18,8 @@ from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect
 from tests.wirekit.marks import ensure_deferred
 
-FOREIGN = Refusal(Refused.FORBIDDEN, "foreign")
-BROKEN = Refusal(Refused.BAD_REQUEST, "broken")
+FOREIGN = Refusal(Refused.FORBIDDEN, "foreign", "host")
+BROKEN = Refusal(Refused.BAD_REQUEST, "broken", "not HTTP")
 
 
 @implementer(ILogObserver)
