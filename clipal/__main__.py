@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from twisted.python import usage
 
-from clipal.commands.options import chosen, command, read
+from clipal.commands.options import chosen, command, parse_command
 from clipal.process.hangup import hold_hangup
 
 INTERRUPTED = 130
@@ -42,7 +42,7 @@ def _run(words: list[str]) -> int:
         if words and words[0] == "help":
             return _help(words[1:])
         if (name := chosen(words)) is not None:
-            return command(name).run(read(name, words))
+            return command(name).run(parse_command(name, words))
         return _serve(words)
     except usage.UsageError as error:
         print(f"clipal: {error}\nTry `clipal help{'' if name is None else f' {name}'}`.", file=sys.stderr)

@@ -26,7 +26,7 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission
 from clipal.downstream.connections import Connections
 from clipal.downstream.listening import Listening
-from clipal.downstream.resources import Root
+from clipal.downstream.resources import RootResource
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
 from clipal.logs.notifications import Desktop
@@ -38,7 +38,7 @@ from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.tally import ClientTally
 from clipal.transport.resolver import SharedResolver
-from clipal.upstream.provider_agent import Upstream
+from clipal.upstream.provider_agent import ProviderAgent
 
 UPKEEP: Final = 2.0
 """Seconds between two looks at the configuration files and at resting providers."""
@@ -84,7 +84,7 @@ class Clipal(MultiService):
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
         self.site = Site(
-            Root(dialects, self.failovers),
+            RootResource(dialects, self.failovers),
             reactor,
             Admission.from_configuration(configuration),
             dialects,
@@ -135,8 +135,8 @@ class Clipal(MultiService):
         self._logs.set_secrets(secrets)
         self._logs.set_level(settings.log_level)
         for route in kept:
-            for member in route.members:
-                member.adopt(policy, settings.connect_timeout)
+            for provider in route.providers:
+                provider.adopt(policy, settings.connect_timeout)
         self.failovers.update(failovers)
         self.site.admission = admission
         for route in replaced:
@@ -148,8 +148,8 @@ class Clipal(MultiService):
         self._try("the configuration files", self._reloader.check)
         now = self._reactor.seconds()
         for failover in self.failovers.values():
-            for member in failover.route.members:
-                self._try(f"{member.client}: {member.name}", partial(member.look_after, now))
+            for provider in failover.route.providers:
+                self._try(f"{provider.client}: {provider.name}", partial(provider.look_after, now))
 
     def _try(self, what: str, look: Callable[[], None]) -> None:
         """Looks; a bug is logged when it begins, and not again before the look has succeeded."""
@@ -164,7 +164,7 @@ class Clipal(MultiService):
 
     def _close_unused(self) -> bool:
         """Closes the connection to a provider that has been unused for longest; False where there is none."""
-        upstreams = [each.upstream for failover in self.failovers.values() for each in failover.route.members]
+        upstreams = [each.upstream for failover in self.failovers.values() for each in failover.route.providers]
         unused = [(each.idle_since, each) for each in upstreams if each.idle_since is not None]
         return bool(unused) and min(unused, key=itemgetter(0))[1].close_longest_idle()
 
@@ -181,7 +181,9 @@ class Clipal(MultiService):
         self._desktop.follow(self._configuration.settings.notifications, self._configuration.secrets)
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
-        clients = ", ".join(f"/{prefix} ({len(failover.route.members)})" for prefix, failover in self.failovers.items())
+        clients = ", ".join(
+            f"/{prefix} ({len(failover.route.providers)})" for prefix, failover in self.failovers.items()
+        )
         self._log.info(
             "Listening on {address}; clients and their providers: {clients}",
             address=self._listening.address,
@@ -221,7 +223,7 @@ def make_route(
     chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
     upstreams = [
-        Upstream(reactor, each, dialect, settings, resolver=resolver, descriptors=descriptors) for each in chosen
+        ProviderAgent(reactor, each, dialect, settings, resolver=resolver, descriptors=descriptors) for each in chosen
     ]
     providers = [Provider(dialect.prefix, each, policy, tally.provider(each.name)) for each in upstreams]
     return Route(dialect, config, providers, tally)

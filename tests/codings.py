@@ -53,4 +53,4 @@ SPELLINGS: list[tuple[bytes, Encode]] = [
     (b"gzip", lambda texts: [gzip.compress(text) for text in texts] + [b""]),
     (b"zstd", lambda texts: [zstandard.compress(text) for text in texts] + [b""]),
 ]
-"""All that a decoder knows, in every spelling; the last two have a member, or a frame, for each piece."""
+"""All that a decoder knows, in every spelling; the last two have a provider, or a frame, for each piece."""

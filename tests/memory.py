@@ -29,9 +29,9 @@ from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
-from clipal.upstream.errors import Refused
-from clipal.upstream.provider_agent import Upstream
-from clipal.upstream.request import Call
+from clipal.upstream.errors import ConnectRefused
+from clipal.upstream.provider_agent import ProviderAgent
+from clipal.upstream.request import UpstreamRequest
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import ResponseHead
 from clipal.wire.request_parser import RequestParser
@@ -102,7 +102,7 @@ class InMemoryAgent:
             self._stub.keys.append(b"")
             return Deferred()
         if self._stub.status == REFUSED:
-            return fail(Failure(Refused("connection refused")))
+            return fail(Failure(ConnectRefused("connection refused")))
         known = Headers()
         for name, value in cast("Sequence[tuple[bytes, bytes]]", headers):
             known.addRawHeader(name, value)
@@ -162,13 +162,13 @@ class World:
         clock, values = Clock(), Settings(log_dir=Path("/nowhere"), **settings)
         breaker = values.circuit_breaker
         policy = HealthPolicy(breaker.failure_threshold, breaker.open_timeout, values.reactivate_after)
-        stubs, members = [Stub("abcdef"[number]) for number in range(count)], []
+        stubs, providers = [Stub("abcdef"[number]) for number in range(count)], []
         for number, stub in enumerate(stubs):
             names = tuple(f"{stub.name}{key}" for key in range(keys))
             provider = ProviderConfig(stub.name, BaseURL("http", "127.0.0.1", 1), names, priority=number)
-            upstream = Upstream(clock, provider, dialect, values, InMemoryAgent(stub))
-            members.append(Provider(prefix, upstream, policy))
-        route = Route(dialect, ClientConfig(Path("/nowhere"), mode=mode), members)
+            upstream = ProviderAgent(clock, provider, dialect, values, InMemoryAgent(stub))
+            providers.append(Provider(prefix, upstream, policy))
+        route = Route(dialect, ClientConfig(Path("/nowhere"), mode=mode), providers)
         return cls(clock, stubs, Failover(route, values, clock))
 
     def start(
@@ -179,7 +179,7 @@ class World:
         data = b"%b %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (method, path, lines.encode())
         head, _ = RequestParser().feed(data)
         self.trail = Trail()
-        call = Call(head, path, None, BytesBody(body), self.failover.route.dialect.carrier)  # type: ignore[arg-type]
+        call = UpstreamRequest(head, path, None, BytesBody(body), self.failover.route.dialect.carrier)  # type: ignore[arg-type]
         deadline = Deadline(self.clock)
         answering = Deferred.fromCoroutine(self.failover.answer(call, self.trail, deadline))
         return answering.addBoth(_ended, deadline)

@@ -19,18 +19,18 @@ from twisted.python import usage
 from clipal import tap
 from clipal.commands.options import CommandOptions, hint
 from clipal.config.model import Settings
-from clipal.connect.client import Client
+from clipal.connect.client import ClientProgram
 from clipal.connect.diff import show
 from clipal.connect.files import FileError, remove_leftovers
 from clipal.connect.plan import RECORDS, Plan, connection
 from clipal.connect.record import Record, load_record
-from clipal.connect.registry import CLIENTS
+from clipal.connect.registry import PROGRAMS
 
 
 class Options(CommandOptions, tap.Options):
     """Which clients, and whether it asks; the address is that of the configuration."""
 
-    synopsis = f"Usage: clipal connect [options] [{'|'.join(CLIENTS)} ...]"
+    synopsis = f"Usage: clipal connect [options] [{'|'.join(PROGRAMS)} ...]"
     longdesc = "Points clients at this clipal: those that are named, else all that are found on this machine."
     optFlags = [
         ["yes", "y", "Do not ask."],
@@ -50,8 +50,8 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
         usage.UsageError: one is not.
     """
     for name in names:
-        if name not in CLIENTS:
-            raise usage.UsageError(f"there is no client {name!r}; {hint(name, CLIENTS, 'the clients are')}")
+        if name not in PROGRAMS:
+            raise usage.UsageError(f"there is no client {name!r}; {hint(name, PROGRAMS, 'the clients are')}")
     return tuple(dict.fromkeys(names))
 
 
@@ -63,9 +63,9 @@ def run(options: Options) -> int:
     """
     configuration = tap.load(options)
     where = _Where.of(options)
-    base = base_url(configuration.settings)
+    base = own_base_url(configuration.settings)
     records = configuration.directory / RECORDS
-    clients = [CLIENTS[name] for name in options["clients"]] or where.found()
+    clients = [PROGRAMS[name] for name in options["clients"]] or where.found()
     if not clients:
         print("clipal: no client is found here; name those that you want to connect", file=sys.stderr)
         return 1
@@ -89,7 +89,7 @@ def alone(title: str, turn: Callable[[], int]) -> int:
     return 1
 
 
-def base_url(settings: Settings) -> str:
+def own_base_url(settings: Settings) -> str:
     """Where clients reach clipal: an IP address, for Codex resolves `localhost` to ::1 first.
 
     Raises:
@@ -115,13 +115,13 @@ class _Where:
             return cls(Path(options["home"]).absolute(), {})
         return cls(Path(os.path.expanduser("~")).absolute(), dict(os.environ))
 
-    def directory(self, client: Client) -> Path:
+    def directory(self, client: ClientProgram) -> Path:
         return client.directory(self.home, self.environment)
 
-    def found(self) -> list[Client]:
+    def found(self) -> list[ClientProgram]:
         """The clients that are here; says which are not."""
         clients = []
-        for client in CLIENTS.values():
+        for client in PROGRAMS.values():
             directory = self.directory(client)
             if shutil.which(client.program) or _is_directory(directory):
                 clients.append(client)
@@ -145,7 +145,7 @@ class _Connecting:
     """One client's turn."""
 
     options: Options
-    client: Client
+    client: ClientProgram
     where: _Where
     base: str
     records: Path

@@ -12,18 +12,18 @@ from pathlib import Path
 from clipal.commands.connect import alone, checked
 from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory
-from clipal.connect.client import Client
+from clipal.connect.client import ClientProgram
 from clipal.connect.diff import show
 from clipal.connect.files import remove_leftovers
 from clipal.connect.plan import RECORDS, disconnection
 from clipal.connect.record import load_record
-from clipal.connect.registry import CLIENTS
+from clipal.connect.registry import PROGRAMS
 
 
 class Options(CommandOptions):
     """Which clients."""
 
-    synopsis = f"Usage: clipal disconnect [options] [{'|'.join(CLIENTS)} ...]"
+    synopsis = f"Usage: clipal disconnect [options] [{'|'.join(PROGRAMS)} ...]"
     longdesc = "Puts back what `clipal connect` has changed: for the clients that are named, else for all."
     optFlags = [
         ["print", None, "Only show what would be written."],
@@ -51,11 +51,11 @@ def run(options: Options) -> int:
         the exit status: 1 where a client could not be disconnected, else 0.
     """
     records = configuration_directory(options["config-dir"]) / RECORDS
-    clients = [CLIENTS[name] for name in options["clients"] or CLIENTS]
+    clients = [PROGRAMS[name] for name in options["clients"] or PROGRAMS]
     return max([alone(each.title, partial(_disconnected, each, records, options)) for each in clients])
 
 
-def _disconnected(client: Client, records: Path, options: Options) -> int:
+def _disconnected(client: ClientProgram, records: Path, options: Options) -> int:
     """The exit status for one client."""
     path = records / f"{client.name}.json"
     record = load_record(path)

@@ -111,7 +111,7 @@ def chosen(words: Sequence[str]) -> str | None:
     return unfit[0] if unfit else None  # the error is told when its options are read
 
 
-def read(name: str, words: Sequence[str]) -> CommandOptions:
+def parse_command(name: str, words: Sequence[str]) -> CommandOptions:
     """The options of the command `name`, out of all `words`.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-LONGEST: Final = 10 * 365 * 86400.0
+LONGEST_DURATION: Final = 10 * 365 * 86400.0
 """Seconds; what is longer is a slip of the pen."""
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
@@ -30,7 +30,7 @@ def parse_duration(text: str) -> float:
         seconds, end = seconds + float(part[1]) * _UNITS[part[2]], part.end()
     if not text:
         raise ValueError("an empty duration; write it as in 250ms, 30s, 5m or 1h30m, or 0")
-    if seconds > LONGEST:
+    if seconds > LONGEST_DURATION:
         raise ValueError("a duration of more than ten years")
     return seconds
 

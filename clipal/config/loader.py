@@ -22,9 +22,9 @@ from clipal.config.model import (
     ClientConfig,
     Configuration,
     FailBack,
-    FirstEvent,
+    FirstEventMode,
     LogLevel,
-    Notifications,
+    NotificationSettings,
     Settings,
 )
 from clipal.config.nodes import Scalar, read_document
@@ -49,7 +49,7 @@ _SETTINGS: Final = Table(
         "response_header_timeout": read.duration,
         "nonstreaming_timeout": read.duration,
         "upstream_idle_timeout": read.duration,
-        "first_event": read.one_of(FirstEvent),
+        "first_event": read.one_of(FirstEventMode),
         "first_event_timeout": read.duration,
         "max_request_body_bytes": read.whole(1),
         "max_buffered_bytes": read.whole(1),
@@ -173,7 +173,7 @@ def _settings(directory: Path, problems: Problems) -> Settings:
         values["circuit_breaker"] = CircuitBreaker(**numbers)
     if notifications is not None:
         choices = _NOTIFICATIONS.read(path, "notifications", notifications, problems)
-        values["notifications"] = Notifications(**choices)
+        values["notifications"] = NotificationSettings(**choices)
     log_dir = directory / (values.pop("log_dir", None) or "logs")
     return Settings(log_dir=log_dir, **values)
 

@@ -36,7 +36,7 @@ class LogLevel(Enum):
     ERROR = "error"
 
 
-class FirstEvent(Enum):
+class FirstEventMode(Enum):
     """What the gate does with a stream whose first event is an error, as written in `first_event`."""
 
     ON = "on"
@@ -142,7 +142,7 @@ class CircuitBreaker:
 
 
 @frozen
-class Notifications:
+class NotificationSettings:
     """Desktop notifications: whether, from which level, and whether a switch of provider is one."""
 
     enabled: bool = False
@@ -182,7 +182,7 @@ class Settings:
     response_header_timeout: float | None = None
     nonstreaming_timeout: float | None = None
     upstream_idle_timeout: float = 300.0
-    first_event: FirstEvent = FirstEvent.ON
+    first_event: FirstEventMode = FirstEventMode.ON
     first_event_timeout: float | None = None
     max_request_body_bytes: int = 32 * 1024 * 1024
     max_buffered_bytes: int = 512 * 1024 * 1024
@@ -192,7 +192,7 @@ class Settings:
     failback: FailBack = FailBack.NEW_SESSIONS
     failback_after: float = 300.0
     circuit_breaker: CircuitBreaker = CircuitBreaker()
-    notifications: Notifications = Notifications()
+    notifications: NotificationSettings = NotificationSettings()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 

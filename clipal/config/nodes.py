@@ -20,9 +20,9 @@ from attrs import field, frozen
 from clipal.config.problems import ConfigurationError, Problems
 from clipal.config.yaml_mistakes import describe
 
-SIZE: Final = 256 * 1024
+LARGEST_CONFIGURATION_FILE: Final = 256 * 1024
 """Bytes of a file."""
-DEPTH: Final = 8
+DEEPEST_YAML: Final = 8
 """Levels of nesting; a sensible file has three."""
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -81,13 +81,13 @@ def read_document(path: Path, problems: Problems | None = None) -> Mapping | Non
         if path.exists() and not path.is_file() and not path.is_dir():
             raise ConfigurationError(path, None, None, "cannot be read: not a file")  # a pipe would block for ever
         with path.open("rb") as file:
-            data = file.read(SIZE + 1)
+            data = file.read(LARGEST_CONFIGURATION_FILE + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigurationError(path, None, None, f"cannot be read: {(error.strerror or 'error').lower()}") from None
-    if len(data) > SIZE:
-        raise ConfigurationError(path, None, None, f"larger than {SIZE // 1024} KiB")
+    if len(data) > LARGEST_CONFIGURATION_FILE:
+        raise ConfigurationError(path, None, None, f"larger than {LARGEST_CONFIGURATION_FILE // 1024} KiB")
     return parse_document(path, data, problems)
 
 
@@ -148,7 +148,7 @@ def _check_events(path: Path, events: Iterable[Any]) -> None:
             refused = "YAML tags are not allowed"
         elif isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            refused = "nested too deep" if depth > DEPTH else ""
+            refused = "nested too deep" if depth > DEEPEST_YAML else ""
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if refused:

@@ -142,8 +142,10 @@ class Reloader:
 
     def _is_news(self, stamps: Mapping[str, Stamp], error: Exception) -> bool:
         told, self._told = self._told, (dict(stamps), type(error), str(error))
-        known = isinstance(error, ConfigurationError)
-        self.error = error.first if known else f"bug in clipal ({type(error).__name__}); its log has the details"
+        if isinstance(error, ConfigurationError):
+            self.error = error.first
+        else:
+            self.error = f"bug in clipal ({type(error).__name__}); its log has the details"
         if told == self._told:
             return False
         self.failed += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from clipal.connect.client import Client, ClientFile, directory_in
+from clipal.connect.client import ClientFile, ClientProgram, directory_in
 from clipal.connect.edits import JSON, Setting
 from clipal.connect.login import Login
 from clipal.dialects.anthropic import ANTHROPIC
@@ -27,6 +27,6 @@ def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
     return (ClientFile(directory / "settings.json", JSON, settings),)
 
 
-CLAUDE_CODE: Final = Client(
+CLAUDE_CODE_PROGRAM: Final = ClientProgram(
     ANTHROPIC.prefix, ANTHROPIC.title, "claude", directory_in("CLAUDE_CONFIG_DIR", ".claude"), _files, _LOGIN
 )

@@ -22,7 +22,7 @@ class ClientFile:
 
 
 @frozen
-class Client:
+class ClientProgram:
     """One client.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from clipal.connect.client import Client, ClientFile, directory_in
+from clipal.connect.client import ClientFile, ClientProgram, directory_in
 from clipal.connect.edits import TOML, Setting
 from clipal.connect.login import Login
 from clipal.dialects.openai import OPENAI
@@ -28,4 +28,6 @@ def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
     return (ClientFile(directory / "config.toml", TOML, settings),)
 
 
-CODEX: Final = Client(OPENAI.prefix, OPENAI.title, "codex", directory_in("CODEX_HOME", ".codex"), _files, _LOGIN)
+CODEX_PROGRAM: Final = ClientProgram(
+    OPENAI.prefix, OPENAI.title, "codex", directory_in("CODEX_HOME", ".codex"), _files, _LOGIN
+)

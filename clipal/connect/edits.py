@@ -14,7 +14,7 @@ from attrs import frozen
 
 from clipal.connect.formats.dotenv_text import DotenvText
 from clipal.connect.formats.json_text import JsonText
-from clipal.connect.formats.syntax import MISSING, Path, Syntax, Tree, Unreadable, lookup
+from clipal.connect.formats.syntax import MISSING, Path, Syntax, Tree, UnreadableFile, lookup
 from clipal.connect.formats.toml_text import TomlText
 
 JSON: Final = JsonText("json", comments=False)
@@ -70,7 +70,7 @@ def edited(syntax: Syntax, text: str, settings: Sequence[Setting]) -> Edited:
     """`text` with all of `settings`; the same text and no edits where it has them already.
 
     Raises:
-        Unreadable: it is broken, or something else stands where a setting or its table must be.
+        UnreadableFile: it is broken, or something else stands where a setting or its table must be.
     """
     mark, body = _split(text)
     if not body.strip():
@@ -99,7 +99,7 @@ def undone(syntax: Syntax, text: str, done: Edited, *, leave_changed: bool = Fal
 
     Raises:
         Changed: a value is no longer ours.
-        Unreadable: the text is broken.
+        UnreadableFile: the text is broken.
     """
     mark, body = _split(text)
     if not body.strip():
@@ -135,9 +135,9 @@ def _old(syntax: Syntax, text: str, tree: Tree, path: Path) -> str | None:
     """The raw value at `path`, which is none of several."""
     for length in range(1, len(path)):
         if not isinstance(found := lookup(tree, path[:length]), dict) and found is not MISSING:
-            raise Unreadable(None, f"{'.'.join(path[:length])} holds a value, where a table must be")
+            raise UnreadableFile(None, f"{'.'.join(path[:length])} holds a value, where a table must be")
     if isinstance(lookup(tree, path), (dict, list)):
-        raise Unreadable(None, f"{'.'.join(path)} holds several values, where a text must be")
+        raise UnreadableFile(None, f"{'.'.join(path)} holds several values, where a text must be")
     return syntax.raw(text, path) if _has_tables(tree, path) else None
 
 
@@ -151,9 +151,9 @@ def _check(before: Tree, after: Tree, edits: Sequence[Edit]) -> None:
     try:
         same = repr(_rest(before, edits)) == repr(_rest(after, edits))
     except (RecursionError, ValueError):  # tables in tables in tables, or a number of thousands of digits
-        raise Unreadable(None, "holds a value that cannot be read") from None
+        raise UnreadableFile(None, "holds a value that cannot be read") from None
     if not same:
-        raise Unreadable(None, "cannot be edited without changing something else")
+        raise UnreadableFile(None, "cannot be edited without changing something else")
 
 
 def _rest(tree: Tree, edits: Sequence[Edit]) -> Tree:

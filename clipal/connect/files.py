@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-SIZE: Final = 4 * 1024 * 1024
+LARGEST_SETTINGS_FILE: Final = 4 * 1024 * 1024
 """Bytes of a file that is read; larger, it is no configuration."""
 
 
@@ -35,7 +35,7 @@ class FileError(Exception):
 
 
 @frozen
-class Change:
+class Replacement:
     """A file's content from `before` to `after`; None stands for no file."""
 
     path: Path
@@ -43,25 +43,25 @@ class Change:
     after: bytes | None = field(repr=False)
 
 
-def read(path: Path) -> bytes | None:
+def read_settings_file(path: Path) -> bytes | None:
     """What is in the file at `path`; None if there is none.
 
     Raises:
-        FileError: it cannot be read, is no file, or is larger than SIZE.
+        FileError: it cannot be read, is no file, or is larger than LARGEST_SETTINGS_FILE.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise FileError(path, None, "is not a file")  # a pipe would block for ever
         with path.open("rb") as file:
-            data = file.read(SIZE + 1)
+            data = file.read(LARGEST_SETTINGS_FILE + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise FileError(path, None, f"cannot be read: {_reason(error)}") from None
     except ValueError:  # a NUL in it, say
         raise FileError(path, None, "is no name of a file") from None
-    if len(data) > SIZE:
-        raise FileError(path, None, f"is larger than {SIZE // 1024} KiB")
+    if len(data) > LARGEST_SETTINGS_FILE:
+        raise FileError(path, None, f"is larger than {LARGEST_SETTINGS_FILE // 1024} KiB")
     return data
 
 
@@ -83,13 +83,13 @@ def missing_directories(path: Path) -> tuple[Path, ...]:
     return tuple(reversed(missing))
 
 
-def write_all(changes: Sequence[Change]) -> None:
+def write_all(changes: Sequence[Replacement]) -> None:
     """Carries out `changes` in their order, and takes them back if one fails.
 
     Raises:
         FileError: nothing has changed.
     """
-    done: list[Change] = []
+    done: list[Replacement] = []
     made: list[Path] = []
     for change in changes:
         try:
@@ -101,7 +101,7 @@ def write_all(changes: Sequence[Change]) -> None:
         except BaseException as error:
             for each in reversed(done):
                 with suppress(OSError, FileError):  # written by its client since: then that counts
-                    _write(Change(each.path, each.after, each.before))
+                    _write(Replacement(each.path, each.after, each.before))
             remove_directories(made)
             if not isinstance(error, OSError):
                 raise
@@ -137,9 +137,9 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _write(change: Change) -> None:
+def _write(change: Replacement) -> None:
     target = _target(change.path)
-    if read(target) != change.before:
+    if read_settings_file(target) != change.before:
         raise FileError(change.path, None, "was changed in the meantime; nothing is written")
     if change.after is None:
         target.unlink(missing_ok=True)

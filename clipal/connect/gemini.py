@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from clipal.connect.client import Client, ClientFile
+from clipal.connect.client import ClientFile, ClientProgram
 from clipal.connect.edits import DOTENV, JSON_WITH_COMMENTS, Setting
 from clipal.connect.login import Login
 from clipal.dialects.gemini import GEMINI as DIALECT
@@ -37,4 +37,4 @@ def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
     )
 
 
-GEMINI: Final = Client(DIALECT.prefix, DIALECT.title, "gemini", _directory, _files, _LOGIN)
+GEMINI_PROGRAM: Final = ClientProgram(DIALECT.prefix, DIALECT.title, "gemini", _directory, _files, _LOGIN)

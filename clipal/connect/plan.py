@@ -16,8 +16,16 @@ from attrs import frozen
 
 from clipal.connect.client import ClientFile
 from clipal.connect.edits import Edited, edited
-from clipal.connect.files import Change, FileError, decoded, missing_directories, read, remove_directories, write_all
-from clipal.connect.formats.syntax import Syntax, Unreadable
+from clipal.connect.files import (
+    FileError,
+    Replacement,
+    decoded,
+    missing_directories,
+    read_settings_file,
+    remove_directories,
+    write_all,
+)
+from clipal.connect.formats.syntax import Syntax, UnreadableFile
 from clipal.connect.record import FileRecord, Record, digest, written
 
 RECORDS: Final = "connected"
@@ -28,7 +36,7 @@ RECORDS: Final = "connected"
 class FileChange:
     """A change of a client's file, its format, and the edits that it makes or undoes."""
 
-    change: Change
+    change: Replacement
     syntax: Syntax
     done: Edited
 
@@ -45,8 +53,8 @@ class Plan:
     """
 
     files: tuple[FileChange, ...] = ()
-    first: tuple[Change, ...] = ()
-    last: tuple[Change, ...] = ()
+    first: tuple[Replacement, ...] = ()
+    last: tuple[Replacement, ...] = ()
     emptied: tuple[Path, ...] = ()
 
     def carry_out(self) -> None:
@@ -70,7 +78,7 @@ def connection(files: Iterable[ClientFile], record: Record) -> Plan:
         FileError: a file is broken or cannot be read.
     """
     files = tuple(files)
-    if not any(_edited(each, read(each.path)).edits for each in files):
+    if not any(_edited(each, read_settings_file(each.path)).edits for each in files):
         return Plan()
     steps = [_step(each, record) for each in files]
     paths = {each.path for each in files}
@@ -79,7 +87,7 @@ def connection(files: Iterable[ClientFile], record: Record) -> Plan:
     backups = (each.backup for each in steps if each.backup is not None)
     return Plan(
         tuple(each.file for each in steps if each.file.change.before != each.file.change.after),
-        (*backups, Change(record.path, read(record.path), written(new))),
+        (*backups, Replacement(record.path, read_settings_file(record.path), written(new))),
     )
 
 
@@ -98,8 +106,8 @@ def disconnection(record: Record, home: Path | None = None, *, leave_changed: bo
     files = (FileChange(record.restored(each, leave_changed=leave_changed), each.syntax, each.done) for each in chosen)
     changed = tuple(each for each in files if each.change.before != each.change.after)
     backups = (record.path.parent / each.backup for each in chosen if each.backup is not None)
-    last = [Change(record.path, read(record.path), written(others) if others.files else None)]
-    last += [Change(path, read(path), None) for path in backups]
+    last = [Replacement(record.path, read_settings_file(record.path), written(others) if others.files else None)]
+    last += [Replacement(path, read_settings_file(path), None) for path in backups]
     directories = {directory for each in chosen for directory in each.directories}
     emptied = (record.path.parent, *sorted(directories, key=lambda path: len(path.parts)))
     return Plan(changed, (), tuple(last), emptied)
@@ -111,30 +119,30 @@ class _Step:
 
     file: FileChange
     record: FileRecord | None = None
-    backup: Change | None = None
+    backup: Replacement | None = None
 
 
 def _step(file: ClientFile, record: Record) -> _Step:
     earlier = record.file(file.path)
-    current = read(file.path)
+    current = read_settings_file(file.path)
     before = current if earlier is None else record.restored(earlier, leave_changed=True).after
     done = _edited(file, before)
     if not done.edits:
-        return _Step(FileChange(Change(file.path, current, before), file.syntax, done))
+        return _Step(FileChange(Replacement(file.path, current, before), file.syntax, done))
     after = done.text.encode("utf-8")
-    change = FileChange(Change(file.path, current, after), file.syntax, done)
+    change = FileChange(Replacement(file.path, current, after), file.syntax, done)
     directories = missing_directories(file.path) or (() if earlier is None else earlier.directories)
     if before is None:
         return _Step(change, FileRecord(file.path, file.syntax, None, digest(after), None, directories, done))
     backup = record.path.parent / _backup_name(record.path, file.path)
     new = FileRecord(file.path, file.syntax, digest(before), digest(after), backup.name, directories, done)
-    return _Step(change, new, Change(backup, read(backup), before))
+    return _Step(change, new, Replacement(backup, read_settings_file(backup), before))
 
 
 def _edited(file: ClientFile, content: bytes | None) -> Edited:
     try:
         return edited(file.syntax, decoded(file.path, content or b""), file.settings)
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise FileError(file.path, error.line, error.problem) from None
 
 

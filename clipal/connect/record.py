@@ -15,8 +15,8 @@ from typing import Any, Final
 from attrs import asdict, field, frozen
 
 from clipal.connect.edits import SYNTAXES, Changed, Edit, Edited, undone
-from clipal.connect.files import Change, FileError, decoded, read
-from clipal.connect.formats.syntax import Syntax, Unreadable
+from clipal.connect.files import FileError, Replacement, decoded, read_settings_file
+from clipal.connect.formats.syntax import Syntax, UnreadableFile
 
 VERSION: Final = 1
 
@@ -59,25 +59,25 @@ class Record:
         homes = (home, Path(os.path.realpath(home)))
         return tuple(each for each in self.files if any(map(each.path.is_relative_to, homes)))
 
-    def restored(self, file: FileRecord, *, leave_changed: bool = False) -> Change:
+    def restored(self, file: FileRecord, *, leave_changed: bool = False) -> Replacement:
         """How `file` comes back to what it was: to the byte if nothing else has changed in it, else by its edits.
 
         Raises:
             FileError: it is broken, or a value is no longer ours and `leave_changed` is not given.
         """
-        current = read(file.path)
+        current = read_settings_file(file.path)
         if current is None or digest(current) == file.before:
-            return Change(file.path, current, current)
+            return Replacement(file.path, current, current)
         if digest(current) == file.after:
-            content = None if file.backup is None else read(self.path.parent / file.backup)
+            content = None if file.backup is None else read_settings_file(self.path.parent / file.backup)
             if file.before == (None if content is None else digest(content)):
-                return Change(file.path, current, content)
-        return Change(file.path, current, self._undone(file, current, leave_changed))
+                return Replacement(file.path, current, content)
+        return Replacement(file.path, current, self._undone(file, current, leave_changed))
 
     def _undone(self, file: FileRecord, current: bytes, leave_changed: bool) -> bytes | None:
         try:
             text = undone(file.syntax, decoded(file.path, current), file.done, leave_changed=leave_changed)
-        except Unreadable as error:
+        except UnreadableFile as error:
             raise FileError(file.path, error.line, error.problem) from None
         except Changed as error:
             raise FileError(file.path, None, self._refusal(error.edit)) from None
@@ -102,7 +102,7 @@ def load_record(path: Path) -> Record | None:
     Raises:
         FileError: it cannot be read, or is no such record.
     """
-    content = read(path)
+    content = read_settings_file(path)
     if content is None:
         return None
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from clipal.connect.claude_code import CLAUDE_CODE
-from clipal.connect.client import Client
-from clipal.connect.codex import CODEX
-from clipal.connect.gemini import GEMINI
+from clipal.connect.claude_code import CLAUDE_CODE_PROGRAM
+from clipal.connect.client import ClientProgram
+from clipal.connect.codex import CODEX_PROGRAM
+from clipal.connect.gemini import GEMINI_PROGRAM
 
-CLIENTS: Final[dict[str, Client]] = {each.name: each for each in (CLAUDE_CODE, CODEX, GEMINI)}
+PROGRAMS: Final[dict[str, ClientProgram]] = {
+    each.name: each for each in (CLAUDE_CODE_PROGRAM, CODEX_PROGRAM, GEMINI_PROGRAM)
+}

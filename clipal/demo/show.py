@@ -25,12 +25,12 @@ from clipal import tap
 from clipal.config.loader import CONFIG_FILE
 from clipal.demo.clients import CLIENTS, QUESTION, DemoClient
 from clipal.demo.terminal import Terminal
-from clipal.demo.upstreams import Upstreams
+from clipal.demo.upstreams import DemoUpstreams
 from clipal.dialects.error_events import parse_object
 from clipal.dialects.registry import DIALECTS
 from clipal.dialects.sse import Scanner
 from clipal.downstream import exchange
-from clipal.logs.line import one_line, text
+from clipal.logs.line import event_text, one_line
 from clipal.logs.observer import open_logs
 from clipal.service import Clipal
 
@@ -104,7 +104,7 @@ class Demo:
         self._terminal = terminal
         self._agent = Agent(reactor)
         self._reports = Reports(self._tell)
-        self._upstreams = Upstreams.start(reactor)
+        self._upstreams = DemoUpstreams.start(reactor)
         self._configure()
         options = tap.Options()
         options.parseOptions(["--config-dir", str(directory), "--port", "0"])
@@ -200,7 +200,7 @@ class Demo:
         return "".join(pieces)
 
     def _tell(self, event: LogEvent) -> None:
-        self._terminal.paragraph(one_line(text(event)))
+        self._terminal.paragraph(one_line(event_text(event)))
 
 
 def attempts(event: LogEvent) -> list[str]:

@@ -26,7 +26,7 @@ PAUSE: Final = 0.03
 """Seconds between two events of an answer."""
 
 
-class Upstream(Resource):
+class DemoUpstream(Resource):
     """A provider of all three APIs; what it does with a request for an answer is its subclass's."""
 
     isLeaf = True
@@ -48,7 +48,7 @@ class Upstream(Resource):
         raise NotImplementedError
 
 
-class Failing(Upstream):
+class Failing(DemoUpstream):
     """The first one."""
 
     def answer(self, request: Request, api: Api, body: bytes, said: Said) -> bytes:
@@ -56,7 +56,7 @@ class Failing(Upstream):
         return send(request, api.status, api.failure)
 
 
-class Answering(Upstream):
+class Answering(DemoUpstream):
     """The second one.
 
     Parameters:
@@ -106,16 +106,16 @@ def model_in(body: bytes) -> str:
 
 
 @frozen
-class Upstreams:
+class DemoUpstreams:
     """Both of them, listening."""
 
     ports: tuple[IListeningPort, IListeningPort]
 
     @classmethod
-    def start(cls, reactor: PosixReactorBase) -> Upstreams:
+    def start(cls, reactor: PosixReactorBase) -> DemoUpstreams:
         """Listens."""
 
-        def listen(upstream: Upstream) -> IListeningPort:
+        def listen(upstream: DemoUpstream) -> IListeningPort:
             site = Site(upstream, reactor=reactor)
             site.noisy = False
             return reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[no-any-return]

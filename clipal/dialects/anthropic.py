@@ -6,33 +6,33 @@ Claude Code does with them was measured (2.1.330).
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from clipal.config.model import Carrier
 from clipal.dialects.dialect import (
     CONTENT,
-    END,
+    END_EVENT,
     PING,
     PREAMBLE,
     SESSION_FIELD,
     UNKNOWN,
     Dialect,
     EventMeaning,
-    Refused,
     compact_json,
 )
 from clipal.dialects.error_events import event_name, failure, parse_object
 
 _WORDS: Final = {
-    Refused.FORBIDDEN: "permission_error",
-    Refused.NOT_FOUND: "not_found_error",
-    Refused.TIMEOUT: "timeout_error",
-    Refused.TOO_LARGE: "request_too_large",
-    Refused.HEAD_TOO_LARGE: "request_too_large",
-    Refused.RATE_LIMITED: "rate_limit_error",
-    Refused.INTERNAL: "api_error",
-    Refused.NOT_IMPLEMENTED: "api_error",
-    Refused.UNAVAILABLE: "api_error",
+    HTTPStatus.FORBIDDEN: "permission_error",
+    HTTPStatus.NOT_FOUND: "not_found_error",
+    HTTPStatus.REQUEST_TIMEOUT: "timeout_error",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "request_too_large",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "api_error",
+    HTTPStatus.NOT_IMPLEMENTED: "api_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "api_error",
 }
 
 _MEANINGS: Final = {
@@ -43,7 +43,7 @@ _MEANINGS: Final = {
     # The model has said why it stopped: an empty answer may be meant, and must not go from provider to
     # provider.
     b"message_delta": CONTENT,
-    b"message_stop": END,
+    b"message_stop": END_EVENT,
 }
 
 _EMPTY_LENGTH: Final = 4096
@@ -62,7 +62,7 @@ class Anthropic(Dialect):
     session_fields = (b"x-claude-code-session-id", SESSION_FIELD)
     first_event_timeout = 60.0
 
-    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect.
 
         That nobody could answer is an `api_error`, for which Claude Code shows our message; never the word

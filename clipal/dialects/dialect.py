@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,9 +20,9 @@ from attrs import field, frozen
 from clipal.config.model import Carrier
 from clipal.dialects.model_name import ModelName
 
-Fields = Sequence[tuple[bytes, bytes]]
+FieldPairs = Sequence[tuple[bytes, bytes]]
 """Header fields as they stand on the wire: names with their own case, in order, duplicates too."""
-Table = Mapping[bytes, bytes]
+FieldTable = Mapping[bytes, bytes]
 """The last value of each header field, by its lower-case name."""
 
 _STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
@@ -64,27 +65,8 @@ class EventMeaning:
 PREAMBLE = EventMeaning(EventKind.PREAMBLE)
 PING = EventMeaning(EventKind.PREAMBLE, ping=True)
 CONTENT = EventMeaning(EventKind.CONTENT)
-END = EventMeaning(EventKind.END)
+END_EVENT = EventMeaning(EventKind.END)
 UNKNOWN = EventMeaning(EventKind.UNKNOWN)
-
-
-class Refused(Enum):
-    """Why clipal itself answers in a provider's place; each API has its own word for it."""
-
-    BAD_REQUEST = 400
-    FORBIDDEN = 403
-    NOT_FOUND = 404
-    METHOD_NOT_ALLOWED = 405
-    TIMEOUT = 408
-    TOO_LARGE = 413
-    URI_TOO_LONG = 414
-    MISDIRECTED = 421
-    UPGRADE_REQUIRED = 426
-    RATE_LIMITED = 429
-    HEAD_TOO_LARGE = 431
-    INTERNAL = 500
-    NOT_IMPLEMENTED = 501
-    UNAVAILABLE = 503
 
 
 @frozen
@@ -96,7 +78,7 @@ class Unavailable:
         retry_after: whole seconds for a Retry-After field, or None for no such field.
     """
 
-    refused: Refused
+    refused: HTTPStatus
     retry_after: int | None
 
 
@@ -138,7 +120,7 @@ class Dialect(ABC):
     first_event_timeout: float
 
     @abstractmethod
-    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
         """An error of clipal's own as JSON in this API's shape; the client shows `message` to its user."""
 
     def unavailable(self, *, rate_limited: bool, wait: float | None) -> Unavailable:
@@ -148,14 +130,14 @@ class Dialect(ABC):
             rate_limited: whether all of them did because of a rate limit.
             wait: seconds until the first of them can be asked again, None where nobody knows.
         """
-        refused = Refused.RATE_LIMITED if rate_limited else Refused.UNAVAILABLE
+        refused = HTTPStatus.TOO_MANY_REQUESTS if rate_limited else HTTPStatus.SERVICE_UNAVAILABLE
         return Unavailable(refused, whole_seconds(wait))
 
     @abstractmethod
     def counts_tokens(self, path: bytes) -> bool:
         """Whether `path` (raw, behind the prefix, no query) only counts tokens."""
 
-    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, ends: bytes) -> bool:
+    def asks_for_stream(self, path: bytes, query: bytes, fields: FieldTable, ends: bytes) -> bool:
         """Whether the request asks for a stream: by its path, Accept or a plain search, never by a parse.
 
         Accept alone does not say it: Claude Code asks for a stream with `Accept: application/json`. An
@@ -175,7 +157,7 @@ class Dialect(ABC):
         """Whether a request for `path` only looks whether somebody is there."""
         return False
 
-    def time_limits(self, fields: Table) -> TimeLimits:
+    def time_limits(self, fields: FieldTable) -> TimeLimits:
         """How long a provider may take, so that another one can be asked before the client gives up."""
         return _TIME_LIMITS
 
@@ -195,7 +177,7 @@ class Dialect(ABC):
         """Whether the body of a request to `path` names its model, as its top-level `"model"`."""
         return True
 
-    def session(self, fields: Table) -> bytes | None:
+    def session(self, fields: FieldTable) -> bytes | None:
         """What names the agent session that a request belongs to, or None."""
         return session_name(fields, *self.session_fields)
 
@@ -227,12 +209,12 @@ class Dialect(ABC):
 _TIME_LIMITS: Final = TimeLimits()
 
 
-def field_value(fields: Fields, name: bytes) -> bytes | None:
+def field_value(fields: FieldPairs, name: bytes) -> bytes | None:
     """The value of the first field called `name` (lower case); None where there is none."""
     return next((value for key, value in fields if key.lower() == name), None)
 
 
-def session_name(fields: Table, *names: bytes) -> bytes | None:
+def session_name(fields: FieldTable, *names: bytes) -> bytes | None:
     """The first value among `names` that can name a session: of 1 to 256 bytes, for it will be remembered."""
     for name in names:
         value = fields.get(name)

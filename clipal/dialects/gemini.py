@@ -8,6 +8,7 @@ from Retry-After.
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
@@ -18,24 +19,23 @@ from clipal.dialects.dialect import (
     UNKNOWN,
     Dialect,
     EventMeaning,
-    Refused,
-    Table,
+    FieldTable,
     TimeLimits,
     compact_json,
 )
 from clipal.dialects.error_events import failure, parse_object
-from clipal.dialects.model_name import LONGEST, ModelName
+from clipal.dialects.model_name import LONGEST_MODEL_NAME, ModelName
 
 _WORDS: Final = {
-    Refused.FORBIDDEN: "PERMISSION_DENIED",
-    Refused.NOT_FOUND: "NOT_FOUND",
-    Refused.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",
-    Refused.TIMEOUT: "DEADLINE_EXCEEDED",
-    Refused.UPGRADE_REQUIRED: "FAILED_PRECONDITION",
-    Refused.RATE_LIMITED: "RESOURCE_EXHAUSTED",
-    Refused.INTERNAL: "INTERNAL",
-    Refused.NOT_IMPLEMENTED: "UNIMPLEMENTED",
-    Refused.UNAVAILABLE: "UNAVAILABLE",
+    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
+    HTTPStatus.NOT_FOUND: "NOT_FOUND",
+    HTTPStatus.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",
+    HTTPStatus.REQUEST_TIMEOUT: "DEADLINE_EXCEEDED",
+    HTTPStatus.UPGRADE_REQUIRED: "FAILED_PRECONDITION",
+    HTTPStatus.TOO_MANY_REQUESTS: "RESOURCE_EXHAUSTED",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL",
+    HTTPStatus.NOT_IMPLEMENTED: "UNIMPLEMENTED",
+    HTTPStatus.SERVICE_UNAVAILABLE: "UNAVAILABLE",
 }
 
 _MODEL: Final = re.compile(rb"/models/(?P<name>[^?]+?)(?::|%3[Aa])[A-Za-z]+\Z")
@@ -57,7 +57,7 @@ class Gemini(Dialect):
     first_event_timeout = 15.0
     key_in_query = True
 
-    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect."""
         status = _WORDS.get(refused, "INVALID_ARGUMENT")
         return compact_json({"error": {"code": refused.value, "message": message, "status": status}})
@@ -66,7 +66,7 @@ class Gemini(Dialect):
         """See Dialect."""
         return path.endswith(b":countTokens")
 
-    def asks_for_stream(self, path: bytes, query: bytes, fields: Table, ends: bytes) -> bool:
+    def asks_for_stream(self, path: bytes, query: bytes, fields: FieldTable, ends: bytes) -> bool:
         """See Dialect. The method behind the last colon says it; without one, it is as elsewhere."""
         _, colon, method = path.rpartition(b"/")[2].rpartition(b":")
         if colon:
@@ -82,7 +82,7 @@ class Gemini(Dialect):
             name = unquote(match["name"], errors="strict")
         except UnicodeDecodeError:
             return None
-        return ModelName(name, *match.span("name")) if len(name) <= LONGEST else None
+        return ModelName(name, *match.span("name")) if len(name) <= LONGEST_MODEL_NAME else None
 
     def names_model_in_body(self, path: bytes) -> bool:
         """See Dialect. Only Google's OpenAI-compatible endpoints name it there."""
@@ -93,7 +93,7 @@ class Gemini(Dialect):
         parts = document if isinstance(document, list) else [document]
         return bool(parts) and all(map(_only_says_usage, parts))
 
-    def time_limits(self, fields: Table) -> TimeLimits:
+    def time_limits(self, fields: FieldTable) -> TimeLimits:
         """See Dialect. Gemini CLI gives up after 60 s without a head; SDKs wait for longer."""
         return _GEMINI_CLI if fields.get(b"user-agent", b"").startswith(b"GeminiCLI") else super().time_limits(fields)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-LONGEST: Final = 256
+LONGEST_MODEL_NAME: Final = 256
 """Characters of a model's name: a longer text is taken for none, because names are matched with patterns."""
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -33,7 +33,7 @@ _STEPS: Final = 500_000
 """Steps of the scan at most, about half a second: real bodies of 32 MiB take a tenth of them."""
 
 
-class Unreadable(Exception):
+class UnreadableBody(Exception):
     """Why the model of a request cannot be found: the text is for the log."""
 
 
@@ -65,7 +65,7 @@ def find_model_names(body: bytes) -> tuple[ModelName, ...]:
     """Each string that is a top-level `"model"`: in order, and more than one where the key is repeated.
 
     Raises:
-        Unreadable: the body is no JSON object, as far as the scan has come.
+        UnreadableBody: the body is no JSON object, as far as the scan has come.
     """
     return _Scan(body).names()
 
@@ -89,7 +89,7 @@ class _Scan:
         self._at = len(_BOM) if self._text.startswith(_BOM) else 0
         self._pass(_SPACE)
         if not self._text.startswith(b"{", self._at) or not self._text[-_TAIL:].rstrip().endswith(b"}"):
-            raise Unreadable("is not a JSON object")
+            raise UnreadableBody("is not a JSON object")
         self._at += 1
         last = max((match.start() for match in _KEY.finditer(self._text)), default=-1)
         found: list[ModelName] = []
@@ -107,8 +107,8 @@ class _Scan:
         begin = self._at
         if _KEY.fullmatch(key) and self._text.startswith(b'"', begin):
             self._pass(_STRING)
-            name = _text_of(self._body[begin : self._at]) if self._at - begin <= 6 * LONGEST else ""
-            if 0 < len(name) <= LONGEST:
+            name = _text_of(self._body[begin : self._at]) if self._at - begin <= 6 * LONGEST_MODEL_NAME else ""
+            if 0 < len(name) <= LONGEST_MODEL_NAME:
                 found.append(ModelName(name, begin, self._at))
         else:
             self._value()
@@ -116,7 +116,7 @@ class _Scan:
         if self._text.startswith(b",", self._at):
             self._at += 1
         elif not self._text.startswith(b"}", self._at):
-            raise Unreadable("is not valid JSON")
+            raise UnreadableBody("is not valid JSON")
 
     def _value(self) -> None:
         if self._text.startswith((b"{", b"["), self._at):
@@ -137,22 +137,22 @@ class _Scan:
                 depth -= closing
                 self._at += closing
             elif not flat:
-                raise Unreadable("is not valid JSON")
+                raise UnreadableBody("is not valid JSON")
 
     def _end(self) -> None:
         """The object has ended: only white space may follow."""
         self._at += 1
         self._pass(_SPACE)
         if self._at != len(self._text):
-            raise Unreadable("is not valid JSON")
+            raise UnreadableBody("is not valid JSON")
 
     def _pass(self, pattern: re.Pattern[bytes]) -> bytes:
         self._steps -= 1
         match = pattern.match(self._text, self._at)
         if match is None:
-            raise Unreadable("is not valid JSON")
+            raise UnreadableBody("is not valid JSON")
         if self._steps < 0:
-            raise Unreadable("has too many parts")
+            raise UnreadableBody("has too many parts")
         self._at = match.end()
         return match[0]
 
@@ -161,5 +161,5 @@ def _text_of(literal: bytes) -> str:
     try:
         text: str = json.loads(literal)
     except ValueError:
-        raise Unreadable("is not valid JSON") from None
+        raise UnreadableBody("is not valid JSON") from None
     return text

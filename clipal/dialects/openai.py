@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from clipal.config.model import Carrier
 from clipal.dialects.dialect import (
     CONTENT,
-    END,
+    END_EVENT,
     PING,
     PREAMBLE,
     SESSION_FIELD,
     UNKNOWN,
     Dialect,
     EventMeaning,
-    Refused,
     Unavailable,
     compact_json,
     whole_seconds,
@@ -71,7 +71,7 @@ class OpenAI(Dialect):
     first_event_timeout = 120.0
     builds_on_answers = True
 
-    def error_body(self, refused: Refused, message: str, request_id: str) -> bytes:
+    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect. Codex shows `message`, and the request id from its header field.
 
         No code is one that Codex has its own words for: `server_is_overloaded`, `slow_down`, a quota's.
@@ -91,9 +91,9 @@ class OpenAI(Dialect):
         """
         seconds = whole_seconds(wait)
         if seconds is not None and seconds <= _LONGEST_WAIT:
-            return Unavailable(Refused.UNAVAILABLE, seconds)
+            return Unavailable(HTTPStatus.SERVICE_UNAVAILABLE, seconds)
         limited = rate_limited and seconds is not None
-        return Unavailable(Refused.RATE_LIMITED if limited else Refused.UNAVAILABLE, None)
+        return Unavailable(HTTPStatus.TOO_MANY_REQUESTS if limited else HTTPStatus.SERVICE_UNAVAILABLE, None)
 
     def counts_tokens(self, path: bytes) -> bool:
         """See Dialect."""
@@ -119,7 +119,7 @@ class OpenAI(Dialect):
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. `…/completions` has chunks of data only, everything else the events of Responses."""
         if data == b"[DONE]":
-            return END
+            return END_EVENT
         if path.endswith(b"/completions"):
             return _meaning_of_chunk(event, data)
         name = event_name(event, data)
@@ -134,14 +134,27 @@ class OpenAI(Dialect):
         return UNKNOWN
 
 
-def _type(refused: Refused) -> str:
-    if refused is Refused.RATE_LIMITED:
+def _type(refused: HTTPStatus) -> str:
+    if refused is HTTPStatus.TOO_MANY_REQUESTS:
         return "rate_limit_error"
     return "invalid_request_error" if refused.value < 500 else "server_error"
 
 
-def _code(refused: Refused) -> str:
-    return "rate_limit_exceeded" if refused is Refused.RATE_LIMITED else refused.name.lower()
+_CODES: Final = {
+    HTTPStatus.REQUEST_TIMEOUT: "timeout",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "uri_too_long",
+    HTTPStatus.MISDIRECTED_REQUEST: "misdirected",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "head_too_large",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+"""What `code` says where it is not the status's own name."""
+
+
+def _code(refused: HTTPStatus) -> str:
+    return _CODES.get(refused) or refused.name.lower()
 
 
 def _error_document(document: dict[str, Any] | None) -> Mapping[str, Any] | None:

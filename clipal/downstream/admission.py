@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from functools import lru_cache
+from http import HTTPStatus
 
 from attrs import frozen
 
 from clipal.config.addresses import plain_address, plain_host
 from clipal.config.model import Configuration, Settings
-from clipal.dialects.dialect import Refused
 from clipal.wire.message import RequestHead
 from clipal.wire.websocket import asks_for_websocket, opens_websocket
 
@@ -33,32 +33,32 @@ class Refusal:
         retry_after: whole seconds for Retry-After, or None.
     """
 
-    refused: Refused
+    refused: HTTPStatus
     message: str
     reason: str
     retry_after: int | None = None
 
 
-_NO_HOST = Refusal(Refused.BAD_REQUEST, "The request needs exactly one valid Host.", "host")
+_NO_HOST = Refusal(HTTPStatus.BAD_REQUEST, "The request needs exactly one valid Host.", "host")
 _FOREIGN_HOST = Refusal(
-    Refused.FORBIDDEN,
+    HTTPStatus.FORBIDDEN,
     "This Host is none of clipal's names. If it should be, add it to allowed_hosts in config.yaml.",
     "host",
 )
 _FOREIGN_ORIGIN = Refusal(
-    Refused.FORBIDDEN,
+    HTTPStatus.FORBIDDEN,
     "clipal does not serve web pages' requests. If it should, add their Origin to allowed_origins in config.yaml.",
     "origin",
 )
-_FOREIGN_TARGET = Refusal(Refused.MISDIRECTED, "The request's target is on another server.", "target")
-_CONNECT = Refusal(Refused.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.", "method")
+_FOREIGN_TARGET = Refusal(HTTPStatus.MISDIRECTED_REQUEST, "The request's target is on another server.", "target")
+_CONNECT = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "CONNECT is not served: clipal is a reverse proxy.", "method")
 _TRACE = Refusal(
-    Refused.METHOD_NOT_ALLOWED, "TRACE is not served: an answer to it could show a provider's key.", "method"
+    HTTPStatus.METHOD_NOT_ALLOWED, "TRACE is not served: an answer to it could show a provider's key.", "method"
 )
-NO_WEBSOCKET = Refusal(
-    Refused.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.", "websocket"
+WEBSOCKET_REFUSED = Refusal(
+    HTTPStatus.UPGRADE_REQUIRED, "WebSocket is not served here: send the request as a POST.", "websocket"
 )
-_NO_TARGET = Refusal(Refused.BAD_REQUEST, "The request's target is no path.", "target")
+_NO_TARGET = Refusal(HTTPStatus.BAD_REQUEST, "The request's target is no path.", "target")
 
 
 class Admission:
@@ -107,7 +107,7 @@ class Admission:
         if table.get(b"sec-fetch-site", b"").lower() in (b"cross-site", b"same-site") and b"origin" not in table:
             return _FOREIGN_ORIGIN
         if b"upgrade" in table and asks_for_websocket(head) and not self.tunnels(head):
-            return NO_WEBSOCKET
+            return WEBSOCKET_REFUSED
         return self.too_large(head.content_length or 0)
 
     def tunnels(self, head: RequestHead) -> bool:
@@ -118,7 +118,11 @@ class Admission:
         """Why a body of so many bytes is refused, or None."""
         if length <= self.max_body:
             return None
-        return Refusal(Refused.TOO_LARGE, f"The request's body is larger than {self.max_body} bytes.", "too large")
+        return Refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The request's body is larger than {self.max_body} bytes.",
+            "too large",
+        )
 
     def _check_host(self, head: RequestHead, local_address: str) -> Refusal | None:
         if b"host" in head.table:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from clipal.downstream.site import Site
 
 
-class State(Enum):
+class ChannelState(Enum):
     """What a channel does."""
 
     READING = "reading"
@@ -46,11 +46,11 @@ class State(Enum):
 
 
 _NEXT: Final = {
-    State.READING: (State.ANSWERING, State.CLOSING, State.CLOSED),
-    State.ANSWERING: (State.READING, State.UPGRADED, State.CLOSING, State.CLOSED),
-    State.UPGRADED: (State.CLOSING, State.CLOSED),
-    State.CLOSING: (State.CLOSED,),
-    State.CLOSED: (),
+    ChannelState.READING: (ChannelState.ANSWERING, ChannelState.CLOSING, ChannelState.CLOSED),
+    ChannelState.ANSWERING: (ChannelState.READING, ChannelState.UPGRADED, ChannelState.CLOSING, ChannelState.CLOSED),
+    ChannelState.UPGRADED: (ChannelState.CLOSING, ChannelState.CLOSED),
+    ChannelState.CLOSING: (ChannelState.CLOSED,),
+    ChannelState.CLOSED: (),
 }
 """What may follow each state."""
 
@@ -72,7 +72,7 @@ class Channel(HTTPChannel):
         self.factory = site
         self.first_byte = Deadline(site.reactor)
         self.silence = Deadline(site.reactor)
-        self._state = State.READING
+        self._state = ChannelState.READING
         self._incoming = Incoming(self)
         self._deadline = Deadline(site.reactor, self._expired)
         self._current: Request | None = None
@@ -97,7 +97,7 @@ class Channel(HTTPChannel):
         self._deadline.set(self._incoming.patience())
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        self._become(State.CLOSED)
+        self._become(ChannelState.CLOSED)
         for deadline in (self._deadline, self.first_byte, self.silence, self._untaken):
             deadline.close()
         if self._closing is not None:
@@ -110,7 +110,7 @@ class Channel(HTTPChannel):
         finally:  # whatever a bug does: there is room for another client
             self.site.connection_lost(self)
 
-    def _become(self, state: State) -> None:
+    def _become(self, state: ChannelState) -> None:
         assert state in _NEXT[self._state], f"{state} behind {self._state}"
         self._state = state
 
@@ -124,7 +124,7 @@ class Channel(HTTPChannel):
     @property
     def idle(self) -> bool:
         """Whether nothing is being asked or answered."""
-        return self._state is State.READING and self._incoming.idle
+        return self._state is ChannelState.READING and self._incoming.idle
 
     @property
     def idle_since(self) -> float:
@@ -140,12 +140,12 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         state = self._state
-        if state is State.READING and not self._paused:
+        if state is ChannelState.READING and not self._paused:
             self._parse(data)
-        elif state is State.UPGRADED:
+        elif state is ChannelState.UPGRADED:
             assert self._receive_upgraded is not None
             self._receive_upgraded(data)
-        elif state is not State.CLOSING and not self._incoming.keep(data):
+        elif state is not ChannelState.CLOSING and not self._incoming.keep(data):
             self._reading = False
             self.transport.pauseProducing()
 
@@ -175,12 +175,12 @@ class Channel(HTTPChannel):
             return
         self._advancing = True
         try:
-            while self._state is State.READING and not self._paused and self._incoming.advance():
+            while self._state is ChannelState.READING and not self._paused and self._incoming.advance():
                 self._deadline.clear()
                 self._begin()
         finally:
             self._advancing = False
-        if self._state is not State.READING:
+        if self._state is not ChannelState.READING:
             return
         if self._paused:
             self._deadline.clear()
@@ -198,7 +198,7 @@ class Channel(HTTPChannel):
             self.transport.write(self.site.refuse(ready.refusal, ready.head, getattr(self._peer, "host", "-")))
             self._half_close()
         elif ready is not None:
-            self._become(State.ANSWERING)
+            self._become(ChannelState.ANSWERING)
             self._current = ready
             ready.process()
 
@@ -212,7 +212,7 @@ class Channel(HTTPChannel):
 
     def upgrade(self, receive: Callable[[bytes], None]) -> None:
         """Leaves HTTP: whatever the client sends goes to `receive`, beginning with what has come already."""
-        self._become(State.UPGRADED)
+        self._become(ChannelState.UPGRADED)
         self._receive_upgraded = receive
         self._reading = True
         self.transport.resumeProducing()
@@ -224,10 +224,10 @@ class Channel(HTTPChannel):
         """The answer to `request` is written."""
         self._current = None
         request.forget_body()
-        if self._state is State.UPGRADED or self.closes_behind(request):
+        if self._state is ChannelState.UPGRADED or self.closes_behind(request):
             self._half_close()
         else:
-            self._become(State.READING)
+            self._become(ChannelState.READING)
             self._advance()
         self.site.request_ended()
 
@@ -244,7 +244,7 @@ class Channel(HTTPChannel):
         self._begin_to_close().abort_when_flushed()
 
     def _begin_to_close(self) -> Closing:
-        self._become(State.CLOSING)
+        self._become(ChannelState.CLOSING)
         self._deadline.clear()
         closing = self._closing = Closing(self.site.reactor, self.transport, self._idle_timeout())
         return closing
@@ -280,7 +280,7 @@ class Channel(HTTPChannel):
         self._paused = False
         if self._producer is not None:
             self._producer.resumeProducing()
-        elif self._state is State.READING:
+        elif self._state is ChannelState.READING:
             self._advance()
 
     def stopProducing(self) -> None:

@@ -6,11 +6,13 @@ client that left. Whatever it holds (an attempt under way, a provider's connecti
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from clipal.dialects.dialect import Dialect, Refused
+from clipal.dialects.dialect import Dialect
 from clipal.downstream.relay import Relay, write_whole
 from clipal.downstream.request import Request
 from clipal.failover.failover import Failover
@@ -20,7 +22,7 @@ from clipal.logs.line import shown_path
 from clipal.providers.tally import DISCONNECTED_STATUS
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import client_carrier
-from clipal.upstream.request import Call
+from clipal.upstream.request import UpstreamRequest
 
 _log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
 _NO_BODY = BytesBody()
@@ -52,7 +54,7 @@ class Exchange:
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
         self._body = BytesBody(*request.take_body())
-        call = Call(request.head, self._path, request.query, self._body, carrier)
+        call = UpstreamRequest(request.head, self._path, request.query, self._body, carrier)
         result = await self._failover.answer(call, self._trail, request.channel.first_byte)
         if isinstance(result, Unanswered):
             self._refuse(result)
@@ -99,7 +101,7 @@ class Exchange:
         _log.failure("Bug while answering {id}", failure, id=self._request.id)
         self._request.client_gone = None
         self._request.fail()
-        self._report(Refused.INTERNAL.value, None, 0, Ending.WHOLE)
+        self._report(HTTPStatus.INTERNAL_SERVER_ERROR.value, None, 0, Ending.WHOLE)
 
     def _report(self, status: int | None, provider: str | None, sent: int, ending: Ending) -> None:
         """The one line of this request, and the end of what it held."""

@@ -7,12 +7,12 @@ refused. Nothing is answered here: what is `ready` is the channel's to answer.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 from twisted.internet.tcp import Connection
 
-from clipal.dialects.dialect import Refused
 from clipal.downstream.admission import Refusal
 from clipal.downstream.request import Request
 from clipal.wire.message import END, BadMessage, RequestHead
@@ -35,10 +35,13 @@ _LARGE_READ: Final = 256 * 1024
 """Bytes of a large body that are read at a time; each read costs a turn of the loop."""
 _LEAST: Final = 0.001
 
-_SLOW = Refusal(Refused.TIMEOUT, "The request did not come in time.", "too slow")
-_STOPPING = Refusal(Refused.UNAVAILABLE, "clipal is stopping.", "stopping")
+_SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time.", "too slow")
+_STOPPING = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "clipal is stopping.", "stopping")
 _NO_MEMORY = Refusal(
-    Refused.UNAVAILABLE, "Too many large requests wait at once. Please retry in 1s.", "no memory", retry_after=1
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many large requests wait at once. Please retry in 1s.",
+    "no memory",
+    retry_after=1,
 )
 
 
@@ -116,7 +119,7 @@ class Incoming:
                 self._complete()
             elif isinstance(item, BadMessage):
                 message = f"This is not HTTP as it is served here: {item.problem}."
-                self._reject(Refusal(Refused(item.status), message, "not HTTP"))
+                self._reject(Refusal(HTTPStatus(item.status), message, "not HTTP"))
             elif isinstance(item, bytes):
                 self._take(item)
             if self.last_is_in:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from attrs import frozen
 
-from clipal.dialects.dialect import Dialect, Refused, compact_json
+from clipal.dialects.dialect import Dialect, compact_json
 
 
 @frozen
@@ -19,7 +19,7 @@ class OwnAnswer:
         fields: further ones.
     """
 
-    refused: Refused
+    refused: HTTPStatus
     message: str
     request_id: str
     dialect: Dialect | None = None

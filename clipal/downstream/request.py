@@ -6,6 +6,7 @@ It keeps its raw head, and the pieces of its body in memory, so that it can be s
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionDone
@@ -18,7 +19,6 @@ from twisted.web.resource import IResource, Resource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as WebRequest
 
-from clipal.dialects.dialect import Refused
 from clipal.downstream.admission import path_of
 from clipal.downstream.refusal import OwnAnswer
 from clipal.wire.message import RequestHead
@@ -138,7 +138,7 @@ class Request(WebRequest):
         except UnsupportedMethod as error:
             allowed = b", ".join(error.allowedMethods)
             self.channel.site.count_refusal("method")
-            self.answer(Refused.METHOD_NOT_ALLOWED, "This method is not served here.", fields=((b"Allow", allowed),))
+            self.answer(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not served here.", fields=((b"Allow", allowed),))
             return
         if body is NOT_DONE_YET:
             return
@@ -154,7 +154,7 @@ class Request(WebRequest):
 
     def answer(
         self,
-        refused: Refused,
+        refused: HTTPStatus,
         message: str,
         *,
         retry_after: int | None = None,
@@ -180,7 +180,7 @@ class Request(WebRequest):
         if self.startedWriting:
             self.abort()
         else:
-            self.answer(Refused.INTERNAL, "clipal made a mistake; its log has the details.")
+            self.answer(HTTPStatus.INTERNAL_SERVER_ERROR, "clipal made a mistake; its log has the details.")
 
     def abort(self) -> None:
         """Ends an answer that cannot be completed, so that the client must notice."""

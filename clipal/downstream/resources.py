@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import cast
 
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from clipal.dialects.dialect import Dialect, Refused, compact_json
+from clipal.dialects.dialect import Dialect, compact_json
 from clipal.downstream.exchange import Exchange
 from clipal.downstream.request import Relaying, Request
 from clipal.downstream.tunnel import Tunnel
@@ -17,7 +18,7 @@ from clipal.failover.failover import Failover
 from clipal.wire.websocket import opens_websocket
 
 
-class Root(Resource):
+class RootResource(Resource):
     """Where every path begins.
 
     Parameters:
@@ -28,15 +29,15 @@ class Root(Resource):
     def __init__(self, dialects: Sequence[Dialect], failovers: Mapping[str, Failover]) -> None:
         super().__init__()
         for dialect in dialects:
-            self.putChild(dialect.prefix.encode("ascii"), Client(dialect, failovers))
-        self.putChild(b"health", Health())
-        self._unknown = Unknown([f"/{dialect.prefix}" for dialect in dialects])
+            self.putChild(dialect.prefix.encode("ascii"), ClientResource(dialect, failovers))
+        self.putChild(b"health", HealthResource())
+        self._unknown = UnknownResource([f"/{dialect.prefix}" for dialect in dialects])
 
     def getChild(self, path: bytes, request: IRequest) -> Resource:
         return self._unknown
 
 
-class Client(Relaying):
+class ClientResource(Relaying):
     """All that lies below one client's prefix."""
 
     isLeaf = True
@@ -53,7 +54,7 @@ class Client(Relaying):
         return NOT_DONE_YET
 
 
-class Health(Resource):
+class HealthResource(Resource):
     """Whether clipal serves; a Resource like any other."""
 
     isLeaf = True
@@ -63,7 +64,7 @@ class Health(Resource):
         return compact_json({"status": "healthy"})
 
 
-class Unknown(Resource):
+class UnknownResource(Resource):
     """What is not there."""
 
     isLeaf = True
@@ -75,5 +76,5 @@ class Unknown(Resource):
     def render(self, request: IRequest) -> int:
         ours = cast("Request", request)
         ours.channel.site.count_refusal("not found")
-        ours.answer(Refused.NOT_FOUND, self._message)
+        ours.answer(HTTPStatus.NOT_FOUND, self._message)
         return NOT_DONE_YET

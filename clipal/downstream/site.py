@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from http import HTTPStatus
 from itertools import count
 from typing import Final
 
@@ -13,7 +14,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Site as WebSite
 
-from clipal.dialects.dialect import Dialect, Refused
+from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.channel import Channel
@@ -85,7 +86,7 @@ class Site(WebSite):
             address: the client's, without a port.
         """
         fields: tuple[tuple[bytes, bytes], ...] = ()
-        if refusal.refused is Refused.METHOD_NOT_ALLOWED:
+        if refusal.refused is HTTPStatus.METHOD_NOT_ALLOWED:
             fields = ((b"Allow", b", ".join(self._allowed(head))),)
         own = OwnAnswer(
             refusal.refused, refusal.message, self.new_id(), self.dialect_of(head), refusal.retry_after, fields

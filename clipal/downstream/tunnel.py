@@ -8,6 +8,7 @@ goes only as fast as the other one reads; a clean end is passed on behind the la
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,8 +20,8 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from clipal.dialects.dialect import Dialect, Refused
-from clipal.downstream.admission import NO_WEBSOCKET
+from clipal.dialects.dialect import Dialect
+from clipal.downstream.admission import WEBSOCKET_REFUSED
 from clipal.downstream.request import Request
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
@@ -31,7 +32,7 @@ from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
 from clipal.upstream.connection import Connection
 from clipal.upstream.credentials import client_carrier
-from clipal.upstream.request import Call
+from clipal.upstream.request import UpstreamRequest
 from clipal.upstream.response import WHOLE
 from clipal.wire.websocket import switching_head
 
@@ -67,7 +68,7 @@ class Tunnel:
     async def _open(self) -> None:
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
-        call = Call(request.head, self._path, request.query, BytesBody(), carrier, opens_websocket=True)
+        call = UpstreamRequest(request.head, self._path, request.query, BytesBody(), carrier, opens_websocket=True)
         result = await self._failover.answer(call, self._trail, request.channel.first_byte)
         if isinstance(result, HeldAnswer) and result.head.status == 101:
             self._join(result)
@@ -95,8 +96,8 @@ class Tunnel:
         request = self._request
         request.client_gone = None
         request.channel.close_behind()
-        request.answer(NO_WEBSOCKET.refused, NO_WEBSOCKET.message)
-        self._report(NO_WEBSOCKET.refused.value, str(NO_WEBSOCKET.refused.value), Ending.WHOLE)
+        request.answer(WEBSOCKET_REFUSED.refused, WEBSOCKET_REFUSED.message)
+        self._report(WEBSOCKET_REFUSED.refused.value, str(WEBSOCKET_REFUSED.refused.value), Ending.WHOLE)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -106,7 +107,7 @@ class Tunnel:
         self._request.client_gone = None
         self._request.channel.close_behind()
         self._request.fail()
-        self._report(Refused.INTERNAL.value, "500", Ending.WHOLE)
+        self._report(HTTPStatus.INTERNAL_SERVER_ERROR.value, "500", Ending.WHOLE)
 
     def _report(self, status: int, result: str, ending: Ending, up: int = 0, down: int = 0) -> None:
         request = self._request

@@ -10,7 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from clipal.config.model import FirstEvent as FirstEventMode
+from clipal.config.model import FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.beginning import Beginning, MediaType, media_type
 from clipal.failover.gate import EMPTY, HOLD, PAGE, Decision, FirstByte, Gate
@@ -21,8 +21,8 @@ from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.transport.deadline import Deadline
 from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, StaleConnection, UpstreamError
-from clipal.upstream.provider_agent import Upstream
-from clipal.upstream.request import Call
+from clipal.upstream.provider_agent import ProviderAgent
+from clipal.upstream.request import UpstreamRequest
 from clipal.upstream.response import Response
 from clipal.wire.message import ResponseHead
 from clipal.wire.websocket import accepts_websocket
@@ -74,7 +74,9 @@ class Attempt:
     _late = False
     _limit = 0.0
 
-    def __init__(self, call: Call, upstream: Upstream, terms: Terms, deadline: Deadline, trail: Trail) -> None:
+    def __init__(
+        self, call: UpstreamRequest, upstream: ProviderAgent, terms: Terms, deadline: Deadline, trail: Trail
+    ) -> None:
         self._call = call
         self._upstream = upstream
         self._terms = terms
@@ -177,7 +179,7 @@ class Attempt:
         if decision is EMPTY:
             return outcomes.EMPTY_ANSWER
         if decision is PAGE:
-            return outcomes.PAGE
+            return outcomes.PAGE_FOR_ANSWER
         if isinstance(decision, ErrorBody):
             return outcomes.classify_error(decision, head.fields, self._terms.wall())
         return outcomes.relayed(head.status)

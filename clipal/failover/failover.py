@@ -14,7 +14,7 @@ from clipal.providers.route import Route
 from clipal.providers.selection import candidates, purpose_of
 from clipal.transport.deadline import Deadline
 from clipal.upstream.model_names import with_model
-from clipal.upstream.request import Call
+from clipal.upstream.request import UpstreamRequest
 
 
 class Failover:
@@ -30,7 +30,7 @@ class Failover:
             event_time = route.dialect.first_event_timeout
         self._terms = Terms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
 
-    async def answer(self, call: Call, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
+    async def answer(self, call: UpstreamRequest, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
         """Asks the providers in order, each at most once.
 
         Parameters:
@@ -40,14 +40,14 @@ class Failover:
         Cancelling it closes the connection to the provider that is being asked.
         """
         route = self.route
-        if not route.members:
+        if not route.providers:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
         if route.concerns_models:
             call = with_model(call, route.dialect)
             if call.model is not None:
                 route = route.serving(call.model.name)
-                if not route.members:
+                if not route.providers:
                     return self._unserved(call.model.name, trail)
         round_ = self._round(route, call, trail, deadline)
         try:
@@ -58,14 +58,14 @@ class Failover:
         finally:
             round_.let_go()
 
-    def _round(self, route: Route, call: Call, trail: Trail, deadline: Deadline) -> Round:
+    def _round(self, route: Route, call: UpstreamRequest, trail: Trail, deadline: Deadline) -> Round:
         purpose = purpose_of(call, route, self.settings)
         order = candidates(route, purpose, self.settings, self._clock.seconds())
         if call.opens_websocket:
             order = [provider for provider in order if provider.upstream.provider.takes_websockets]
         return Round(route, order, call, purpose, trail, self._limit(call), deadline, self._terms)
 
-    def _limit(self, call: Call) -> float:
+    def _limit(self, call: UpstreamRequest) -> float:
         """Seconds until the first byte of an answer's body: a setting's, or what suits the client."""
         dialect, table = self.route.dialect, call.head.table
         if call.opens_websocket or dialect.asks_for_stream(call.path, call.query or b"", table, call.body.ends):
@@ -76,7 +76,7 @@ class Failover:
 
     def _unserved(self, model: str, trail: Trail) -> Unanswered:
         """No provider has the model: none was asked."""
-        for provider in self.route.members:
+        for provider in self.route.providers:
             trail.steps.append(Step(provider.name, "does not serve the model"))
         title, file = self.route.dialect.title, self.route.dialect.config_file
         message = f'No provider of {title} serves the model "{model}" ({trail}): see serves in {file}.'

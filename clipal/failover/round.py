@@ -18,12 +18,12 @@ from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Step, Trail, Unanswered
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.outcome import Action, Charge, Outcome
-from clipal.providers.provider import Admission, Provider
+from clipal.providers.provider import Permit, Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import Purpose, last_resort, succeeded
 from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
 from clipal.transport.deadline import Deadline
-from clipal.upstream.request import Call
+from clipal.upstream.request import UpstreamRequest
 
 _PREFERRED: Final = frozenset([101, *range(200, 300)])
 """Statuses after which a provider is asked first."""
@@ -51,7 +51,7 @@ class Round:
 
     route: Route
     candidates: Sequence[Provider]
-    call: Call
+    call: UpstreamRequest
     purpose: Purpose
     trail: Trail
     limit: float
@@ -59,10 +59,10 @@ class Round:
     terms: Terms
     asked: set[Provider] = field(factory=set)
     reached: bool = False
-    unreached: list[tuple[Provider, Admission, Outcome]] = field(factory=list)
-    under_way: tuple[Provider, Admission] | None = None
+    unreached: list[tuple[Provider, Permit, Outcome]] = field(factory=list)
+    under_way: tuple[Provider, Permit] | None = None
     began: float = 0.0
-    committed: tuple[Provider, Admission, Result] | None = None
+    committed: tuple[Provider, Permit, Result] | None = None
     last: tuple[Provider, HeldAnswer] | None = None
     fallback: tuple[Provider, HeldAnswer] | None = None
     failed: tuple[Provider, str] | None = None
@@ -98,7 +98,7 @@ class Round:
                 break
         return None
 
-    async def _attempt(self, provider: Provider, admission: Admission) -> Result:
+    async def _attempt(self, provider: Provider, admission: Permit) -> Result:
         self.asked.add(provider)
         if self.failed is not None and self.failed[0] is not provider:
             self.failed[0].tally.failed_over(self.failed[1])
@@ -117,7 +117,7 @@ class Round:
 
     # Charging
 
-    def _charge(self, provider: Provider, admission: Admission, outcome: Outcome) -> None:
+    def _charge(self, provider: Provider, admission: Permit, outcome: Outcome) -> None:
         now = self._now()
         self.failed = (provider, outcome.reason)
         provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
@@ -148,7 +148,7 @@ class Round:
 
     # Ends
 
-    def _commit(self, provider: Provider, admission: Admission, result: Result) -> HeldAnswer:
+    def _commit(self, provider: Provider, admission: Permit, result: Result) -> HeldAnswer:
         answer, outcome = result.answer, result.outcome
         assert answer is not None
         self._charge_unreached()
@@ -207,7 +207,7 @@ class Round:
     def _unanswered(self) -> Unanswered:
         """Adds those that were resting to the trail, and says what is in the way of each."""
         now = self._now()
-        for provider in self.route.members:
+        for provider in self.route.providers:
             if provider not in self.asked:
                 resting = provider.wait(now) or None
                 self.trail.steps.append(Step(provider.name, provider.resting_reason(now) or "busy", None, resting))
@@ -221,9 +221,9 @@ class Round:
 
         The last resort and a pinned provider are asked though they rest: nobody need wait for them.
         """
-        if self.route.manual or last_resort(self.route.members, now) is not None:
+        if self.route.manual or last_resort(self.route.providers, now) is not None:
             return None
-        return min(provider.wait(now) for provider in self.route.members) or None
+        return min(provider.wait(now) for provider in self.route.providers) or None
 
     def let_go(self) -> None:
         """Gives back whatever it still holds, on whichever way it ended."""

@@ -15,7 +15,7 @@ from twisted.logger import LogEvent
 from twisted.logger import LogLevel as EventLevel
 
 
-class Severity(IntEnum):
+class LineSeverity(IntEnum):
     """The levels that clipal knows, the least first, under the names of `clipal.config.model.LogLevel`."""
 
     DEBUG = 0
@@ -25,11 +25,11 @@ class Severity(IntEnum):
 
 
 _SEVERITIES = {
-    EventLevel.debug: Severity.DEBUG,
-    EventLevel.info: Severity.INFO,
-    EventLevel.warn: Severity.WARN,
-    EventLevel.error: Severity.ERROR,
-    EventLevel.critical: Severity.ERROR,
+    EventLevel.debug: LineSeverity.DEBUG,
+    EventLevel.info: LineSeverity.INFO,
+    EventLevel.warn: LineSeverity.WARN,
+    EventLevel.error: LineSeverity.ERROR,
+    EventLevel.critical: LineSeverity.ERROR,
 }
 
 _CHATTER = ("twisted.", "log_legacy")
@@ -43,14 +43,14 @@ _PATH: Final = 200
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def severity(event: LogEvent) -> Severity:
+def severity(event: LogEvent) -> LineSeverity:
     """How much `event` matters: its level, but what Twisted tells about itself at info is for debugging only.
 
     `Site starting on 3333` or `Timing out client` is nothing that an operator needs; a warning is.
     """
-    found = _SEVERITIES.get(event.get("log_level"), Severity.INFO)
-    if found is Severity.INFO and namespace(event).startswith(_CHATTER):
-        return Severity.DEBUG
+    found = _SEVERITIES.get(event.get("log_level"), LineSeverity.INFO)
+    if found is LineSeverity.INFO and namespace(event).startswith(_CHATTER):
+        return LineSeverity.DEBUG
     return found
 
 
@@ -59,7 +59,7 @@ def namespace(event: LogEvent) -> str:
     return str(event.get("log_namespace", "-"))
 
 
-def text(event: LogEvent) -> str:
+def event_text(event: LogEvent) -> str:
     """What `event` says, then its traceback if it has one; several lines, or none at all."""
     message = _message(event)
     if "log_failure" not in event:

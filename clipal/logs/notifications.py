@@ -17,7 +17,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent, globalLo
 from zope.interface import implementer
 
 from clipal.config import model
-from clipal.logs.line import Severity, severity
+from clipal.logs.line import LineSeverity, severity
 from clipal.logs.redaction import Redactor
 
 QUIET: Final = 10.0
@@ -41,11 +41,11 @@ class Notifications:
 
     def __init__(
         self,
-        settings: model.Notifications,
+        settings: model.NotificationSettings,
         redactor: Redactor,
         show: Callable[[str], object],
     ) -> None:
-        self._least = Severity[settings.min_level.name]
+        self._least = LineSeverity[settings.min_level.name]
         self._switches = settings.provider_switch
         self._redactor = redactor
         self._show = show
@@ -132,11 +132,11 @@ class Desktop(Service):
 
     def __init__(self, reactor: IReactorFromThreads) -> None:
         self._reactor = reactor
-        self._settings = model.Notifications()
+        self._settings = model.NotificationSettings()
         self._redactor = Redactor()
         self._running: tuple[Notifications, NotificationThread] | None = None
 
-    def follow(self, settings: model.Notifications, secrets: Iterable[str]) -> None:
+    def follow(self, settings: model.NotificationSettings, secrets: Iterable[str]) -> None:
         """Begins, ends or changes them; `secrets` are what must not be shown."""
         self._redactor.set_secrets(secrets)
         if settings == self._settings:

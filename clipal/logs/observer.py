@@ -19,11 +19,11 @@ from zope.interface import implementer
 
 from clipal.config.model import LogLevel, Settings
 from clipal.logs.daily_file import DailyLogFile
-from clipal.logs.line import LocalTime, Severity, namespace, one_line, severity, text
+from clipal.logs.line import LineSeverity, LocalTime, event_text, namespace, one_line, severity
 from clipal.logs.redaction import Redactor
 from clipal.logs.stream import UnwaitingStream
 
-_LABELS = {level: f"{level.name:<5}" for level in Severity}
+_LABELS = {level: f"{level.name:<5}" for level in LineSeverity}
 
 
 class Console:
@@ -123,18 +123,18 @@ class Logs:
         found = severity(event)
         if found < self._least:
             return
-        said = text(event)
+        said = event_text(event)
         if said:
             stamp, day = self._moment(event.get("log_time"))
             line = self._line(stamp, found, namespace(event), said)
             if not self._file.is_used_up(day):
                 self._write(day, line, self._console)
-            elif found is Severity.ERROR:
+            elif found is LineSeverity.ERROR:
                 self._alarm.write(line)
 
     def set_level(self, level: LogLevel) -> None:
         """Log what is at least as severe as `level` from now on."""
-        self._least = Severity[level.name]
+        self._least = LineSeverity[level.name]
 
     def set_secrets(self, secrets: Iterable[str]) -> None:
         """Keep `secrets` out of the log from now on."""
@@ -158,7 +158,7 @@ class Logs:
         except (TypeError, ValueError, OverflowError, OSError):
             return self._time.at(self._wall())
 
-    def _line(self, stamp: str, level: Severity, source: str, said: str) -> str:
+    def _line(self, stamp: str, level: LineSeverity, source: str, said: str) -> str:
         return f"{stamp} {_LABELS[level]} {one_line(self._redactor.redact(f'[{source}] {said}'))}"
 
     def _write(self, day: date, line: str, console: Console | None) -> None:
@@ -170,7 +170,7 @@ class Logs:
         if news is None:
             return
         stamp, _ = self._moment(None)
-        told = self._line(stamp, Severity.ERROR if news.refused else Severity.WARN, __name__, news.text)
+        told = self._line(stamp, LineSeverity.ERROR if news.refused else LineSeverity.WARN, __name__, news.text)
         if news.refused:
             self._alarm.write(told)
         elif self._file.is_used_up(day):
@@ -184,7 +184,9 @@ class Logs:
         """Says in the place of the missing lines how many they are, as soon as somebody reads again."""
         stamp, _ = self._moment(None)
         missed = console.missed
-        console.write(self._line(stamp, Severity.WARN, __name__, f"{missed} lines are missing here: nobody read them"))
+        console.write(
+            self._line(stamp, LineSeverity.WARN, __name__, f"{missed} lines are missing here: nobody read them")
+        )
         if console.missed:  # still nobody: that was no line of the log
             console.missed, console.dropped = missed, console.dropped - 1
 

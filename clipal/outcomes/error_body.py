@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from clipal.dialects.dialect import Fields, field_value
+from clipal.dialects.dialect import FieldPairs, field_value
 from clipal.outcomes.facts import Fact, begins_with, quota_fact, rows
 from clipal.wire.coding import decode
 
@@ -44,7 +44,7 @@ class ErrorBody:
     amazon: str = field(repr=False, default="")
 
     @classmethod
-    def read(cls, fields: Fields, body: bytes) -> ErrorBody:
+    def read(cls, fields: FieldPairs, body: bytes) -> ErrorBody:
         """Takes `body`, as it came with `fields`, apart. Never raises."""
         text = decode(body, field_value(fields, b"content-encoding") or b"", DECODED)
         try:

@@ -49,7 +49,7 @@ class Row:
     words: str
 
 
-ANTHROPIC: Final = (
+ANTHROPIC_WORDS: Final = (
     Row(400, Fact.STATUS, "invalid_request_error"),
     Row(401, Fact.KEY, "authentication_error"),
     Row(402, Fact.QUOTA, "billing_error"),
@@ -61,7 +61,7 @@ ANTHROPIC: Final = (
     Row(504, Fact.FAILURE, "timeout_error"),
     Row(529, Fact.FAILURE, "overloaded_error"),
 )
-OPENAI: Final = (
+OPENAI_WORDS: Final = (
     Row(
         400,
         Fact.REQUEST,
@@ -85,7 +85,7 @@ OPENAI: Final = (
     Row(500, Fact.FAILURE, "server_error internal_server_error internal_error"),
     Row(503, Fact.FAILURE, "server_is_overloaded slow_down service_unavailable_error"),
 )
-GOOGLE: Final = (  # google.rpc.Code, and the reasons of google.rpc.ErrorInfo
+GOOGLE_WORDS: Final = (  # google.rpc.Code, and the reasons of google.rpc.ErrorInfo
     Row(400, Fact.STATUS, "INVALID_ARGUMENT FAILED_PRECONDITION OUT_OF_RANGE"),
     Row(
         400,
@@ -108,7 +108,7 @@ GOOGLE: Final = (  # google.rpc.Code, and the reasons of google.rpc.ErrorInfo
     Row(503, Fact.FAILURE, "UNAVAILABLE"),
     Row(504, Fact.FAILURE, "DEADLINE_EXCEEDED"),
 )
-CLOUDS: Final = (  # Azure, Amazon Bedrock, GitHub Models and Copilot
+CLOUD_WORDS: Final = (  # Azure, Amazon Bedrock, GitHub Models and Copilot
     Row(404, Fact.MODEL, "DeploymentNotFound unknown_model unavailable_model ModelNotReadyException"),
     Row(403, Fact.KEY, "AccessDeniedException UnrecognizedClientException ExpiredTokenException"),
     Row(429, Fact.RATE_LIMIT, "ThrottlingException TooManyRequestsException TooManyRequests"),
@@ -116,7 +116,7 @@ CLOUDS: Final = (  # Azure, Amazon Bedrock, GitHub Models and Copilot
     Row(500, Fact.FAILURE, "InternalServerException ModelErrorException ModelStreamErrorException"),
     Row(503, Fact.FAILURE, "ServiceUnavailableException"),
 )
-RELAYS: Final = (  # LiteLLM, OpenRouter, one-api, new-api, Vercel, OpenCode Zen
+RELAY_WORDS: Final = (  # LiteLLM, OpenRouter, one-api, new-api, Vercel, OpenCode Zen
     Row(400, Fact.QUOTA, "budget_exceeded"),
     Row(401, Fact.KEY, "auth_error token_not_found_in_db expired_key AuthError"),
     Row(402, Fact.QUOTA, "insufficient_credits insufficient_funds CreditsError"),
@@ -125,49 +125,49 @@ RELAYS: Final = (  # LiteLLM, OpenRouter, one-api, new-api, Vercel, OpenCode Zen
     ),
     Row(429, Fact.RATE_LIMIT, "throttling_error rate_limited limit_requests"),
 )
-DEEPSEEK_AND_MOONSHOT: Final = (
+DEEPSEEK_AND_MOONSHOT_WORDS: Final = (
     Row(402, Fact.QUOTA, "insufficient_balance insufficient_balance_error"),
     Row(401, Fact.KEY, "invalid_authentication_error incorrect_api_key_error"),
     Row(403, Fact.KEY, "permission_denied_error access_terminated_error"),
     Row(429, Fact.QUOTA, "exceeded_current_quota_error exceeded_current_quota"),
     Row(429, Fact.RATE_LIMIT, "rate_limit_reached_error engine_overloaded_error"),
 )
-MISTRAL: Final = (
+MISTRAL_WORDS: Final = (
     Row(400, Fact.MODEL, "invalid_model"),
     Row(429, Fact.RATE_LIMIT, "service_tier_capacity_exceeded"),
 )
-GROQ_TOGETHER_XAI: Final = (Row(400, Fact.MODEL, "model_decommissioned model_deprecated"),)
-ALIBABA_AND_VOLCENGINE: Final = (
+GROQ_TOGETHER_XAI_WORDS: Final = (Row(400, Fact.MODEL, "model_decommissioned model_deprecated"),)
+ALIBABA_AND_VOLCENGINE_WORDS: Final = (
     Row(400, Fact.QUOTA, "Arrearage AccountOverdueError AllocationQuota.FreeTierOnly"),
     Row(400, Fact.REQUEST, "DataInspectionFailed data_inspection_failed"),
     Row(401, Fact.KEY, "InvalidApiKey AuthenticationError"),
     Row(404, Fact.MODEL, "ModelNotFound ModelNotOpen InvalidEndpointOrModel"),
     Row(429, Fact.RATE_LIMIT, "Throttling RateLimitExceeded RequestBurstTooFast ServerOverloaded"),
 )
-GLM: Final = (  # docs.bigmodel.cn and docs.z.ai, Error codes
+GLM_WORDS: Final = (  # docs.bigmodel.cn and docs.z.ai, Error codes
     Row(400, Fact.REQUEST, "1261 1301"),
     Row(404, Fact.MODEL, "1211"),
     Row(429, Fact.QUOTA, "1113 1304 1309"),
     Row(429, Fact.RATE_LIMIT, "1302 1303 1305 1308 1310 1312 1313"),
 )
-MINIMAX: Final = (  # `base_resp.status_code`; ErrorBody writes `minimax` before it
+MINIMAX_WORDS: Final = (  # `base_resp.status_code`; ErrorBody writes `minimax` before it
     Row(401, Fact.KEY, "minimax1004 minimax2049"),
     Row(429, Fact.QUOTA, "minimax1008 1008"),
     Row(429, Fact.RATE_LIMIT, "minimax1002 minimax1039 minimax1041 minimax2045 minimax2056"),
     Row(400, Fact.REQUEST, "minimax1026 minimax1027 minimax2013"),
 )
 VENDORS: Final = (
-    ANTHROPIC,
-    OPENAI,
-    GOOGLE,
-    CLOUDS,
-    RELAYS,
-    DEEPSEEK_AND_MOONSHOT,
-    MISTRAL,
-    GROQ_TOGETHER_XAI,
-    ALIBABA_AND_VOLCENGINE,
-    GLM,
-    MINIMAX,
+    ANTHROPIC_WORDS,
+    OPENAI_WORDS,
+    GOOGLE_WORDS,
+    CLOUD_WORDS,
+    RELAY_WORDS,
+    DEEPSEEK_AND_MOONSHOT_WORDS,
+    MISTRAL_WORDS,
+    GROQ_TOGETHER_XAI_WORDS,
+    ALIBABA_AND_VOLCENGINE_WORDS,
+    GLM_WORDS,
+    MINIMAX_WORDS,
 )
 
 _NAME: Final = r"[`'\"]?[^\s`'\"]{1,128}[`'\"]?"

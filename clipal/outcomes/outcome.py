@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from clipal.dialects.dialect import Fields, field_value
+from clipal.dialects.dialect import FieldPairs, field_value
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.facts import ABSENT, Fact, begins_with
 from clipal.outcomes.retry_after import explicit_wait, rate_limit_wait
@@ -68,7 +68,7 @@ CONNECT_TIMEOUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "connection timed 
 BROKEN_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "broken answer")
 NO_WEBSOCKET: Final = Outcome(Action.NEXT, Charge.NEUTRAL, "no WebSocket")
 EMPTY_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "empty answer", status=200)
-PAGE: Final = Outcome(Action.NEXT, Charge.FAILURE, "a page in place of an answer", status=502)
+PAGE_FOR_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "a page in place of an answer", status=502)
 """HTML where an answer of the API was asked for."""
 CUT: Final = Outcome(Action.RELAY, Charge.FAILURE, "answer broken off")
 
@@ -116,7 +116,7 @@ def needs_body(status: int, method: bytes = b"POST") -> bool:
     return status >= 400 and (status == 429 or status in _DENIED or _failed(status))
 
 
-def classify(status: int, fields: Fields, body: bytes, now: float) -> Outcome:
+def classify(status: int, fields: FieldPairs, body: bytes, now: float) -> Outcome:
     """What an answer means.
 
     Parameters:
@@ -144,7 +144,7 @@ def error_in(document: object) -> ErrorBody | None:
     return body if isinstance(base, dict) and base.get("status_code") else None
 
 
-def classify_error(error: ErrorBody, fields: Fields, now: float) -> Outcome:
+def classify_error(error: ErrorBody, fields: FieldPairs, now: float) -> Outcome:
     """What an error means that came under a 200: as the status that it stands for.
 
     One that is relayed is no success: the provider is not preferred for it, and no trial succeeds with it.
@@ -154,7 +154,7 @@ def classify_error(error: ErrorBody, fields: Fields, now: float) -> Outcome:
     return evolve(outcome, charge=Charge.NEUTRAL) if outcome.charge is Charge.SUCCESS else outcome
 
 
-def _judge(status: int, fields: Fields, error: ErrorBody, now: float) -> Outcome:
+def _judge(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
     if status == 429:
         return _too_many(fields, error, now)
     if status in _DENIED:
@@ -191,7 +191,7 @@ def _deactivated(status: int, reason: str) -> Outcome:
 # 401, 402, 403
 
 
-def _denied(status: int, fields: Fields, error: ErrorBody, now: float) -> Outcome:
+def _denied(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
     """A 403 of an edge network says nothing about the key; every other one, plain text too, is taken at its word."""
     if status == 403 and _is_of_an_edge(fields, error):
         wait = _at_most_a_minute(explicit_wait(fields, error, now)) or LONGEST_OF_FAILURE
@@ -201,7 +201,7 @@ def _denied(status: int, fields: Fields, error: ErrorBody, now: float) -> Outcom
     return _deactivated(status, "billing" if billing else "auth")
 
 
-def _is_of_an_edge(fields: Fields, error: ErrorBody) -> bool:
+def _is_of_an_edge(fields: FieldPairs, error: ErrorBody) -> bool:
     if error.is_json:
         documents = (error.document, error.error)
         codes = (str(each.get("error_code"))[:8] for each in documents)
@@ -209,7 +209,7 @@ def _is_of_an_edge(fields: Fields, error: ErrorBody) -> bool:
     return _EDGE_TEXT.match(error.text) is not None or _is_html(fields, error)
 
 
-def _is_html(fields: Fields, error: ErrorBody) -> bool:
+def _is_html(fields: FieldPairs, error: ErrorBody) -> bool:
     kind = (field_value(fields, b"content-type") or b"").lower()
     beginning = error.text[:256].lstrip()[:16].lower()
     return (kind.startswith(b"text/html") and error.sent) or beginning.startswith((b"<!doctype html", b"<html"))
@@ -218,7 +218,7 @@ def _is_html(fields: Fields, error: ErrorBody) -> bool:
 # 429
 
 
-def _too_many(fields: Fields, error: ErrorBody, now: float) -> Outcome:
+def _too_many(fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
     """A 429 is a rate limit, unless its body says that it will not pass by waiting."""
     account = _account(error)
     if account is not None:
@@ -230,7 +230,7 @@ def _too_many(fields: Fields, error: ErrorBody, now: float) -> Outcome:
 # 400, 404, 413
 
 
-def _lacking(status: int, fields: Fields, error: ErrorBody) -> Outcome:
+def _lacking(status: int, fields: FieldPairs, error: ErrorBody) -> Outcome:
     """Whether it is about the account, or about what only this provider lacks; else it is the client's own mistake."""
     if status == 400 and (account := _account(error)) is not None:
         return _deactivated(status, "auth" if account is Fact.KEY else "billing")

@@ -11,10 +11,10 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from clipal.dialects.dialect import Fields
+from clipal.dialects.dialect import FieldPairs
 from clipal.outcomes.error_body import ErrorBody, is_a
 
-LONGEST: Final = 3600.0
+LONGEST_WAIT: Final = 3600.0
 
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _PARTS = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
@@ -31,7 +31,7 @@ _ANTHROPIC: Final = "anthropic-ratelimit-"
 _EXHAUSTED: Final = ("rejected", "exceeded")
 
 
-def explicit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
+def explicit_wait(fields: FieldPairs, error: ErrorBody, now: float) -> float | None:
     """What the answer says, but for OpenAI's fields of its windows, which are there on every answer.
 
     Parameters:
@@ -43,18 +43,18 @@ def explicit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
     return _longest(_explicit(_table(fields, error), error, now)) or _longest([_in_words(error.message)])
 
 
-def rate_limit_wait(fields: Fields, error: ErrorBody, now: float) -> float | None:
+def rate_limit_wait(fields: FieldPairs, error: ErrorBody, now: float) -> float | None:
     """The same of a 429, where the fields of OpenAI's windows count too: of those that are exhausted."""
     table = _table(fields, error)
     return _longest([*_explicit(table, error, now), *_openai(table)]) or _longest([_in_words(error.message)])
 
 
 def _longest(waits: Iterable[float | None]) -> float | None:
-    sensible = [min(wait, LONGEST) for wait in waits if wait is not None and wait > 0]
+    sensible = [min(wait, LONGEST_WAIT) for wait in waits if wait is not None and wait > 0]
     return max(sensible, default=None)
 
 
-def _table(fields: Fields, error: ErrorBody) -> dict[str, str]:
+def _table(fields: FieldPairs, error: ErrorBody) -> dict[str, str]:
     """The header fields; OpenRouter hands those of its own provider on in the body."""
     table = {name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in fields}
     metadata = error.error.get("metadata")

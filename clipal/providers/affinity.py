@@ -28,17 +28,17 @@ class AffinityTable(Generic[T]):
         """Who answered `name` last; None for one that is unknown, forgotten, or no name at all."""
         if name is None or name not in self._table:
             return None
-        member, seen = self._table[name]
+        provider, seen = self._table[name]
         if now - seen > self._idle:
             del self._table[name]
             return None
-        return member
+        return provider
 
-    def put(self, name: bytes | None, member: T, now: float) -> None:
-        """Remembers that `member` answered `name` at `now`."""
+    def put(self, name: bytes | None, provider: T, now: float) -> None:
+        """Remembers that `provider` answered `name` at `now`."""
         if name is None:
             return
-        self._table[name] = (member, now)
+        self._table[name] = (provider, now)
         self._table.move_to_end(name)
         if len(self._table) > self._size:
             self._table.popitem(last=False)

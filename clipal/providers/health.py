@@ -33,14 +33,14 @@ from clipal.config.model import Settings
 
 LEASE: Final = 600.0
 """Seconds after which a trial that has not ended does not keep others waiting any longer."""
-LONGEST: Final = 3600.0
+LONGEST_COOLDOWN: Final = 3600.0
 """Seconds of a cooldown at most, and of a doubled rest where `reactivate_after` does not bound it."""
 
 _NEWS: Final = 1.1
 """By so much must a rest grow for that to be news."""
 
 
-class State(Enum):
+class HealthState(Enum):
     """Whether requests are let through: all, none, or one to try it."""
 
     CLOSED = "closed"
@@ -71,11 +71,11 @@ class HealthPolicy:
     @property
     def longest(self) -> float:
         """Seconds of a rest that has been doubled at most."""
-        return self.reactivate_after or LONGEST
+        return self.reactivate_after or LONGEST_COOLDOWN
 
 
 @frozen
-class Permit:
+class HealthPermit:
     """Leave for one attempt.
 
     Attributes:
@@ -118,7 +118,7 @@ class Trial:
 
 
 @frozen
-class Change:
+class HealthChange:
     """A change of state, for a line in the log.
 
     Attributes:
@@ -127,7 +127,7 @@ class Change:
             are refused one after another.
     """
 
-    after: State
+    after: HealthState
     reason: str
     seconds: float
     news: bool = True
@@ -147,7 +147,7 @@ class Health:
         self.opening: Opening | None = None
         self.rested: float | None = None
         self._failures = 0
-        self._permit = Permit(0)  # one for all attempts that begin before the next opening
+        self._permit = HealthPermit(0)  # one for all attempts that begin before the next opening
         self._seconds = 0.0  # of the last opening, which a success leaves as it is
         self._asked_until = 0.0
         self._announced = True
@@ -166,11 +166,11 @@ class Health:
         """Of the opening; empty for closed."""
         return "" if self.opening is None else self.opening.reason
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> HealthState:
         """The state at `now`."""
         if self.opening is None:
-            return State.CLOSED
-        return State.OPEN if now < self.opening.until else State.HALF_OPEN
+            return HealthState.CLOSED
+        return HealthState.OPEN if now < self.opening.until else HealthState.HALF_OPEN
 
     def usable(self, now: float) -> bool:
         """Whether an attempt may begin: always when closed, never when open, one at a time in between."""
@@ -182,15 +182,15 @@ class Health:
 
     def opened_by_breaker(self, now: float) -> bool:
         """Whether it is open, and failures in a row are all that keeps it so: no shorter cooldown runs beside that."""
-        return self.state(now) is State.OPEN and self._asked_until <= now and self._is_by_breaker
+        return self.state(now) is HealthState.OPEN and self._asked_until <= now and self._is_by_breaker
 
     def held_by_breaker(self, now: float) -> bool:
         """Whether failures in a row are all that keeps attempts away: until its time is over, and then its trial."""
-        return self.opened_by_breaker(now) or (self.state(now) is State.HALF_OPEN and self._is_by_breaker)
+        return self.opened_by_breaker(now) or (self.state(now) is HealthState.HALF_OPEN and self._is_by_breaker)
 
     # An attempt: it begins, and one thing is said of it
 
-    def begin(self, now: float) -> Permit:
+    def begin(self, now: float) -> HealthPermit:
         """Leave for one attempt, which is the trial if one is wanted.
 
         It is given at all times: `usable` says whether there should be an attempt, and whoever makes one all the
@@ -200,27 +200,27 @@ class Health:
             return self._permit
         self._trials += 1
         self._trial = Trial(self._trials, now + LEASE)
-        return Permit(self._permit.opening, self._trials)
+        return HealthPermit(self._permit.opening, self._trials)
 
-    def succeeded(self, permit: Permit, now: float) -> Change | None:
+    def succeeded(self, permit: HealthPermit, now: float) -> HealthChange | None:
         """The attempt was answered, to the end."""
         change = self.answered(permit, now)
         if permit.opening == self._permit.opening:
             self._failures = 0
         return change
 
-    def answered(self, permit: Permit, now: float) -> Change | None:
+    def answered(self, permit: HealthPermit, now: float) -> HealthChange | None:
         """The answer has begun: it is closed, but failures in a row are not over before an answer is whole."""
         self.released(permit, now)
         if permit.opening != self._permit.opening or self.opening is None:
             return None
-        change = Change(State.CLOSED, self.opening.reason, 0.0)
+        change = HealthChange(HealthState.CLOSED, self.opening.reason, 0.0)
         self.rested, self.opening = min(self.opening.until, now), None
         self._asked_until = 0.0
         self._trial = None  # one that is still on its way is an attempt like any other now
         return change
 
-    def failed(self, permit: Permit, now: float, reason: str) -> Change | None:
+    def failed(self, permit: HealthPermit, now: float, reason: str) -> HealthChange | None:
         """The attempt failed in a way that says something about the provider, but not for how long."""
         change = self.trial_failed(permit, now, reason)
         if change is not None:
@@ -232,18 +232,18 @@ class Health:
             return None
         return self._open(now, self.policy.open_timeout, reason, by_breaker=True)
 
-    def rest(self, permit: Permit, now: float, seconds: float, reason: str) -> Change | None:
+    def rest(self, permit: HealthPermit, now: float, seconds: float, reason: str) -> HealthChange | None:
         """The provider is to be left alone for so many seconds; an hour at most are believed.
 
         None at all (a rate limit without a hint) says nothing, but to a trial.
         """
-        seconds = min(seconds, LONGEST)
+        seconds = min(seconds, LONGEST_COOLDOWN)
         self._asked_until = max(self._asked_until, now + seconds)
         if self.released(permit, now):
             seconds = max(seconds, self._doubled())
         return self._open(now, seconds, reason)
 
-    def deactivate(self, permit: Permit, now: float, reason: str) -> Change | None:
+    def deactivate(self, permit: HealthPermit, now: float, reason: str) -> HealthChange | None:
         """The provider refuses the key, or its account has no credit: that does not pass by itself.
 
         Where deactivation is switched off, that says nothing, but to a trial: it has failed like any other.
@@ -253,13 +253,13 @@ class Health:
         self.released(permit, now)
         return self._open(now, self.policy.reactivate_after, reason)
 
-    def trial_failed(self, permit: Permit, now: float, reason: str) -> Change | None:
+    def trial_failed(self, permit: HealthPermit, now: float, reason: str) -> HealthChange | None:
         """The attempt failed in a way that says something to a trial only."""
         if not self.released(permit, now):
             return None
         return self._open(now, self._doubled(), reason, by_breaker=self._is_by_breaker)
 
-    def released(self, permit: Permit, now: float) -> bool:
+    def released(self, permit: HealthPermit, now: float) -> bool:
         """The attempt has ended, which in itself says nothing.
 
         Returns:
@@ -270,12 +270,12 @@ class Health:
         self._trial = None
         return True
 
-    def tick(self, now: float) -> Change | None:
+    def tick(self, now: float) -> HealthChange | None:
         """Says once that an opening's time is over."""
-        if self._announced or self.state(now) is not State.HALF_OPEN:
+        if self._announced or self.state(now) is not HealthState.HALF_OPEN:
             return None
         self._announced = True
-        return Change(State.HALF_OPEN, self.reason, 0.0)
+        return HealthChange(HealthState.HALF_OPEN, self.reason, 0.0)
 
     @property
     def _is_by_breaker(self) -> bool:
@@ -283,20 +283,20 @@ class Health:
 
     def _wants_trial(self, now: float) -> bool:
         """Whether it is half-open, and no trial is in flight."""
-        return self.state(now) is State.HALF_OPEN and (self._trial is None or now >= self._trial.ends)
+        return self.state(now) is HealthState.HALF_OPEN and (self._trial is None or now >= self._trial.ends)
 
     def _doubled(self) -> float:
         """Twice the seconds of the last opening, within the bound."""
         return min(2 * self._seconds, self.policy.longest)
 
-    def _open(self, now: float, seconds: float, reason: str, *, by_breaker: bool = False) -> Change | None:
+    def _open(self, now: float, seconds: float, reason: str, *, by_breaker: bool = False) -> HealthChange | None:
         """Opens it, unless it is open for longer already. Every opening is made here."""
         if seconds <= 0 or (self.opening is not None and now + seconds <= self.opening.until):
             return None
         news = reason != self.reason or seconds > _NEWS * self.remaining(now)
         self.opening = Opening(now + seconds, seconds, reason, by_breaker)
         self._seconds = seconds
-        self._permit = Permit(self._permit.opening + 1)
+        self._permit = HealthPermit(self._permit.opening + 1)
         self._trial = None
         self._announced = False
-        return Change(State.OPEN, reason, seconds, news)
+        return HealthChange(HealthState.OPEN, reason, seconds, news)

@@ -14,18 +14,18 @@ from twisted.logger import Logger
 
 from clipal.config.duration import format_duration
 from clipal.outcomes.outcome import Charge, Outcome
-from clipal.providers.health import Change, Health, HealthPolicy, Permit, State
+from clipal.providers.health import Health, HealthChange, HealthPermit, HealthPolicy, HealthState
 from clipal.providers.tally import ProviderTally
-from clipal.upstream.provider_agent import Upstream
+from clipal.upstream.provider_agent import ProviderAgent
 
 
 @frozen
-class Admission:
+class Permit:
     """Leave to ask one provider with one of its keys. It ends with `Provider.settle`, once."""
 
     key: int
-    provider_permit: Permit
-    key_permit: Permit
+    provider_permit: HealthPermit
+    key_permit: HealthPermit
 
     @property
     def trial(self) -> bool:
@@ -44,7 +44,7 @@ class Provider:
     _log = Logger()
 
     def __init__(
-        self, client: str, upstream: Upstream, policy: HealthPolicy, tally: ProviderTally | None = None
+        self, client: str, upstream: ProviderAgent, policy: HealthPolicy, tally: ProviderTally | None = None
     ) -> None:
         self.client = client
         self.upstream = upstream
@@ -78,7 +78,7 @@ class Provider:
         """Whether it may be asked."""
         return self.health.usable(now) and self.usable_key(now) is not None
 
-    def admit(self, now: float, tried: Container[int] = (), *, force: bool = False) -> Admission | None:
+    def admit(self, now: float, tried: Container[int] = (), *, force: bool = False) -> Permit | None:
         """Leave to ask it with a key that was not tried, if it may be asked.
 
         Parameters:
@@ -87,11 +87,11 @@ class Provider:
         key = self.usable_key(now, tried)
         if key is None or not (force or self.health.usable(now)):
             return None
-        return Admission(key, self.health.begin(now), self.keys[key].begin(now))
+        return Permit(key, self.health.begin(now), self.keys[key].begin(now))
 
     # What came of it
 
-    def settle(self, admission: Admission, outcome: Outcome, now: float) -> None:
+    def settle(self, admission: Permit, outcome: Outcome, now: float) -> None:
         """Ends an attempt: charges its outcome to whom it concerns."""
         provider, key = self.health, self.keys[admission.key]
         for_provider, for_key = admission.provider_permit, admission.key_permit
@@ -118,12 +118,12 @@ class Provider:
             self._changed(provider.trial_failed(for_provider, now, reason), now)
         self.release(admission, now)
 
-    def release(self, admission: Admission, now: float) -> None:
+    def release(self, admission: Permit, now: float) -> None:
         """Ends an attempt that says nothing about anybody."""
         self.health.released(admission.provider_permit, now)
         self.keys[admission.key].released(admission.key_permit, now)
 
-    def answered(self, admission: Admission, now: float) -> None:
+    def answered(self, admission: Permit, now: float) -> None:
         """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
         if admission.trial:
             self._changed(self.health.answered(admission.provider_permit, now), now)
@@ -135,15 +135,15 @@ class Provider:
         """Seconds until it may be asked again; 0 for now."""
         return self._holding(now).remaining(now)
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> HealthState:
         """Whether it may be asked, all of its keys considered."""
         if self.wait(now):
-            return State.OPEN
-        on_trial = self.health.state(now) is not State.CLOSED
+            return HealthState.OPEN
+        on_trial = self.health.state(now) is not HealthState.CLOSED
         return (
-            State.HALF_OPEN
-            if on_trial or all(key.state(now) is not State.CLOSED for key in self.keys)
-            else State.CLOSED
+            HealthState.HALF_OPEN
+            if on_trial or all(key.state(now) is not HealthState.CLOSED for key in self.keys)
+            else HealthState.CLOSED
         )
 
     def resting_reason(self, now: float) -> str:
@@ -169,18 +169,18 @@ class Provider:
             self._changed(key.tick(now), now, number)
         self.upstream.close_idle()
 
-    def _changed(self, change: Change | None, now: float, key: int | None = None) -> None:
+    def _changed(self, change: HealthChange | None, now: float, key: int | None = None) -> None:
         """One line for each change of state."""
         if change is None or not change.news:
             return
         whom = self.name if key is None or len(self.keys) == 1 else f"{self.name} (key {key + 1})"
-        if change.after is State.OPEN:
+        if change.after is HealthState.OPEN:
             resting = format_duration(change.seconds)
             self._log.warn(
                 "{client}: {provider} rests for {resting}: {reason}",
                 client=self.client, provider=whom, resting=resting, reason=change.reason,
             )  # fmt: skip
-        elif change.after is State.HALF_OPEN:
+        elif change.after is HealthState.HALF_OPEN:
             self._log.info("{client}: {provider} may be tried again", client=self.client, provider=whom)
         else:
             self._log.info("{client}: {provider} answers again", client=self.client, provider=whom)

@@ -21,11 +21,11 @@ class Route:
     """The providers of one client.
 
     Parameters:
-        members: the enabled ones, by priority; ties in file order.
+        providers: the enabled ones, by priority; ties in file order.
 
     Attributes:
         concerns_models: whether it makes a difference which model a request names.
-        cursor: the member that answered last; it is asked first.
+        cursor: the provider that answered last; it is asked first.
         token_cursor: the same for requests that count tokens, where they have a cursor of their own.
         sessions: who answered an agent session last.
         answers: who made an answer that a later request may build on.
@@ -38,13 +38,13 @@ class Route:
         self,
         dialect: Dialect,
         config: ClientConfig,
-        members: Sequence[Provider],
+        providers: Sequence[Provider],
         tally: ClientTally | None = None,
     ) -> None:
         self.dialect = dialect
         self.config = config
-        self.members = tuple(members)
-        self.concerns_models = any(member.upstream.provider.concerns_models for member in self.members)
+        self.providers = tuple(providers)
+        self.concerns_models = any(provider.upstream.provider.concerns_models for provider in self.providers)
         self._parts: dict[tuple[Provider, ...], Route] = {}
         self.cursor: Provider | None = None
         self.token_cursor: Provider | None = None
@@ -58,26 +58,26 @@ class Route:
         A part has the same providers with the same health, and a cursor and sessions of its own: what is preferred for
         one model says nothing about who is to be asked for another one. Who made an answer is known to all parts.
         """
-        members = tuple(member for member in self.members if member.serves(model))
-        if len(members) == len(self.members):
+        providers = tuple(provider for provider in self.providers if provider.serves(model))
+        if len(providers) == len(self.providers):
             return self
-        if members not in self._parts:
-            part = self._parts[members] = Route(self.dialect, self.config, members, self.tally)
+        if providers not in self._parts:
+            part = self._parts[providers] = Route(self.dialect, self.config, providers, self.tally)
             part.answers = self.answers
-        return self._parts[members]
+        return self._parts[providers]
 
-    def prefer(self, member: Provider, session: bytes | None, now: float) -> None:
-        """`member` answered last; says so where it was another one before.
+    def prefer(self, provider: Provider, session: bytes | None, now: float) -> None:
+        """`provider` answered last; says so where it was another one before.
 
         Before is within the session, where there is one: two sessions that are with two providers switch nothing.
         """
-        before = self.sessions.get(session, now) or self.cursor or self.members[0]
-        self.cursor = member
-        if before is not member:
+        before = self.sessions.get(session, now) or self.cursor or self.providers[0]
+        self.cursor = provider
+        if before is not provider:
             self._log.info(
                 "{client}: {provider} answers now, in place of {before}",
                 client=self.dialect.prefix,
-                provider=member.name,
+                provider=provider.name,
                 before=before.name,
                 switched=True,
             )
@@ -89,5 +89,5 @@ class Route:
 
     def close(self) -> None:
         """Keeps no connection to a provider any more; those in use end with their requests."""
-        for member in self.members:
-            member.upstream.close()
+        for provider in self.providers:
+            provider.upstream.close()

@@ -16,7 +16,7 @@ from clipal.config.model import Affinity, FailBack, Settings
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
-from clipal.upstream.request import Call
+from clipal.upstream.request import UpstreamRequest
 
 _REFUSED: Final = frozenset([401, 402, 403])
 
@@ -56,7 +56,7 @@ class Purpose:
         return not (self.probe or self.looks)
 
 
-def purpose_of(call: Call, route: Route, settings: Settings) -> Purpose:
+def purpose_of(call: UpstreamRequest, route: Route, settings: Settings) -> Purpose:
     """Looks at a request once, for all of its attempts."""
     dialect = route.dialect
     counts_tokens = dialect.counts_tokens(call.path)
@@ -72,36 +72,36 @@ def purpose_of(call: Call, route: Route, settings: Settings) -> Purpose:
 
 
 def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -> Sequence[Provider]:
-    """All members in the order in which they are to be asked, usable or not."""
-    members = route.members
+    """All providers in the order in which they are to be asked, usable or not."""
+    providers = route.providers
     preferred = _preferred(route, purpose, settings, now)
-    if preferred is None or preferred not in members:
-        return members
-    first = members.index(preferred)
-    return members[first:] + members[:first]
+    if preferred is None or preferred not in providers:
+        return providers
+    first = providers.index(preferred)
+    return providers[first:] + providers[:first]
 
 
-def last_resort(members: Sequence[Provider], now: float) -> Provider | None:
-    """The member to be asked though its circuit breaker holds it, because all are held for that reason alone.
+def last_resort(providers: Sequence[Provider], now: float) -> Provider | None:
+    """The provider to be asked though its circuit breaker holds it, because all are held for that reason alone.
 
     One that is on trial counts too: with nobody else to go past it to, others need not wait for the trial's end.
     """
-    broken = [each for each in members if each.health.held_by_breaker(now) and each.usable_key(now) is not None]
-    if len(broken) < len(members):
+    broken = [each for each in providers if each.health.held_by_breaker(now) and each.usable_key(now) is not None]
+    if len(broken) < len(providers):
         return None
     return min(broken, key=lambda each: each.health.remaining(now), default=None)
 
 
-def succeeded(route: Route, purpose: Purpose, member: Provider, now: float) -> None:
-    """`member` answered: it is preferred from now on."""
+def succeeded(route: Route, purpose: Purpose, provider: Provider, now: float) -> None:
+    """`provider` answered: it is preferred from now on."""
     if not purpose.moves:
         return
     if purpose.own_cursor:
-        route.token_cursor = member
+        route.token_cursor = provider
         return
-    route.prefer(member, purpose.session, now)
+    route.prefer(provider, purpose.session, now)
     if not purpose.counts_tokens:
-        route.sessions.put(purpose.session, member, now)
+        route.sessions.put(purpose.session, provider, now)
 
 
 def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -> Provider | None:
@@ -121,12 +121,12 @@ def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -
 
 
 def _better(route: Route, current: Provider | None, well_for: float, now: float) -> Provider | None:
-    """The first member of a higher priority than `current` that has been well for so many seconds."""
-    for member in route.members:
-        if member is current or current is None:
+    """The first provider of a higher priority than `current` that has been well for so many seconds."""
+    for provider in route.providers:
+        if provider is current or current is None:
             return None
-        if member.upstream.provider.priority >= current.upstream.provider.priority:
+        if provider.upstream.provider.priority >= current.upstream.provider.priority:
             return None
-        if member.usable(now) and member.well_for(now) >= well_for:
-            return member
+        if provider.usable(now) and provider.well_for(now) >= well_for:
+            return provider
     return None

@@ -30,9 +30,9 @@ from clipal.transport.trust import tls_host
 from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
     ConnectFailed,
+    ConnectRefused,
     ConnectTimeout,
     NameNotFound,
-    Refused,
     TLSFailed,
     UpstreamError,
 )
@@ -149,7 +149,7 @@ class Agent:
         except DNSLookupError:
             raise NameNotFound("host name not found") from None
         except ConnectionRefusedError:
-            raise Refused("connection refused") from None
+            raise ConnectRefused("connection refused") from None
         except TimeoutError:
             raise ConnectTimeout("connection timed out") from None
         except HandshakeFailed as failed:

@@ -2,7 +2,7 @@
 
 A connection carries one request at a time. It belongs to an agent, which is told when it is free again and, once, when
 it is gone. Whatever ends a request early (a client's disconnect, a timeout, a broken answer) ends the connection too.
-What a connection does at any time is its `State`; every change of it goes through `Connection._become`.
+What a connection does at any time is its `ConnectionState`; every change of it goes through `Connection._become`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AT_ONCE: Final = 1.0
 was idle, or the provider cannot have worked on the request."""
 
 
-class State(IntEnum):
+class ConnectionState(IntEnum):
     """What a connection does. Integers, for those of an Enum are slow to look up."""
 
     IDLE = 0
@@ -48,13 +48,13 @@ class State(IntEnum):
     """It carries nothing any more."""
 
 
-_IDLE, _ASKED, _HEARD, _ANSWERING, _GONE = State
+_IDLE, _ASKED, _HEARD, _ANSWERING, _GONE = ConnectionState
 _NEXT: Final = {
     _IDLE: frozenset([_ASKED, _GONE]),
     _ASKED: frozenset([_HEARD, _GONE]),
     _HEARD: frozenset([_ANSWERING, _GONE]),
     _ANSWERING: frozenset([_IDLE, _GONE]),
-    _GONE: frozenset[State](),
+    _GONE: frozenset[ConnectionState](),
 }
 """What may follow what."""
 
@@ -93,7 +93,7 @@ class Connection(Protocol):
         self._paused = False
         self.idle_since = 0.0
 
-    def _become(self, state: State) -> None:
+    def _become(self, state: ConnectionState) -> None:
         assert state in _NEXT[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 

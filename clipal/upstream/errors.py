@@ -3,7 +3,7 @@
 UpstreamError
 ├── ConnectFailed        no connection
 │   ├── NameNotFound     the host has no address
-│   ├── Refused          nobody listens there
+│   ├── ConnectRefused          nobody listens there
 │   ├── ConnectTimeout   neither an answer nor a refusal in time, the TLS handshake included
 │   └── TLSFailed        the handshake failed, or the certificate is not the host's
 ├── ConnectionBroken     lost before the answer's head was complete
@@ -27,7 +27,7 @@ class NameNotFound(ConnectFailed):
     """The provider's host name has no address."""
 
 
-class Refused(ConnectFailed):
+class ConnectRefused(ConnectFailed):
     """Nobody listens at the provider's address."""
 
 

@@ -14,8 +14,8 @@ from attrs import evolve, frozen
 from twisted.logger import Logger
 
 from clipal.dialects.dialect import Dialect
-from clipal.dialects.model_name import RequestedModel, Unreadable, find_model_names
-from clipal.upstream.request import Call
+from clipal.dialects.model_name import RequestedModel, UnreadableBody, find_model_names
+from clipal.upstream.request import UpstreamRequest
 
 _OTHERS: Final = "*"
 
@@ -23,11 +23,11 @@ _OTHERS: Final = "*"
 _log = Logger()
 
 
-def with_model(call: Call, dialect: Dialect) -> Call:
+def with_model(call: UpstreamRequest, dialect: Dialect) -> UpstreamRequest:
     """`call` with the model that it names; `call` itself where none can be found."""
     try:
         return evolve(call, model=_requested(call, dialect))
-    except Unreadable as error:
+    except UnreadableBody as error:
         _log.debug(
             "{client}: the body of a request {problem}, so it goes up as it is, whatever model it names",
             client=dialect.prefix,
@@ -36,11 +36,11 @@ def with_model(call: Call, dialect: Dialect) -> Call:
         return call
 
 
-def _requested(call: Call, dialect: Dialect) -> RequestedModel | None:
+def _requested(call: UpstreamRequest, dialect: Dialect) -> RequestedModel | None:
     """The model that `call` names; None where it names none.
 
     Raises:
-        Unreadable: the body may name one, but cannot be looked into; the text says why.
+        UnreadableBody: the body may name one, but cannot be looked into; the text says why.
     """
     place = dialect.model_in_path(call.path)
     if place is not None:
@@ -49,7 +49,7 @@ def _requested(call: Call, dialect: Dialect) -> RequestedModel | None:
         return None
     coding = (call.head.table.get(b"content-encoding") or b"identity").strip().lower()
     if coding != b"identity":
-        raise Unreadable("is compressed")
+        raise UnreadableBody("is compressed")
     places = find_model_names(call.body.whole)
     return RequestedModel(places[-1].name, places) if places else None
 
@@ -68,7 +68,7 @@ class ModelNames:
         """The provider's name for the model that the client calls `name`."""
         return self.names.get(name) or self.names.get(_OTHERS, name)
 
-    def apply(self, call: Call, model: RequestedModel, dialect: Dialect) -> Call:
+    def apply(self, call: UpstreamRequest, model: RequestedModel, dialect: Dialect) -> UpstreamRequest:
         """`call` with the provider's name in place of the client's; `call` itself where both are the same."""
         named = [(place, self.rename(place.name)) for place in model.places]
         changed = [(place, name) for place, name in named if name != place.name]

@@ -1,8 +1,8 @@
 """What `clipal.failover` calls: one provider, ready to be asked.
 
 `TransparentClient` is treq's HTTPClient without what treq does for people and a proxy must not do: no cookies, no
-redirects, no decoding, no Accept-Encoding, no parsing of URLs. `Upstream` holds one for a provider, with all that can
-be prepared once: target, connections, keys in each carrier.
+redirects, no decoding, no Accept-Encoding, no parsing of URLs. `ProviderAgent` holds one for a provider, with all that
+can be prepared once: target, connections, keys in each carrier.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clipal.upstream.agent import Agent
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import KeyCarriers
 from clipal.upstream.model_names import ModelNames
-from clipal.upstream.request import Call
+from clipal.upstream.request import UpstreamRequest
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
 from clipal.wire.fields import request_fields
@@ -80,7 +80,7 @@ class TransparentClient(HTTPClient):
         return self._send(method, url, headers, data)  # type: ignore[return-value]
 
 
-class Upstream:
+class ProviderAgent:
     """One provider of one client.
 
     Each key has connections of its own: bytes that a provider sends behind an answer may be taken for the next one's,
@@ -115,7 +115,7 @@ class Upstream:
         ]
         self._clients = [TransparentClient(agent or each) for each in self._agents]
 
-    def ask(self, call: Call, key: int = 0) -> Deferred[Response]:
+    def ask(self, call: UpstreamRequest, key: int = 0) -> Deferred[Response]:
         """Sends `call` with the provider's key number `key`.
 
         Returns:

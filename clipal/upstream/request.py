@@ -11,7 +11,7 @@ from clipal.wire.message import RequestHead
 
 
 @frozen
-class Call:
+class UpstreamRequest:
     """A request whose body is complete.
 
     Attributes:

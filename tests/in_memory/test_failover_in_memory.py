@@ -33,7 +33,7 @@ def test_a_rate_limit_without_a_hint_only_loses_its_turn() -> None:
     world = World.make()
     world.stubs[0].status = 429
     assert world.ask() == "b"
-    assert all(member.usable(0) for member in world.failover.route.members)
+    assert all(provider.usable(0) for provider in world.failover.route.providers)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
@@ -42,12 +42,12 @@ def test_a_refused_key_rests_for_reactivate_after(status: int, reactivate_after:
     world = World.make(reactivate_after=reactivate_after)
     world.stubs[0].status = status
     assert world.ask() == "b"
-    (member, _) = world.failover.route.members
-    assert member.usable(world.clock.seconds()) is not rests
+    (provider, _) = world.failover.route.providers
+    assert provider.usable(world.clock.seconds()) is not rests
     world.clock.advance(reactivate_after - 1 if rests else 0)
-    assert member.usable(world.clock.seconds()) is not rests
+    assert provider.usable(world.clock.seconds()) is not rests
     world.clock.advance(1)
-    assert member.usable(world.clock.seconds())
+    assert provider.usable(world.clock.seconds())
 
 
 def test_a_failed_trial_rests_twice_as_long() -> None:
@@ -58,7 +58,7 @@ def test_a_failed_trial_rests_twice_as_long() -> None:
     for _ in range(5):
         world.failover.route.cursor = None
         assert world.ask() == "b"
-        wait = world.failover.route.members[0].wait(world.clock.seconds())
+        wait = world.failover.route.providers[0].wait(world.clock.seconds())
         waits.append(wait)
         world.clock.advance(wait)
     assert waits == [100, 200, 400, 800, 1000]
@@ -69,16 +69,16 @@ def test_a_failed_trial_rests_twice_as_long() -> None:
 def test_without_deactivation_a_refused_trial_of_the_breaker_rests_twice_as_long(status: int, keys: int) -> None:
     world = World.make(keys=keys, reactivate_after=0.0, circuit_breaker=CircuitBreaker(1, 60))
     first, _ = world.stubs
-    member = world.failover.route.members[0]
+    provider = world.failover.route.providers[0]
     first.status = 500
     assert world.ask() == "b"
     first.status = status
     waits = []
     for _ in range(3):
-        world.clock.advance(member.wait(world.clock.seconds()))
+        world.clock.advance(provider.wait(world.clock.seconds()))
         world.failover.route.cursor = None
         assert world.ask() == "b"
-        waits.append(member.wait(world.clock.seconds()))
+        waits.append(provider.wait(world.clock.seconds()))
     assert waits == [120, 240, 480]
     assert len(first.keys) == 1 + 3 * keys, "each key was tried in each trial"
 
@@ -90,11 +90,11 @@ def test_without_deactivation_a_refused_trial_of_a_key_rests_twice_as_long(statu
     first.status, first.fields = 429, [(b"Retry-After", b"30")]
     assert world.ask() == "b"
     first.status, first.fields = status, []
-    member = world.failover.route.members[0]
+    provider = world.failover.route.providers[0]
     world.clock.advance(30)
     world.failover.route.cursor = None
     assert world.ask() == "b"
-    assert member.wait(world.clock.seconds()) == 60
+    assert provider.wait(world.clock.seconds()) == 60
     assert world.ask() == "b"
     assert len(first.keys) == 2, "it was not asked again"
 
@@ -145,10 +145,10 @@ def test_nobody_is_charged_when_the_network_is_down() -> None:
     for stub in world.stubs:
         stub.status = REFUSED
     assert world.ask() == "-"
-    assert all(member.usable(0) and member.unwell_at is None for member in world.failover.route.members)
+    assert all(provider.usable(0) and provider.unwell_at is None for provider in world.failover.route.providers)
     world.stubs[1].status = 200
     assert world.ask() == "b"
-    assert not world.failover.route.members[0].usable(0), "somebody could be reached, so it is its own fault"
+    assert not world.failover.route.providers[0].usable(0), "somebody could be reached, so it is its own fault"
 
 
 STREAMED = b"/v1beta/models/m:streamGenerateContent"
@@ -200,7 +200,7 @@ def test_a_client_that_leaves_is_nobodys_fault() -> None:
     answering.addErrback(lambda _: None)
     answering.cancel()
     assert not world.stubs[1].keys
-    assert all(member.usable(0) for member in world.failover.route.members)
+    assert all(provider.usable(0) for provider in world.failover.route.providers)
     assert not world.clock.getDelayedCalls()
 
 
@@ -320,7 +320,7 @@ def test_a_pinned_providers_answers_are_relayed_whatever_they_say() -> None:
     for status in (401, 429, 500, 529):
         world.stubs[0].status = status
         assert world.ask() == "a"
-    assert world.failover.route.members[0].usable(0)
+    assert world.failover.route.providers[0].usable(0)
     world.stubs[0].status = REFUSED
     assert world.ask() == "-"
 
@@ -350,10 +350,10 @@ def test_a_trial_that_broke_off_does_not_begin_the_count_anew() -> None:
     trial = now(world.start())
     assert not isinstance(trial, Unanswered)
     assert trial.provider == "a"
-    member = world.failover.route.members[0]
-    assert member.usable(world.clock.seconds())
+    provider = world.failover.route.providers[0]
+    assert provider.usable(world.clock.seconds())
     trial.ended(Ending.CUT)
-    assert member.wait(world.clock.seconds()) == 60
+    assert provider.wait(world.clock.seconds()) == 60
 
 
 def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
@@ -361,20 +361,20 @@ def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
     answered = now(world.start(path=b"/v1/messages/count_tokens"))
     assert not isinstance(answered, Unanswered)
     answered.ended(Ending.CUT)
-    first, _ = world.failover.route.members
+    first, _ = world.failover.route.providers
     assert first.unwell_at is None
     assert world.ask() == "a"
 
 
 def test_of_several_keys_the_one_that_is_ready_first_says_why_and_for_how_long() -> None:
     world = World.make(1, keys=2)
-    (member,) = world.failover.route.members
-    first = member.admit(0.0)
-    second = member.admit(0.0, [0])
+    (provider,) = world.failover.route.providers
+    first = provider.admit(0.0)
+    second = provider.admit(0.0, [0])
     assert first is not None
     assert second is not None
-    member.settle(first, Outcome(Action.NEXT, Charge.DEACTIVATE, "auth", 401, of_key=True), 0.0)
-    member.settle(second, Outcome(Action.NEXT, Charge.COOLDOWN, "rate limit", 429, 30.0, of_key=True), 0.0)
+    provider.settle(first, Outcome(Action.NEXT, Charge.DEACTIVATE, "auth", 401, of_key=True), 0.0)
+    provider.settle(second, Outcome(Action.NEXT, Charge.COOLDOWN, "rate limit", 429, 30.0, of_key=True), 0.0)
     nobody = now(world.start())
     assert isinstance(nobody, Unanswered)
     assert (nobody.rate_limited, nobody.wait) == (True, 30)

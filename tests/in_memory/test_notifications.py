@@ -23,10 +23,10 @@ from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer
 from tests.wirekit.waiting import reactor
 
-WARN = model.Notifications(True, model.LogLevel.WARN)
-INFO = model.Notifications(True, model.LogLevel.INFO)
-ERROR = model.Notifications(True, model.LogLevel.ERROR)
-SILENT = model.Notifications(True, model.LogLevel.ERROR, provider_switch=False)
+WARN = model.NotificationSettings(True, model.LogLevel.WARN)
+INFO = model.NotificationSettings(True, model.LogLevel.INFO)
+ERROR = model.NotificationSettings(True, model.LogLevel.ERROR)
+SILENT = model.NotificationSettings(True, model.LogLevel.ERROR, provider_switch=False)
 
 
 @implementer(ILogObserver)
@@ -60,7 +60,7 @@ def event(level: LogLevel, text: str = "news", at: float = 0.0, **fields: object
         (WARN, event(LogLevel.warn, log_namespace="clipal.logs.notifications.NotificationThread"), False),
     ],
 )
-def test_what_is_shown(settings: model.Notifications, given: dict[str, object], shown: bool) -> None:
+def test_what_is_shown(settings: model.NotificationSettings, given: dict[str, object], shown: bool) -> None:
     texts: list[str] = []
     Notifications(settings, Redactor(), texts.append)(given)
     assert bool(texts) is shown
@@ -141,7 +141,7 @@ async def test_a_switch_of_provider_is_shown(
     first, second = start_upstream(answer(500, b"")), start_upstream(answer(200, b"hello"))
     proxy = start_proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
-        notifications=model.Notifications(enabled=True),
+        notifications=model.NotificationSettings(enabled=True),
     )
     client = await connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
@@ -162,7 +162,7 @@ async def test_without_a_desktop_it_says_so_and_serves(
         raise problem
 
     monkeypatch.setattr("clipal.logs.notifications.sender", sender)
-    proxy = start_proxy({}, notifications=model.Notifications(enabled=True))
+    proxy = start_proxy({}, notifications=model.NotificationSettings(enabled=True))
     client = await connect(proxy.port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).status == 200
@@ -187,7 +187,7 @@ async def test_a_reload_begins_changes_and_ends_them(monkeypatch: pytest.MonkeyP
     desktop.follow(WARN, ["new-secret"])
     news.warn("changed")
     shown.append(await arrived.get())
-    desktop.follow(model.Notifications(), [])
+    desktop.follow(model.NotificationSettings(), [])
     news.error("behind")
     desktop.follow(ERROR, [])
     news.error("last")

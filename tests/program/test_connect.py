@@ -11,12 +11,12 @@ from twisted.python import usage
 
 from clipal.commands import connect, disconnect
 from clipal.config.model import Settings
-from clipal.connect.registry import CLIENTS
+from clipal.connect.registry import PROGRAMS
 from tests.machine import FILES, KEY, Machine, posix
 
 
 def test_where_nothing_is_all_is_made_and_removed_again(machine: Machine) -> None:
-    assert machine.connect("--yes", *CLIENTS) == 0
+    assert machine.connect("--yes", *PROGRAMS) == 0
     assert machine.files() == FILES
     assert machine.disconnect() == 0
     assert list(machine.home.iterdir()) == []
@@ -62,11 +62,11 @@ def test_where_no_client_is_found_it_says_so(machine: Machine, capsys: pytest.Ca
 
 
 def test_a_second_time_nothing_is_written(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    assert machine.connect("--yes", *CLIENTS) == 0
+    assert machine.connect("--yes", *PROGRAMS) == 0
     before = {path: path.stat().st_ino for path in (*machine.home.rglob("*"), *machine.config.rglob("*"))}
     capsys.readouterr()
-    assert machine.connect(*CLIENTS) == 0
-    assert capsys.readouterr().out.splitlines() == [f"{each.title} is already connected" for each in CLIENTS.values()]
+    assert machine.connect(*PROGRAMS) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{each.title} is already connected" for each in PROGRAMS.values()]
     assert {path: path.stat().st_ino for path in before} == before
 
 
@@ -225,11 +225,11 @@ def test_the_clients_own_variables_say_where_its_files_are(
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
     options = connect.Options()
-    options.parseOptions(["--config-dir", str(machine.config), "--yes", *CLIENTS])
+    options.parseOptions(["--config-dir", str(machine.config), "--yes", *PROGRAMS])
     assert connect.run(options) == 0
     assert (tmp_path / "elsewhere" / name).is_file()
     assert {each.split("/")[0] for each in machine.files()} == {".claude", ".codex", ".gemini"} - {
-        Path(next(iter(CLIENTS[client].files(CLIENTS[client].directory(machine.home, {}), ""))).path).parent.name
+        Path(next(iter(PROGRAMS[client].files(PROGRAMS[client].directory(machine.home, {}), ""))).path).parent.name
     }
 
 
@@ -252,7 +252,7 @@ def test_a_home_that_is_named_counts_more_than_the_clients_variables(
     ],
 )
 def test_clients_are_told_an_address_that_they_can_reach(address: str, url: str) -> None:
-    assert connect.base_url(Settings(Path("/"), listen_addr=address)) == url
+    assert connect.own_base_url(Settings(Path("/"), listen_addr=address)) == url
 
 
 def test_the_port_must_be_known(machine: Machine) -> None:

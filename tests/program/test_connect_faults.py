@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clipal.connect import files as apply
-from clipal.connect.registry import CLIENTS
+from clipal.connect.registry import PROGRAMS
 from tests.machine import FILES, KEY, Machine, Typed, posix
 
 
@@ -25,7 +25,7 @@ from tests.machine import FILES, KEY, Machine, Typed, posix
         ("codex", ".codex/config.toml", b'x = 1\nkey = "sk-s3cret\n', ":2: not valid TOML"),
         ("gemini", ".gemini/.env", b"A=1\nB=\xff sk-s3cret\n", ":2: is not UTF-8 text"),
         ("gemini", ".gemini/settings.json", b"[]", ":1: must be an object"),
-        ("codex", ".codex/config.toml", b"#" * (apply.SIZE + 1), ": is larger than 4096 KiB"),
+        ("codex", ".codex/config.toml", b"#" * (apply.LARGEST_SETTINGS_FILE + 1), ": is larger than 4096 KiB"),
     ],
 )
 def test_a_broken_file_is_left_alone_and_the_other_clients_are_done(
@@ -33,11 +33,11 @@ def test_a_broken_file_is_left_alone_and_the_other_clients_are_done(
 ) -> None:
     path = machine.put(name, "")
     path.write_bytes(content)
-    assert machine.connect("--yes", *CLIENTS) == 1
+    assert machine.connect("--yes", *PROGRAMS) == 1
     assert path.read_bytes() == content
     said = capsys.readouterr()
     assert f"clipal: {path}{place}" in said.err
-    assert f"{CLIENTS[client].title} is left as it was" in said.err
+    assert f"{PROGRAMS[client].title} is left as it was" in said.err
     assert KEY not in said.out + said.err
     own = set(FILES) - {name} - ({".gemini/.env", ".gemini/settings.json"} if client == "gemini" else set())
     assert {each for each in machine.files() if each != name} == own
@@ -198,7 +198,7 @@ def test_whatever_is_in_a_file_the_next_client_is_reached(
 ) -> None:
     path = machine.put(name, "")
     path.write_bytes(content)
-    assert machine.connect("--yes", *CLIENTS) == (0 if says is None else 1)
+    assert machine.connect("--yes", *PROGRAMS) == (0 if says is None else 1)
     said = capsys.readouterr()
     assert KEY not in said.out + said.err
     others = [each for each in FILES if each.split("/")[0] != name.split("/")[0]]
@@ -239,7 +239,7 @@ def test_whatever_is_in_the_place_of_a_file_the_next_client_is_reached(
     path = machine.home / name
     path.parent.mkdir(exist_ok=True)
     make(path)
-    assert machine.connect("--yes", *CLIENTS) == 1
+    assert machine.connect("--yes", *PROGRAMS) == 1
     said = capsys.readouterr().err
     assert f"{path}: {says}" in said
     others = {each for each in FILES if each.split("/")[0] != name.split("/")[0]}

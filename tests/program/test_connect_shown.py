@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from clipal.connect.registry import CLIENTS
+from clipal.connect.registry import PROGRAMS
 from tests.machine import FILES, KEY, Machine, Typed
 
 
@@ -17,7 +17,7 @@ def test_keys_are_neither_touched_nor_shown_nor_kept_in_the_open(
     machine.put(".codex/config.toml", f"# {KEY}\n[mcp_servers.x.env]\nNAME = '{KEY}'\n")
     machine.put(".gemini/.env", f"#GEMINI_API_KEY={KEY}\nGEMINI_API_KEY={KEY}\n")
     before = machine.files()
-    assert machine.connect("--yes", *CLIENTS) == 0
+    assert machine.connect("--yes", *PROGRAMS) == 0
     assert {name: text.count(KEY) for name, text in machine.files().items() if KEY in text} == {
         ".claude/settings.json": 1,
         ".codex/config.toml": 2,
@@ -124,6 +124,6 @@ def test_it_says_which_login_is_not_used_any_more(
     machine.put(name, text)
     assert machine.connect("--print", client) == 0
     said = capsys.readouterr().out
-    sentence = f"While {CLIENTS[client].title} is connected, {login} is not used"
+    sentence = f"While {PROGRAMS[client].title} is connected, {login} is not used"
     assert (sentence in said) == (login is not None)
     assert ("is not used" in said) == (login is not None)

@@ -22,7 +22,7 @@ from clipal.demo.answers import ANSWER, APIS, Api
 from clipal.demo.clients import CLIENTS, DemoClient
 from clipal.demo.show import Demo, attempts
 from clipal.demo.terminal import WIDTH, Terminal
-from clipal.demo.upstreams import Answering, Failing, Upstreams, send
+from clipal.demo.upstreams import Answering, DemoUpstreams, Failing, send
 from clipal.dialects.dialect import EventKind
 from clipal.dialects.sse import Event, Scanner
 from clipal.outcomes.outcome import Action, classify
@@ -286,7 +286,7 @@ def test_the_exit_status(
 async def upstreams(nothing_left: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, int]]:
     """Their ports."""
     monkeypatch.setattr("clipal.demo.upstreams.PAUSE", 0)
-    started = Upstreams.start(reactor)
+    started = DemoUpstreams.start(reactor)
     first, second = (int(url.rpartition(":")[2]) for url in started.base_urls)
     yield first, second
     await started.stop()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipal.config.nodes import (
-    SIZE,
+    LARGEST_CONFIGURATION_FILE,
     Mapping,
     Scalar,
     Sequence,
@@ -159,7 +159,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("data", "line", "problem"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_file_is_refused_within_a_second_and_not_quoted(data: bytes, line: int | None, problem: str) -> None:
-    assert len(data) <= SIZE
+    assert len(data) <= LARGEST_CONFIGURATION_FILE
     began = time.process_time()
     with pytest.raises(ConfigurationError) as raised:
         parse_document(FILE, data)
@@ -251,8 +251,8 @@ def test_a_missing_file_is_none(tmp_path: Path) -> None:
 
 def test_a_file_may_be_as_large_as_the_limit_and_no_larger(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
-    path.write_bytes(b"a: 1\n" + b"#\n" * ((SIZE - 6) // 2) + b"\n")
-    assert path.stat().st_size == SIZE
+    path.write_bytes(b"a: 1\n" + b"#\n" * ((LARGEST_CONFIGURATION_FILE - 6) // 2) + b"\n")
+    assert path.stat().st_size == LARGEST_CONFIGURATION_FILE
     assert read_document(path) is not None
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(ConfigurationError, match="larger than 256 KiB"):

@@ -15,9 +15,9 @@ from clipal.config.model import (
     ClientConfig,
     Configuration,
     FailBack,
-    FirstEvent,
+    FirstEventMode,
     LogLevel,
-    Notifications,
+    NotificationSettings,
     Settings,
 )
 from tests.configuring import CLIENTS, SECRET, WHOLE, failing, load
@@ -46,7 +46,7 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
         response_header_timeout=None,
         nonstreaming_timeout=None,
         upstream_idle_timeout=300,
-        first_event=FirstEvent.ON,
+        first_event=FirstEventMode.ON,
         first_event_timeout=None,
         max_request_body_bytes=32 * 1024 * 1024,
         max_buffered_bytes=512 * 1024 * 1024,
@@ -56,7 +56,7 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
         failback=FailBack.NEW_SESSIONS,
         failback_after=300,
         circuit_breaker=CircuitBreaker(),
-        notifications=Notifications(),
+        notifications=NotificationSettings(),
         allowed_hosts=(),
         allowed_origins=(),
     )
@@ -79,9 +79,9 @@ GOOD = [
     ("response_header_timeout: 2m", 120.0),
     ("nonstreaming_timeout: 1h30m", 5400.0),
     ("upstream_idle_timeout: 250ms", 0.25),
-    ("first_event: on", FirstEvent.ON),
-    ("first_event: off", FirstEvent.OFF),
-    ("first_event: shadow", FirstEvent.SHADOW),
+    ("first_event: on", FirstEventMode.ON),
+    ("first_event: off", FirstEventMode.OFF),
+    ("first_event: shadow", FirstEventMode.SHADOW),
     ("first_event_timeout: 1s", 1.0),
     ("max_request_body_bytes: 1", 1),
     ("max_buffered_bytes: 1", 1),
@@ -98,10 +98,10 @@ GOOD = [
     ("circuit_breaker: {}", CircuitBreaker()),
     ("circuit_breaker: {failure_threshold: 0, open_timeout: 5m}", CircuitBreaker(0, 300.0)),
     ("circuit_breaker: {success_threshold: 2, half_open_max_inflight: 3}", CircuitBreaker()),
-    ("notifications: {}", Notifications()),
+    ("notifications: {}", NotificationSettings()),
     (
         "notifications: {enabled: true, min_level: warn, provider_switch: false}",
-        Notifications(True, LogLevel.WARN, False),
+        NotificationSettings(True, LogLevel.WARN, False),
     ),
 ]
 

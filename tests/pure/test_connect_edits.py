@@ -8,7 +8,7 @@ import pytest
 
 from clipal.connect.edits import DOTENV, JSON, JSON_WITH_COMMENTS, TOML, Changed, Setting, edited, undone
 from clipal.connect.formats.dotenv_text import DotenvText
-from clipal.connect.formats.syntax import Syntax, Unreadable
+from clipal.connect.formats.syntax import Syntax, UnreadableFile
 
 A_B = (Setting(("a", "b"), "new"),)
 A = (Setting(("a",), "new"),)
@@ -157,7 +157,7 @@ KEY = "sk-s3cret"
     ],
 )
 def test_what_cannot_be_edited_is_refused_and_not_quoted(syntax: Syntax, text: str, line: int | None) -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         edited(syntax, text, A_B)
     if line is not None:
         assert caught.value.line == line
@@ -165,7 +165,7 @@ def test_what_cannot_be_edited_is_refused_and_not_quoted(syntax: Syntax, text: s
 
 
 def test_a_variable_that_is_set_twice_is_refused() -> None:
-    with pytest.raises(Unreadable, match="set twice") as caught:
+    with pytest.raises(UnreadableFile, match="set twice") as caught:
         edited(DOTENV, "a=1\nx=2\na=3\n", A)
     assert caught.value.line == 3
 
@@ -278,7 +278,7 @@ class Careless(DotenvText):
 
 
 def test_a_result_in_which_something_else_has_changed_is_refused() -> None:
-    with pytest.raises(Unreadable, match="without changing something else"):
+    with pytest.raises(UnreadableFile, match="without changing something else"):
         edited(Careless(), "x=1\n", A)
 
 

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from clipal.connect.client import Client, ClientFile
+from clipal.connect.client import ClientFile, ClientProgram
 from clipal.connect.diff import diff
 from clipal.connect.edits import SYNTAXES, Changed, Edited, edited, undone
-from clipal.connect.formats.syntax import Unreadable
+from clipal.connect.formats.syntax import UnreadableFile
 from clipal.connect.plan import Plan, connection, disconnection
 from clipal.connect.record import Record, load_record
-from clipal.connect.registry import CLIENTS
+from clipal.connect.registry import PROGRAMS
 
 BASE = "http://127.0.0.1:3333"
 OLD, NEW = "marker-old", "marker-new"
@@ -200,7 +200,7 @@ TEXT_OF = {
     "dotenv": dotenv_texts(),
 }
 FILES: dict[str, ClientFile] = {
-    file.syntax.name: file for client in CLIENTS.values() for file in client.files(Path("/"), BASE)
+    file.syntax.name: file for client in PROGRAMS.values() for file in client.files(Path("/"), BASE)
 }
 
 
@@ -273,7 +273,7 @@ def test_a_broken_text_is_edited_or_refused(case: tuple[str, str, str]) -> None:
     done = refusal = None
     try:
         done = connected(name, other)
-    except Unreadable as error:
+    except UnreadableFile as error:
         refusal = error
     event("edited" if done else "refused")
     if done:
@@ -281,7 +281,7 @@ def test_a_broken_text_is_edited_or_refused(case: tuple[str, str, str]) -> None:
     if refusal:
         assert SECRET not in refusal.problem
         assert refusal.line is None or 1 <= refusal.line <= other.count("\n") + 1
-    with suppress(Changed, Unreadable):
+    with suppress(Changed, UnreadableFile):
         undone(SYNTAXES[name], other, connected(name, text))
 
 
@@ -314,13 +314,15 @@ def put(path: Path, content: str, text: str) -> None:
             elsewhere.write_bytes(text.encode())
 
 
-def plan_of(client: Client, directory: Path, record: Path, base: str) -> Plan:
+def plan_of(client: ClientProgram, directory: Path, record: Path, base: str) -> Plan:
     return connection(client.files(directory, base), load_record(record) or Record(record))
 
 
-@settings(max_examples=50 * len(CLIENTS))
-@given(client=st.sampled_from(sorted(CLIENTS)).map(CLIENTS.__getitem__), data=st.data())
-def test_disconnect_leaves_every_byte_as_it_was_and_no_secret_is_shown(client: Client, data: st.DataObject) -> None:
+@settings(max_examples=50 * len(PROGRAMS))
+@given(client=st.sampled_from(sorted(PROGRAMS)).map(PROGRAMS.__getitem__), data=st.data())
+def test_disconnect_leaves_every_byte_as_it_was_and_no_secret_is_shown(
+    client: ClientProgram, data: st.DataObject
+) -> None:
     with TemporaryDirectory() as name:
         root = Path(name)
         home, record = root / "home", root / "connected" / f"{client.name}.json"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import pytest
 
 from clipal.dialects.anthropic import ANTHROPIC
 from clipal.dialects.dialect import (
     CONTENT,
-    END,
+    END_EVENT,
     PREAMBLE,
     UNKNOWN,
     EventMeaning,
-    Refused,
     Unavailable,
 )
 from clipal.dialects.sse import Scanner
@@ -55,8 +55,8 @@ def block_start(block: str) -> bytes:
     ("stream", "expected"),
     [
         (START + BLOCK + PING + DELTA, [PREAMBLE, PREAMBLE, PREAMBLE, CONTENT]),
-        (START + MESSAGE_DELTA + STOP, [PREAMBLE, CONTENT, END]),
-        (START + BLOCK + BLOCK_STOP + STOP, [PREAMBLE, PREAMBLE, PREAMBLE, END]),
+        (START + MESSAGE_DELTA + STOP, [PREAMBLE, CONTENT, END_EVENT]),
+        (START + BLOCK + BLOCK_STOP + STOP, [PREAMBLE, PREAMBLE, PREAMBLE, END_EVENT]),
     ],
 )
 def test_a_stream_begins_with_its_first_content(stream: bytes, expected: list[EventMeaning]) -> None:
@@ -166,16 +166,16 @@ def test_what_is_not_understood_opens(event: bytes, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("refused", "kind"),
     [
-        (Refused.BAD_REQUEST, "invalid_request_error"),
-        (Refused.FORBIDDEN, "permission_error"),
-        (Refused.NOT_FOUND, "not_found_error"),
-        (Refused.TOO_LARGE, "request_too_large"),
-        (Refused.RATE_LIMITED, "rate_limit_error"),
-        (Refused.INTERNAL, "api_error"),
-        (Refused.UNAVAILABLE, "api_error"),
+        (HTTPStatus.BAD_REQUEST, "invalid_request_error"),
+        (HTTPStatus.FORBIDDEN, "permission_error"),
+        (HTTPStatus.NOT_FOUND, "not_found_error"),
+        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"),
+        (HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error"),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, "api_error"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "api_error"),
     ],
 )
-def test_our_own_error_has_the_apis_shape(refused: Refused, kind: str) -> None:
+def test_our_own_error_has_the_apis_shape(refused: HTTPStatus, kind: str) -> None:
     assert json.loads(ANTHROPIC.error_body(refused, "why", "r-1")) == {
         "type": "error",
         "error": {"type": kind, "message": "why"},
@@ -184,9 +184,9 @@ def test_our_own_error_has_the_apis_shape(refused: Refused, kind: str) -> None:
 
 
 def test_claude_code_is_told_the_true_wait() -> None:
-    assert ANTHROPIC.unavailable(rate_limited=False, wait=3600.0) == Unavailable(Refused.UNAVAILABLE, 3600)
-    assert ANTHROPIC.unavailable(rate_limited=True, wait=36.2) == Unavailable(Refused.RATE_LIMITED, 37)
-    assert ANTHROPIC.unavailable(rate_limited=True, wait=None) == Unavailable(Refused.RATE_LIMITED, None)
+    assert ANTHROPIC.unavailable(rate_limited=False, wait=3600.0) == Unavailable(HTTPStatus.SERVICE_UNAVAILABLE, 3600)
+    assert ANTHROPIC.unavailable(rate_limited=True, wait=36.2) == Unavailable(HTTPStatus.TOO_MANY_REQUESTS, 37)
+    assert ANTHROPIC.unavailable(rate_limited=True, wait=None) == Unavailable(HTTPStatus.TOO_MANY_REQUESTS, None)
 
 
 @pytest.mark.parametrize(

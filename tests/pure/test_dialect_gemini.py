@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import pytest
 
@@ -11,7 +12,6 @@ from clipal.dialects.dialect import (
     PREAMBLE,
     UNKNOWN,
     EventMeaning,
-    Refused,
     Unavailable,
 )
 from clipal.dialects.gemini import GEMINI
@@ -83,24 +83,24 @@ def test_an_error_has_a_code_or_a_status_word(error: dict[str, object], status: 
 @pytest.mark.parametrize(
     ("refused", "status"),
     [
-        (Refused.BAD_REQUEST, "INVALID_ARGUMENT"),
-        (Refused.FORBIDDEN, "PERMISSION_DENIED"),
-        (Refused.NOT_FOUND, "NOT_FOUND"),
-        (Refused.TOO_LARGE, "INVALID_ARGUMENT"),
-        (Refused.RATE_LIMITED, "RESOURCE_EXHAUSTED"),
-        (Refused.INTERNAL, "INTERNAL"),
-        (Refused.UNAVAILABLE, "UNAVAILABLE"),
+        (HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT"),
+        (HTTPStatus.FORBIDDEN, "PERMISSION_DENIED"),
+        (HTTPStatus.NOT_FOUND, "NOT_FOUND"),
+        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "INVALID_ARGUMENT"),
+        (HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE"),
     ],
 )
-def test_our_own_error_has_the_apis_shape(refused: Refused, status: str) -> None:
+def test_our_own_error_has_the_apis_shape(refused: HTTPStatus, status: str) -> None:
     assert json.loads(GEMINI.error_body(refused, "Please retry in 37s.", "r-1")) == {
         "error": {"code": refused.value, "message": "Please retry in 37s.", "status": status}
     }
 
 
 def test_gemini_cli_gets_the_true_wait_and_status() -> None:
-    assert GEMINI.unavailable(rate_limited=True, wait=36.5) == Unavailable(Refused.RATE_LIMITED, 37)
-    assert GEMINI.unavailable(rate_limited=False, wait=None) == Unavailable(Refused.UNAVAILABLE, None)
+    assert GEMINI.unavailable(rate_limited=True, wait=36.5) == Unavailable(HTTPStatus.TOO_MANY_REQUESTS, 37)
+    assert GEMINI.unavailable(rate_limited=False, wait=None) == Unavailable(HTTPStatus.SERVICE_UNAVAILABLE, None)
 
 
 @pytest.mark.parametrize(

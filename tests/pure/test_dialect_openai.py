@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import pytest
 
 from clipal.dialects.dialect import (
     CONTENT,
-    END,
+    END_EVENT,
     PREAMBLE,
     UNKNOWN,
     EventMeaning,
-    Refused,
     Unavailable,
 )
 from clipal.dialects.openai import OPENAI
@@ -77,7 +77,7 @@ def meanings(stream: bytes, path: bytes = RESPONSES) -> list[EventMeaning]:
         (event("response.output_item.done", item={}), [CONTENT]),
         (CREATED + event("response.completed", response=response("completed")), [PREAMBLE, CONTENT]),
         (event("response.incomplete", response=response("incomplete")), [CONTENT]),
-        (b"data: [DONE]\n\n", [END]),
+        (b"data: [DONE]\n\n", [END_EVENT]),
         (event("response.of_tomorrow"), [UNKNOWN]),
         (b"event: message\ndata: hi\n\n", [UNKNOWN]),
         (b"event: error\ndata: hi\n\n", [UNKNOWN]),
@@ -193,7 +193,7 @@ def test_a_code_that_is_no_error_status_says_nothing(code: object) -> None:
         (b"data: {}\n\n", [UNKNOWN]),
         (b"data: []\n\n", [UNKNOWN]),
         (b"data: hello\n\n", [UNKNOWN]),
-        (b": OPENROUTER PROCESSING\n\ndata: [DONE]\n\n", [END]),
+        (b": OPENROUTER PROCESSING\n\ndata: [DONE]\n\n", [END_EVENT]),
         (b'data: {"error":null,"choices":[]}\n\n', [PREAMBLE]),
     ],
 )
@@ -220,14 +220,14 @@ def test_an_error_in_a_chat_stream_stands_for_its_status(stream: bytes, status: 
 @pytest.mark.parametrize(
     ("refused", "kind", "code"),
     [
-        (Refused.BAD_REQUEST, "invalid_request_error", "bad_request"),
-        (Refused.NOT_FOUND, "invalid_request_error", "not_found"),
-        (Refused.RATE_LIMITED, "rate_limit_error", "rate_limit_exceeded"),
-        (Refused.INTERNAL, "server_error", "internal"),
-        (Refused.UNAVAILABLE, "server_error", "unavailable"),
+        (HTTPStatus.BAD_REQUEST, "invalid_request_error", "bad_request"),
+        (HTTPStatus.NOT_FOUND, "invalid_request_error", "not_found"),
+        (HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, "server_error", "internal"),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "server_error", "unavailable"),
     ],
 )
-def test_our_own_error_has_the_apis_shape(refused: Refused, kind: str, code: str) -> None:
+def test_our_own_error_has_the_apis_shape(refused: HTTPStatus, kind: str, code: str) -> None:
     assert json.loads(OPENAI.error_body(refused, "why", "r-1")) == {
         "error": {"message": "why", "type": kind, "param": None, "code": code}
     }
@@ -236,18 +236,18 @@ def test_our_own_error_has_the_apis_shape(refused: Refused, kind: str, code: str
 @pytest.mark.parametrize(
     ("rate_limited", "wait", "refused", "retry_after"),
     [
-        (False, 3.2, Refused.UNAVAILABLE, 4),
-        (True, 3.2, Refused.UNAVAILABLE, 4),
-        (True, 60.0, Refused.UNAVAILABLE, 60),
-        (False, 60.1, Refused.UNAVAILABLE, None),
-        (True, 60.1, Refused.RATE_LIMITED, None),
-        (True, 3600.0, Refused.RATE_LIMITED, None),
-        (True, None, Refused.UNAVAILABLE, None),
-        (False, None, Refused.UNAVAILABLE, None),
+        (False, 3.2, HTTPStatus.SERVICE_UNAVAILABLE, 4),
+        (True, 3.2, HTTPStatus.SERVICE_UNAVAILABLE, 4),
+        (True, 60.0, HTTPStatus.SERVICE_UNAVAILABLE, 60),
+        (False, 60.1, HTTPStatus.SERVICE_UNAVAILABLE, None),
+        (True, 60.1, HTTPStatus.TOO_MANY_REQUESTS, None),
+        (True, 3600.0, HTTPStatus.TOO_MANY_REQUESTS, None),
+        (True, None, HTTPStatus.SERVICE_UNAVAILABLE, None),
+        (False, None, HTTPStatus.SERVICE_UNAVAILABLE, None),
     ],
 )
 def test_codex_is_told_only_a_wait_that_it_may_obey(
-    rate_limited: bool, wait: float | None, refused: Refused, retry_after: int | None
+    rate_limited: bool, wait: float | None, refused: HTTPStatus, retry_after: int | None
 ) -> None:
     assert OPENAI.unavailable(rate_limited=rate_limited, wait=wait) == Unavailable(refused, retry_after)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from http import HTTPStatus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clipal.config.model import Carrier
-from clipal.dialects.dialect import UNKNOWN, Dialect, EventKind, EventMeaning, Refused, whole_seconds
+from clipal.dialects.dialect import UNKNOWN, Dialect, EventKind, EventMeaning, whole_seconds
 from clipal.dialects.error_events import PARSED, parse_object
 from clipal.dialects.registry import DIALECTS
 from tests.meanings import stands_for
@@ -59,8 +60,8 @@ def test_the_clients_are_these() -> None:
 
 
 @EVERY_DIALECT
-@pytest.mark.parametrize("refused", Refused)
-def test_an_error_of_ours_is_ascii_json_whatever_the_message(dialect: Dialect, refused: Refused) -> None:
+@pytest.mark.parametrize("refused", HTTPStatus)
+def test_an_error_of_ours_is_ascii_json_whatever_the_message(dialect: Dialect, refused: HTTPStatus) -> None:
     message = 'Zürich "says"\r\n\x00\x1b[31m \U0001f600 \ud800 </script>'
     body = dialect.error_body(refused, message, "r-1")
     assert body.isascii()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipal.config.duration import LONGEST, format_duration, parse_duration
+from clipal.config.duration import LONGEST_DURATION, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from clipal.config.duration import LONGEST, format_duration, parse_duration
         ("1µs", 1e-6),
         ("1μs", 1e-6),
         ("1ns", 1e-9),
-        ("87600h", LONGEST),
+        ("87600h", LONGEST_DURATION),
     ],
 )
 def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:

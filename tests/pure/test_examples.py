@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from clipal.config.loader import load_configuration
-from clipal.config.model import CircuitBreaker, Configuration, Notifications, Settings
+from clipal.config.model import CircuitBreaker, Configuration, NotificationSettings, Settings
 from clipal.dialects.registry import DIALECTS
 
 CLIENTS = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
@@ -85,7 +85,7 @@ def test_what_the_template_comments_out_are_the_defaults(tmp_path: Path) -> None
 def yaml_key(line: str) -> bool:
     """Whether a comment is a setting that is commented out."""
     word, colon, _ = line.removeprefix("#").strip().partition(":")
-    known = {*Settings.__annotations__, *CircuitBreaker.__annotations__, *Notifications.__annotations__}
+    known = {*Settings.__annotations__, *CircuitBreaker.__annotations__, *NotificationSettings.__annotations__}
     return bool(colon) and word in known
 
 

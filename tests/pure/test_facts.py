@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from clipal.dialects.dialect import Fields
+from clipal.dialects.dialect import FieldPairs
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.facts import PHRASES, Fact
 from clipal.outcomes.outcome import (
@@ -30,7 +30,7 @@ OPENROUTER_HEADERS = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{NOW 
 PLAN = "You exceeded your current quota, please check your plan and billing details."
 
 
-def judged(status: int, body: object, fields: Fields = JSON) -> Outcome:
+def judged(status: int, body: object, fields: FieldPairs = JSON) -> Outcome:
     return classify(status, fields, body if isinstance(body, bytes) else json.dumps(body).encode(), NOW)
 
 
@@ -151,7 +151,7 @@ def test_a_refused_key_or_account_is_deactivated(status: int, body: object, reas
 
 
 PROBLEM = {"type": "https://developers.cloudflare.com/1010", "title": "Error 1010: Access denied", "status": 403}
-EDGES: dict[str, tuple[object, Fields]] = {
+EDGES: dict[str, tuple[object, FieldPairs]] = {
     "a challenge": (b"<!DOCTYPE html><title>Just a moment...</title>", HTML),
     "text": (b"error code: 1010", [(b"content-type", b"text/plain; charset=UTF-8")]),
     "a sibling": (b"error code: 1020\n", [(b"content-type", b"text/plain; charset=UTF-8")]),
@@ -162,7 +162,7 @@ EDGES: dict[str, tuple[object, Fields]] = {
 
 
 @pytest.mark.parametrize(("body", "fields"), EDGES.values(), ids=EDGES)
-def test_an_edge_network_rests_the_provider_for_a_minute_at_most(body: object, fields: Fields) -> None:
+def test_an_edge_network_rests_the_provider_for_a_minute_at_most(body: object, fields: FieldPairs) -> None:
     outcome = judged(403, body, fields)
     assert (outcome.charge, outcome.wait, outcome.of_key) == (Charge.COOLDOWN, 60, False)
     assert judged(403, body, [*fields, (b"Retry-After", b"9")]).wait == 9
@@ -176,7 +176,7 @@ def test_another_403_is_taken_at_its_word(body: object) -> None:
 
 # 429
 
-LIMITS: dict[str, tuple[object, Fields, float | None]] = {
+LIMITS: dict[str, tuple[object, FieldPairs, float | None]] = {
     "Anthropic": (anthropic("rate_limit_error", "Number of requests"), [(b"retry-after", b"12")], 12),
     "Gemini, a minute": (gemini_limit("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"), [], 36),
     "Gemini, tokens": (gemini_limit("GenerateContentInputTokensPerModelPerMinute", "3.5s"), [], 3.5),
@@ -223,7 +223,7 @@ LIMITS: dict[str, tuple[object, Fields, float | None]] = {
 
 
 @pytest.mark.parametrize(("body", "fields", "wait"), LIMITS.values(), ids=LIMITS)
-def test_a_rate_limit_is_a_cooldown(body: object, fields: Fields, wait: float | None) -> None:
+def test_a_rate_limit_is_a_cooldown(body: object, fields: FieldPairs, wait: float | None) -> None:
     outcome = judged(429, body, fields)
     assert outcome == Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, 429, wait, of_key=True)
 
@@ -255,7 +255,7 @@ def test_a_429_about_a_key_or_a_quota_deactivates_the_key(body: object, reason: 
 
 # What only this provider lacks
 
-LACKING: dict[str, tuple[int, object, Fields]] = {
+LACKING: dict[str, tuple[int, object, FieldPairs]] = {
     "Anthropic": (404, anthropic("not_found_error", "model: claude-x"), JSON),
     "OpenAI": (404, openai("model_not_found", "The model `gpt-9` does not exist"), JSON),
     "Copilot": (400, openai("model_not_supported", "The requested model is not supported."), JSON),
@@ -282,7 +282,7 @@ LACKING: dict[str, tuple[int, object, Fields]] = {
 
 
 @pytest.mark.parametrize(("status", "body", "fields"), LACKING.values(), ids=LACKING)
-def test_what_only_this_provider_lacks_is_neutral(status: int, body: object, fields: Fields) -> None:
+def test_what_only_this_provider_lacks_is_neutral(status: int, body: object, fields: FieldPairs) -> None:
     outcome = judged(status, body, fields)
     assert (outcome.action, outcome.charge, outcome.status) == (Action.NEXT, Charge.NEUTRAL, status)
     assert outcome.fallback

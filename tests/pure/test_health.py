@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.providers.health import LEASE, LONGEST, Change, Health, HealthPolicy, State
+from clipal.providers.health import LEASE, LONGEST_COOLDOWN, Health, HealthChange, HealthPolicy, HealthState
 
 POLICY = HealthPolicy(failure_threshold=3, open_timeout=60.0, reactivate_after=600.0)
 
@@ -20,7 +20,7 @@ def resting(seconds: float, policy: HealthPolicy = POLICY) -> Health:
     return health
 
 
-def fail(health: Health, now: float, times: int = 1) -> list[Change | None]:
+def fail(health: Health, now: float, times: int = 1) -> list[HealthChange | None]:
     return [health.failed(health.begin(now), now, "server error") for _ in range(times)]
 
 
@@ -30,7 +30,7 @@ def facts(health: Health, now: float) -> tuple[object, ...]:
 
 def test_it_begins_closed() -> None:
     health = closed()
-    assert facts(health, 5.0) == (State.CLOSED, None, "", 0.0, False)
+    assert facts(health, 5.0) == (HealthState.CLOSED, None, "", 0.0, False)
     assert health.usable(5.0)
     assert not health.begin(5.0).trial
     assert health.tick(5.0) is None
@@ -41,43 +41,45 @@ def test_it_begins_closed() -> None:
 
 def test_a_cooldown_opens_it_until_its_time_is_over() -> None:
     health = closed()
-    assert health.rest(health.begin(10.0), 10.0, 37.0, "rate limit") == Change(State.OPEN, "rate limit", 37.0)
-    assert facts(health, 10.0) == (State.OPEN, 47.0, "rate limit", 37.0, False)
+    assert health.rest(health.begin(10.0), 10.0, 37.0, "rate limit") == HealthChange(
+        HealthState.OPEN, "rate limit", 37.0
+    )
+    assert facts(health, 10.0) == (HealthState.OPEN, 47.0, "rate limit", 37.0, False)
     assert not health.usable(46.9)
     assert health.remaining(46.0) == 1.0
-    assert health.state(47.0) is State.HALF_OPEN
+    assert health.state(47.0) is HealthState.HALF_OPEN
     assert health.usable(47.0)
     assert health.remaining(50.0) == 0.0
 
 
 def test_a_cooldown_is_an_hour_at_most() -> None:
-    assert resting(1e10).remaining(0.0) == LONGEST
+    assert resting(1e10).remaining(0.0) == LONGEST_COOLDOWN
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
 def test_a_cooldown_of_no_time_opens_nothing(seconds: float) -> None:
     health = closed()
     assert health.rest(health.begin(0.0), 0.0, seconds, "rate limit") is None
-    assert health.state(0.0) is State.CLOSED
+    assert health.state(0.0) is HealthState.CLOSED
 
 
 def test_a_deactivation_opens_it_for_reactivate_after() -> None:
     health = closed()
-    assert health.deactivate(health.begin(0.0), 0.0, "auth") == Change(State.OPEN, "auth", 600.0)
-    assert facts(health, 0.0) == (State.OPEN, 600.0, "auth", 600.0, False)
+    assert health.deactivate(health.begin(0.0), 0.0, "auth") == HealthChange(HealthState.OPEN, "auth", 600.0)
+    assert facts(health, 0.0) == (HealthState.OPEN, 600.0, "auth", 600.0, False)
 
 
 def test_reactivate_after_0_switches_off_deactivation_but_no_cooldown() -> None:
     health = closed(HealthPolicy(reactivate_after=0.0))
     assert health.deactivate(health.begin(0.0), 0.0, "auth") is None
-    assert health.state(0.0) is State.CLOSED
-    assert health.rest(health.begin(0.0), 0.0, 37.0, "rate limit") == Change(State.OPEN, "rate limit", 37.0)
+    assert health.state(0.0) is HealthState.CLOSED
+    assert health.rest(health.begin(0.0), 0.0, 37.0, "rate limit") == HealthChange(HealthState.OPEN, "rate limit", 37.0)
 
 
 def test_failures_in_a_row_open_it() -> None:
     health = closed()
-    assert fail(health, 0.0, 3) == [None, None, Change(State.OPEN, "server error", 60.0)]
-    assert facts(health, 0.0) == (State.OPEN, 60.0, "server error", 60.0, True)
+    assert fail(health, 0.0, 3) == [None, None, HealthChange(HealthState.OPEN, "server error", 60.0)]
+    assert facts(health, 0.0) == (HealthState.OPEN, 60.0, "server error", 60.0, True)
     assert not health.opened_by_breaker(60.0), "half-open is not open"
 
 
@@ -85,20 +87,20 @@ def test_failures_in_a_row_are_counted_from_the_last_success() -> None:
     health = closed()
     fail(health, 0.0, 2)
     assert health.succeeded(health.begin(1.0), 1.0) is None
-    assert fail(health, 2.0, 3)[-1] == Change(State.OPEN, "server error", 60.0)
+    assert fail(health, 2.0, 3)[-1] == HealthChange(HealthState.OPEN, "server error", 60.0)
 
 
 def test_what_says_nothing_does_not_interrupt_failures_in_a_row() -> None:
     health = closed()
     fail(health, 0.0, 2)
     health.released(health.begin(1.0), 1.0)
-    assert fail(health, 2.0) == [Change(State.OPEN, "server error", 60.0)]
+    assert fail(health, 2.0) == [HealthChange(HealthState.OPEN, "server error", 60.0)]
 
 
 def test_threshold_0_never_opens_it() -> None:
     health = closed(HealthPolicy(failure_threshold=0))
     assert fail(health, 0.0, 100) == [None] * 100
-    assert health.state(0.0) is State.CLOSED
+    assert health.state(0.0) is HealthState.CLOSED
 
 
 def test_failures_are_counted_afresh_after_it_was_open() -> None:
@@ -106,7 +108,7 @@ def test_failures_are_counted_afresh_after_it_was_open() -> None:
     fail(health, 0.0, 3)
     health.succeeded(health.begin(60.0), 60.0)
     assert fail(health, 61.0, 2) == [None, None]
-    assert health.state(61.0) is State.CLOSED
+    assert health.state(61.0) is HealthState.CLOSED
 
 
 # While it is open
@@ -119,7 +121,7 @@ def test_a_cooldown_that_is_running_is_only_ever_lengthened(seconds: float, unti
     health.rest(health.begin(0.0), 0.0, 60.0, "rate limit")
     change = health.rest(late, 30.0, seconds, "overloaded")
     assert health.until == until
-    assert change == (Change(State.OPEN, "overloaded", seconds) if until > 60.0 else None)
+    assert change == (HealthChange(HealthState.OPEN, "overloaded", seconds) if until > 60.0 else None)
     assert health.reason == ("overloaded" if until > 60.0 else "rate limit")
 
 
@@ -132,13 +134,13 @@ def test_a_little_more_of_the_same_rest_is_no_news(seconds: float, reason: str, 
     late = health.begin(0.0)
     health.rest(health.begin(0.0), 0.0, 60.0, "rate limit")
     change = health.rest(late, 1.0, seconds, reason)
-    assert change == Change(State.OPEN, reason, seconds, news)
+    assert change == HealthChange(HealthState.OPEN, reason, seconds, news)
 
 
 def test_the_same_rest_after_a_failed_trial_is_news() -> None:
     health = resting(37.0, HealthPolicy(reactivate_after=37.0))
     change = health.failed(health.begin(37.0), 37.0, "rate limit")
-    assert change == Change(State.OPEN, "rate limit", 37.0, news=True)
+    assert change == HealthChange(HealthState.OPEN, "rate limit", 37.0, news=True)
 
 
 def test_a_deactivation_does_not_shorten_a_longer_cooldown() -> None:
@@ -189,7 +191,7 @@ def test_a_success_that_began_before_it_opened_does_not_close_it() -> None:
     late = health.begin(0.0)
     health.deactivate(health.begin(0.0), 0.0, "auth")
     assert health.succeeded(late, 1.0) is None
-    assert facts(health, 1.0) == (State.OPEN, 600.0, "auth", 599.0, False)
+    assert facts(health, 1.0) == (HealthState.OPEN, 600.0, "auth", 599.0, False)
 
 
 def test_the_last_resort_is_no_trial_but_its_success_closes() -> None:
@@ -199,7 +201,7 @@ def test_the_last_resort_is_no_trial_but_its_success_closes() -> None:
     assert not failing.trial
     assert health.failed(failing, 2.0, "server error") is None
     assert health.until == 60.0
-    assert health.succeeded(succeeding, 3.0) == Change(State.CLOSED, "server error", 0.0)
+    assert health.succeeded(succeeding, 3.0) == HealthChange(HealthState.CLOSED, "server error", 0.0)
     assert health.usable(3.0)
 
 
@@ -209,7 +211,7 @@ def test_late_failures_do_not_count_against_one_that_has_recovered() -> None:
     health.rest(health.begin(0.0), 0.0, 10.0, "rate limit")
     health.succeeded(health.begin(10.0), 11.0)
     assert [health.failed(each, 12.0, "no answer in time") for each in late] == [None] * 10
-    assert fail(health, 13.0, 3) == [None, None, Change(State.OPEN, "server error", 60.0)]
+    assert fail(health, 13.0, 3) == [None, None, HealthChange(HealthState.OPEN, "server error", 60.0)]
 
 
 # Half-open
@@ -218,7 +220,7 @@ def test_late_failures_do_not_count_against_one_that_has_recovered() -> None:
 def test_its_end_is_announced_once() -> None:
     health = resting(37.0)
     assert health.tick(36.0) is None
-    assert health.tick(37.0) == Change(State.HALF_OPEN, "rate limit", 0.0)
+    assert health.tick(37.0) == HealthChange(HealthState.HALF_OPEN, "rate limit", 0.0)
     assert health.tick(38.0) is None
 
 
@@ -235,8 +237,8 @@ def test_one_trial_at_a_time() -> None:
 
 def test_its_success_closes() -> None:
     health = resting(37.0)
-    assert health.succeeded(health.begin(40.0), 41.0) == Change(State.CLOSED, "rate limit", 0.0)
-    assert facts(health, 41.0) == (State.CLOSED, None, "", 0.0, False)
+    assert health.succeeded(health.begin(40.0), 41.0) == HealthChange(HealthState.CLOSED, "rate limit", 0.0)
+    assert facts(health, 41.0) == (HealthState.CLOSED, None, "", 0.0, False)
     assert health.tick(41.0) is None
 
 
@@ -253,27 +255,29 @@ def test_each_failed_trial_doubles_the_rest_up_to_reactivate_after() -> None:
 
 def test_a_failed_trial_doubles_a_short_rest_too() -> None:
     health = resting(0.5)
-    assert health.failed(health.begin(1.0), 1.0, "no answer in time") == Change(State.OPEN, "no answer in time", 1.0)
+    assert health.failed(health.begin(1.0), 1.0, "no answer in time") == HealthChange(
+        HealthState.OPEN, "no answer in time", 1.0
+    )
 
 
 def test_without_reactivate_after_doubling_ends_at_an_hour() -> None:
     health = resting(3000.0, HealthPolicy(reactivate_after=0.0))
     health.failed(health.begin(3000.0), 3000.0, "server error")
-    assert health.remaining(3000.0) == LONGEST
+    assert health.remaining(3000.0) == LONGEST_COOLDOWN
 
 
 def test_a_success_ends_the_doubling() -> None:
     health = resting(100.0)
     health.failed(health.begin(100.0), 100.0, "server error")
     health.succeeded(health.begin(300.0), 300.0)
-    assert fail(health, 301.0, 3)[-1] == Change(State.OPEN, "server error", 60.0)
+    assert fail(health, 301.0, 3)[-1] == HealthChange(HealthState.OPEN, "server error", 60.0)
 
 
 def test_the_breaker_keeps_what_it_opened() -> None:
     health = closed()
     fail(health, 0.0, 3)
     health.failed(health.begin(60.0), 60.0, "server error")
-    assert facts(health, 60.0) == (State.OPEN, 180.0, "server error", 120.0, True)
+    assert facts(health, 60.0) == (HealthState.OPEN, 180.0, "server error", 120.0, True)
 
 
 def test_a_failed_trial_does_not_make_a_refused_key_the_breakers() -> None:
@@ -286,17 +290,19 @@ def test_a_failed_trial_does_not_make_a_refused_key_the_breakers() -> None:
 @pytest.mark.parametrize(("hint", "seconds"), [(10.0, 74.0), (74.0, 74.0), (75.0, 75.0), (3600.0, 3600.0)])
 def test_a_trial_that_is_rate_limited_rests_it_for_the_longer_of_hint_and_doubling(hint: float, seconds: float) -> None:
     health = resting(37.0)
-    assert health.rest(health.begin(37.0), 37.0, hint, "rate limit") == Change(State.OPEN, "rate limit", seconds)
+    assert health.rest(health.begin(37.0), 37.0, hint, "rate limit") == HealthChange(
+        HealthState.OPEN, "rate limit", seconds
+    )
 
 
 def test_a_trial_that_is_refused_deactivates() -> None:
     health = resting(37.0)
-    assert health.deactivate(health.begin(37.0), 37.0, "auth") == Change(State.OPEN, "auth", 600.0)
+    assert health.deactivate(health.begin(37.0), 37.0, "auth") == HealthChange(HealthState.OPEN, "auth", 600.0)
 
 
 def test_a_refused_trial_without_deactivation_opens_it_again_for_twice_as_long() -> None:
     health = resting(37.0, HealthPolicy(reactivate_after=0.0))
-    assert health.deactivate(health.begin(37.0), 37.0, "auth") == Change(State.OPEN, "auth", 74.0)
+    assert health.deactivate(health.begin(37.0), 37.0, "auth") == HealthChange(HealthState.OPEN, "auth", 74.0)
     assert not health.usable(110.9)
     assert health.usable(111.0)
 
@@ -304,12 +310,14 @@ def test_a_refused_trial_without_deactivation_opens_it_again_for_twice_as_long()
 def test_without_deactivation_a_refusal_says_nothing_of_one_that_is_closed() -> None:
     health = closed(HealthPolicy(reactivate_after=0.0))
     assert health.deactivate(health.begin(0.0), 0.0, "auth") is None
-    assert health.state(0.0) is State.CLOSED
+    assert health.state(0.0) is HealthState.CLOSED
 
 
 def test_a_trial_that_is_rate_limited_without_a_hint_opens_it_again_for_twice_as_long() -> None:
     health = resting(37.0)
-    assert health.rest(health.begin(37.0), 37.0, 0.0, "rate limit") == Change(State.OPEN, "rate limit", 74.0)
+    assert health.rest(health.begin(37.0), 37.0, 0.0, "rate limit") == HealthChange(
+        HealthState.OPEN, "rate limit", 74.0
+    )
 
 
 def test_a_trial_that_never_ends_blocks_for_its_lease_only() -> None:
@@ -323,16 +331,16 @@ def test_a_trial_that_never_ends_blocks_for_its_lease_only() -> None:
     assert not health.released(lost, 41.0 + LEASE), "its end makes no room for a third"
     assert not health.usable(41.0 + LEASE)
     assert health.failed(lost, 41.0 + LEASE, "server error") is None
-    assert health.succeeded(second, 42.0 + LEASE) == Change(State.CLOSED, "rate limit", 0.0)
+    assert health.succeeded(second, 42.0 + LEASE) == HealthChange(HealthState.CLOSED, "rate limit", 0.0)
 
 
 def test_a_trial_that_was_overtaken_by_a_success_is_an_attempt_like_any_other() -> None:
     health = resting(37.0)
     trial, other = health.begin(40.0), health.begin(40.0)
-    assert health.succeeded(other, 41.0) == Change(State.CLOSED, "rate limit", 0.0)
+    assert health.succeeded(other, 41.0) == HealthChange(HealthState.CLOSED, "rate limit", 0.0)
     assert health.failed(trial, 42.0, "server error") is None
-    assert health.state(42.0) is State.CLOSED
-    assert fail(health, 43.0, 2)[-1] == Change(State.OPEN, "server error", 60.0), "but it was a failure"
+    assert health.state(42.0) is HealthState.CLOSED
+    assert fail(health, 43.0, 2)[-1] == HealthChange(HealthState.OPEN, "server error", 60.0), "but it was a failure"
 
 
 def test_a_trial_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
@@ -363,4 +371,4 @@ def test_an_attempt_that_failed_and_is_released_then_counts_once() -> None:
         permit = health.begin(0.0)
         health.failed(permit, 0.0, "server error")
         assert not health.released(permit, 0.0)
-    assert health.state(0.0) is State.CLOSED
+    assert health.state(0.0) is HealthState.CLOSED

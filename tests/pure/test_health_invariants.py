@@ -8,7 +8,15 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from clipal.providers.health import LEASE, LONGEST, Change, Health, HealthPolicy, Permit, State
+from clipal.providers.health import (
+    LEASE,
+    LONGEST_COOLDOWN,
+    Health,
+    HealthChange,
+    HealthPermit,
+    HealthPolicy,
+    HealthState,
+)
 
 POLICIES = st.builds(
     HealthPolicy,
@@ -18,7 +26,7 @@ POLICIES = st.builds(
 )
 
 
-Attempt = tuple[Permit, int]
+Attempt = tuple[HealthPermit, int]
 """With how often it had opened when the attempt began."""
 
 
@@ -35,7 +43,7 @@ class Attempts(RuleBasedStateMachine):
         self.failures = 0
         self.length = 0.0
         self.openings = 0
-        self.trial: Permit | None = None
+        self.trial: HealthPermit | None = None
         self.trial_ends = 0.0
 
     # What happens
@@ -44,16 +52,16 @@ class Attempts(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @precondition(lambda self: self.health.state(self.now) is State.OPEN)
+    @precondition(lambda self: self.health.state(self.now) is HealthState.OPEN)
     @rule()
     def the_rest_ends(self) -> None:
         self.now += self.health.remaining(self.now)
-        assert self.health.state(self.now) is State.HALF_OPEN
+        assert self.health.state(self.now) is HealthState.HALF_OPEN
 
     @rule(target=attempts)
     def an_attempt_begins(self) -> Attempt:
         """Also where none should: the last resort is tried all the same."""
-        wanted = self.health.usable(self.now) and self.health.state(self.now) is State.HALF_OPEN
+        wanted = self.health.usable(self.now) and self.health.state(self.now) is HealthState.HALF_OPEN
         permit = self.health.begin(self.now)
         assert bool(permit.trial) is wanted
         if wanted:
@@ -70,9 +78,9 @@ class Attempts(RuleBasedStateMachine):
             assert change is None
             assert self.health.until == before
             return
-        assert self.health.state(self.now) is State.CLOSED
+        assert self.health.state(self.now) is HealthState.CLOSED
         assert (change is None) is (before is None)
-        assert change is None or change.after is State.CLOSED
+        assert change is None or change.after is HealthState.CLOSED
         self.failures, self.trial = 0, None
 
     @rule(attempt=attempts)
@@ -85,7 +93,7 @@ class Attempts(RuleBasedStateMachine):
         if openings != self.openings:
             self.nothing_changed(change, before)
             return
-        assert self.health.state(self.now) is State.CLOSED
+        assert self.health.state(self.now) is HealthState.CLOSED
         assert (change is None) is (before is None)
         self.trial = None
 
@@ -96,8 +104,8 @@ class Attempts(RuleBasedStateMachine):
         trial = self.ended(permit)
         change = self.health.failed(permit, self.now, "server error")
         if trial:
-            self.opened(change, min(2 * self.length, self.policy.reactivate_after or LONGEST))
-        elif state is State.CLOSED and openings == self.openings:
+            self.opened(change, min(2 * self.length, self.policy.reactivate_after or LONGEST_COOLDOWN))
+        elif state is HealthState.CLOSED and openings == self.openings:
             self.failures += 1
             if 0 < self.policy.failure_threshold <= self.failures:
                 self.opened(change, self.policy.open_timeout)
@@ -111,9 +119,9 @@ class Attempts(RuleBasedStateMachine):
     def it_is_rate_limited(self, attempt: Attempt, seconds: float) -> None:
         permit, _ = attempt
         before = self.health.until
-        wanted = min(seconds, LONGEST)
+        wanted = min(seconds, LONGEST_COOLDOWN)
         if self.ended(permit):
-            wanted = max(wanted, min(2 * self.length, self.policy.reactivate_after or LONGEST))
+            wanted = max(wanted, min(2 * self.length, self.policy.reactivate_after or LONGEST_COOLDOWN))
         change = self.health.rest(permit, self.now, seconds, "rate limit")
         self.rests(change, before, wanted)
 
@@ -123,7 +131,7 @@ class Attempts(RuleBasedStateMachine):
         before = self.health.until
         wanted = self.policy.reactivate_after
         if self.ended(permit) and not wanted:
-            wanted = min(2 * self.length, LONGEST)
+            wanted = min(2 * self.length, LONGEST_COOLDOWN)
         change = self.health.deactivate(permit, self.now, "auth")
         self.rests(change, before, wanted)
 
@@ -136,28 +144,28 @@ class Attempts(RuleBasedStateMachine):
 
     # What must come of it
 
-    def ended(self, permit: Permit) -> bool:
+    def ended(self, permit: HealthPermit) -> bool:
         """Whether it was the trial."""
         if permit != self.trial:
             return False
         self.trial = None
         return True
 
-    def opened(self, change: Change | None, seconds: float) -> None:
+    def opened(self, change: HealthChange | None, seconds: float) -> None:
         assert change is not None
-        assert change.after is State.OPEN
+        assert change.after is HealthState.OPEN
         assert change.seconds == seconds == self.health.remaining(self.now)
         assert not self.health.usable(self.now)
         self.length, self.trial = seconds, None
         self.openings += 1
 
-    def rests(self, change: Change | None, before: float | None, seconds: float) -> None:
+    def rests(self, change: HealthChange | None, before: float | None, seconds: float) -> None:
         if seconds > 0 and (before is None or self.now + seconds > before):
             self.opened(change, seconds)
         else:
             self.nothing_changed(change, before)
 
-    def nothing_changed(self, change: Change | None, before: float | None) -> None:
+    def nothing_changed(self, change: HealthChange | None, before: float | None) -> None:
         assert change is None
         assert self.health.until == before
 
@@ -165,21 +173,21 @@ class Attempts(RuleBasedStateMachine):
 
     @invariant()
     def the_bounds_are_kept(self) -> None:
-        bound = max(LONGEST, self.policy.reactivate_after, self.policy.open_timeout)
+        bound = max(LONGEST_COOLDOWN, self.policy.reactivate_after, self.policy.open_timeout)
         assert 0 <= self.health.remaining(self.now) <= bound
 
     @invariant()
     def the_state_says_who_is_let_through(self) -> None:
         in_flight = self.trial is not None and self.now < self.trial_ends
-        expected = {State.CLOSED: True, State.OPEN: False, State.HALF_OPEN: not in_flight}
+        expected = {HealthState.CLOSED: True, HealthState.OPEN: False, HealthState.HALF_OPEN: not in_flight}
         assert self.health.usable(self.now) is expected[self.health.state(self.now)]
 
     @invariant()
     def only_what_is_open_has_time_left_and_is_the_breakers(self) -> None:
-        is_open = self.health.state(self.now) is State.OPEN
+        is_open = self.health.state(self.now) is HealthState.OPEN
         assert (self.health.remaining(self.now) > 0) is is_open
         assert is_open or not self.health.opened_by_breaker(self.now)
-        assert (self.health.reason == "") is (self.health.state(self.now) is State.CLOSED)
+        assert (self.health.reason == "") is (self.health.state(self.now) is HealthState.CLOSED)
 
     @invariant()
     def it_can_be_used_in_the_end(self) -> None:
@@ -188,7 +196,7 @@ class Attempts(RuleBasedStateMachine):
     @invariant()
     def a_change_is_announced_once(self) -> None:
         change = self.health.tick(self.now)
-        assert change is None or change.after is self.health.state(self.now) is State.HALF_OPEN
+        assert change is None or change.after is self.health.state(self.now) is HealthState.HALF_OPEN
         assert self.health.tick(self.now) is None
 
 

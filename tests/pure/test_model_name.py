@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipal.dialects.gemini import GEMINI
-from clipal.dialects.model_name import Unreadable, find_model_names
+from clipal.dialects.model_name import UnreadableBody, find_model_names
 
 LARGE = b"x" * (30 * 1024 * 1024)
 
@@ -68,7 +68,7 @@ def test_the_model_is_found_at_the_top_level(body: bytes, names: list[str]) -> N
     ],
 )
 def test_what_is_no_json_object_names_no_model(body: bytes) -> None:
-    with pytest.raises(Unreadable, match="JSON"):
+    with pytest.raises(UnreadableBody, match="JSON"):
         find_model_names(body)
 
 
@@ -78,7 +78,7 @@ def test_the_model_is_found_beside_a_large_prompt(body: bytes) -> None:
 
 
 def test_a_body_of_very_many_parts_is_given_up() -> None:
-    with pytest.raises(Unreadable, match="too many parts"):
+    with pytest.raises(UnreadableBody, match="too many parts"):
         find_model_names(b'{"x":[' + b"{}," * 2_000_000 + b'1],"model":"a"}')
 
 

@@ -10,7 +10,7 @@ import brotli
 import pytest
 import zstandard
 
-from clipal.dialects.dialect import Fields
+from clipal.dialects.dialect import FieldPairs
 from clipal.outcomes.outcome import (
     BROKEN_ANSWER,
     CONNECT_TIMEOUT,
@@ -79,7 +79,7 @@ def test_anything_else_is_the_clients(status: int) -> None:
     ],
 )
 def test_a_refusal_rests_the_key_and_a_challenge_page_the_provider(
-    status: int, fields: Fields, body: bytes, charge: Charge, reason: str, wait: float | None
+    status: int, fields: FieldPairs, body: bytes, charge: Charge, reason: str, wait: float | None
 ) -> None:
     of_key = charge is Charge.DEACTIVATE
     assert classify(status, fields, body, NOW) == Outcome(Action.NEXT, charge, reason, status, wait, of_key=of_key)
@@ -87,7 +87,7 @@ def test_a_refusal_rests_the_key_and_a_challenge_page_the_provider(
 
 @pytest.mark.parametrize("status", [408, 499, *range(500, 600)])
 def test_a_failure_is_charged_and_rests_for_a_minute_at_most(status: int) -> None:
-    def wait(fields: Fields, body: bytes = b"") -> float | None:
+    def wait(fields: FieldPairs, body: bytes = b"") -> float | None:
         outcome = classify(status, fields, body, NOW)
         assert (outcome.action, outcome.charge, outcome.status) == (Action.NEXT, Charge.FAILURE, status)
         assert outcome.reason
@@ -261,7 +261,7 @@ def test_an_encoded_body_is_read(coding: bytes, body: bytes) -> None:
         ([(b"content-encoding", b"gzip")], gzip.compress(b" " * 10_000_000 + QUOTA_BODY)),
     ],
 )
-def test_a_hostile_body_is_a_rate_limit_and_nothing_worse(fields: Fields, body: bytes) -> None:
+def test_a_hostile_body_is_a_rate_limit_and_nothing_worse(fields: FieldPairs, body: bytes) -> None:
     assert classify(429, fields, body, NOW) == LIMITED
 
 

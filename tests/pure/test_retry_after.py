@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipal.dialects.dialect import Fields
+from clipal.dialects.dialect import FieldPairs
 from clipal.outcomes.error_body import ErrorBody
-from clipal.outcomes.retry_after import LONGEST, explicit_wait, rate_limit_wait
+from clipal.outcomes.retry_after import LONGEST_WAIT, explicit_wait, rate_limit_wait
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=timezone.utc).timestamp()
 NOTHING = ErrorBody.read([], b"")
 UNIFIED = "anthropic-ratelimit-unified"
 
 
-def fields_of(**named: str) -> Fields:
+def fields_of(**named: str) -> FieldPairs:
     return [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in named.items()]
 
 
@@ -39,14 +39,14 @@ def wait(*fields: tuple[str, str]) -> float | None:
         (" 37 ", 37),
         ("1.5", 1.5),
         ("3600", 3600),
-        ("3601", LONGEST),
-        ("999999999999999", LONGEST),
+        ("3601", LONGEST_WAIT),
+        ("999999999999999", LONGEST_WAIT),
         ("Wed, 21 Oct 2026 07:28:30 GMT", 30),
         ("Wed, 21 Oct 2026 07:28:30 -0000", 30),
         ("Wednesday, 21-Oct-26 07:28:30 GMT", 30),
         ("Wed Oct 21 07:28:30 2026", 30),
         ("Wed, 21 Oct 2026 09:28:30 +0200", 30),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
         ("Wed, 21 Oct 2015 07:28:00 GMT", None),
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
         ("Wed, 99 Oct 2026 07:28:00 GMT", None),
@@ -71,7 +71,7 @@ def test_retry_after(value: str, expected: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("1500", 1.5), ("20.5", 0.0205), ("9" * 15, LONGEST), ("0", None), ("-1", None), ("1s", None)],
+    [("1500", 1.5), ("20.5", 0.0205), ("9" * 15, LONGEST_WAIT), ("0", None), ("-1", None), ("1s", None)],
 )
 def test_retry_after_ms(value: str, expected: float | None) -> None:
     assert explicit_wait(fields_of(retry_after_ms=value), NOTHING, NOW) == expected
@@ -83,7 +83,7 @@ def test_retry_after_ms(value: str, expected: float | None) -> None:
         ("37s", 37),
         ("37.5s", 37.5),
         ("0.847655010s", 0.84765501),
-        ("90000s", LONGEST),
+        ("90000s", LONGEST_WAIT),
         ("0s", None),
         ("-3s", None),
         ("", None),
@@ -116,8 +116,8 @@ def test_a_delay_of_another_detail_is_no_hint(kind: object) -> None:
         ("2026-10-21T07:28:30", 30),
         (str(int(NOW) + 30), 30),
         ("2026-10-21T07:27:00Z", None),
-        ("9999-12-31T23:59:59Z", LONGEST),
-        ("9999-12-31T23:59:59-23:59", LONGEST),
+        ("9999-12-31T23:59:59Z", LONGEST_WAIT),
+        ("9999-12-31T23:59:59-23:59", LONGEST_WAIT),
         ("0001-01-01T00:00:00+23:59", None),
         ("0001-01-01T00:00:00", None),
         ("tomorrow", None),
@@ -175,7 +175,7 @@ def test_a_subscription_waits_for_the_window_that_rejects_it_and_not_for_the_wee
         ("12", 12),
         ("1m26.4s", 86.4),
         ("1h0m0s", 3600),
-        ("2d", LONGEST),
+        ("2d", LONGEST_WAIT),
         ("0s", None),
         ("1x", None),
         ("1s, 2s", None),
@@ -206,7 +206,7 @@ def test_the_longest_wins() -> None:
     assert explicit_wait(list(wire({**fields, "retry-after": "21"})), NOTHING, NOW) == 21
 
 
-def wire(fields: dict[str, str]) -> Fields:
+def wire(fields: dict[str, str]) -> FieldPairs:
     return [(name.encode(), value.encode()) for name, value in fields.items()]
 
 
@@ -222,4 +222,4 @@ def test_whatever_is_said_a_wait_is_none_or_within_an_hour(text: str) -> None:
     names = ("retry-after", "retry-after-ms", f"{UNIFIED}-reset", "x-ratelimit-reset-tokens")
     fields = [(f"{UNIFIED}-remaining".encode(), b"0"), *((name.encode(), value) for name in names)]
     found = rate_limit_wait(fields, retry_info(text), NOW)
-    assert found is None or 0 < found <= LONGEST
+    assert found is None or 0 < found <= LONGEST_WAIT

@@ -55,9 +55,9 @@ async def test_the_provider_is_left_at_once(
     (line,) = proxy.requests
     assert "client left" in line
     assert len(proxy.lines) == 2, "one line for the start, one for the request"
-    (member, _) = proxy.service.failovers["claudecode"].route.members
-    assert member.usable(0)
-    assert member.unwell_at is None
+    (provider, _) = proxy.service.failovers["claudecode"].route.providers
+    assert provider.usable(0)
+    assert provider.unwell_at is None
 
 
 @ensure_deferred

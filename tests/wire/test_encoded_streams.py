@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.config.model import FirstEvent
+from clipal.config.model import FirstEventMode
 from tests.codings import ENCODINGS
 from tests.formats import BODY, EACH, FORMATS, Format, clients, whole
 from tests.proxy import StartProxy, provider
@@ -118,11 +118,11 @@ async def test_a_mislabelled_stream_is_relayed_as_it_comes(
     await client.wait_for(form.content)
 
 
-@pytest.mark.parametrize("mode", FirstEvent)
+@pytest.mark.parametrize("mode", FirstEventMode)
 @EACH_CODING
 @ensure_deferred
 async def test_the_modes_of_the_gate_hold_for_compressed_streams_too(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEvent, coding: bytes
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEventMode, coding: bytes
 ) -> None:
     events = (FORM.preamble[0], FORM.error)
     first, second = start_upstream(encoded(coding, *events)), start_upstream(event_stream(FORM.content))
@@ -132,9 +132,9 @@ async def test_the_modes_of_the_gate_hold_for_compressed_streams_too(
     client = await connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     body = (await client.read_response()).body
-    assert body == (FORM.content if mode is FirstEvent.ON else b"".join(ENCODINGS[coding](events)))
+    assert body == (FORM.content if mode is FirstEventMode.ON else b"".join(ENCODINGS[coding](events)))
     said = "would have asked the next provider: one answered an error event that stands for 529"
-    assert (said in "".join(proxy.lines)) is (mode is FirstEvent.SHADOW)
+    assert (said in "".join(proxy.lines)) is (mode is FirstEventMode.SHADOW)
 
 
 @ensure_deferred
@@ -142,7 +142,7 @@ async def test_shadow_sees_a_mislabelled_stream(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
     upstream = start_upstream(chunked(FORM.preamble[0], FORM.error, fields=((b"Content-Type", b"text/plain"),)))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEvent.SHADOW)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
     client = await connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == FORM.preamble[0] + FORM.error

@@ -241,7 +241,7 @@ async def test_counting_tokens_moves_the_conversation_or_not(
         client.send(request(b"POST", b"/claudecode" + path, body=b"{}"))
         said.append((await client.read_response()).body)
     assert said == [b"one", b"two", b"one" if apart else b"two"]
-    assert proxy.service.failovers["claudecode"].route.members[0].unwell_at is None
+    assert proxy.service.failovers["claudecode"].route.providers[0].unwell_at is None
 
 
 @ensure_deferred

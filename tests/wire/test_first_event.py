@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from clipal.config.model import CircuitBreaker, FailBack, FirstEvent
+from clipal.config.model import CircuitBreaker, FailBack, FirstEventMode
 from tests.formats import BODY, EACH, FORMATS, Format, clients, data, typed, whole
 from tests.proxy import StartProxy, provider
 from tests.wirekit.client import request
@@ -131,10 +131,10 @@ COMMENT = b"::" + b"x" * 65533 + b"\n"
 """64 KiB that say nothing, as many as are read at once."""
 
 
-@pytest.mark.parametrize("mode", [FirstEvent.OFF, FirstEvent.SHADOW])
+@pytest.mark.parametrize("mode", [FirstEventMode.OFF, FirstEventMode.SHADOW])
 @ensure_deferred
 async def test_without_the_gate_the_error_is_relayed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEvent
+    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEventMode
 ) -> None:
     first, second = start_upstream(event_stream(FORM.preamble[0], FORM.error)), start_upstream(event_stream(b""))
     proxy = start_proxy(
@@ -145,7 +145,7 @@ async def test_without_the_gate_the_error_is_relayed(
     response = await client.read_response()
     assert (response.body, response.complete) == (FORM.preamble[0] + FORM.error, True)
     said = "would have asked the next provider: one answered an error event that stands for 529"
-    assert (said in "".join(proxy.lines)) is (mode is FirstEvent.SHADOW)
+    assert (said in "".join(proxy.lines)) is (mode is FirstEventMode.SHADOW)
 
 
 @ensure_deferred
@@ -153,7 +153,7 @@ async def test_shadow_is_silent_about_good_streams(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
     upstream = start_upstream(event_stream(*FORM.preamble, FORM.content, *FORM.rest))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEvent.SHADOW)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
     client = await connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == whole(FORM)
@@ -165,7 +165,7 @@ async def test_shadow_says_that_nothing_came(
     start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
 ) -> None:
     upstream = start_upstream(event_stream(*FORM.preamble))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEvent.SHADOW)
+    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
     client = await connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == b"".join(FORM.preamble)

@@ -130,8 +130,8 @@ async def test_a_client_that_disconnects_meanwhile_is_no_reason_to_ask_another(
     (line,) = proxy.requests
     assert "attempts: 1 [" in line
     route = proxy.service.failovers["claudecode"].route
-    assert (route.cursor, route.members[0].unwell_at) == (None, None)
-    assert all(member.usable(0) for member in route.members)
+    assert (route.cursor, route.providers[0].unwell_at) == (None, None)
+    assert all(provider.usable(0) for provider in route.providers)
 
 
 @ensure_deferred
@@ -147,7 +147,7 @@ async def test_so_it_is_with_a_websockets_handshake(
     client.abort()
     await proxy.logged("/v1/responses → -")
     assert not second.connections
-    assert proxy.service.failovers["codex"].route.members[0].unwell_at is None
+    assert proxy.service.failovers["codex"].route.providers[0].unwell_at is None
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -174,7 +174,7 @@ async def test_a_client_that_disconnects_while_a_named_host_is_connected_to(
         client.abort()
         await proxy.logged("waiting for an answer")
         assert not second.connections
-        assert proxy.service.failovers["claudecode"].route.members[0].unwell_at is None
+        assert proxy.service.failovers["claudecode"].route.providers[0].unwell_at is None
     finally:
         for each in (silent, *fillers):
             each.close()

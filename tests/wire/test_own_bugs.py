@@ -8,10 +8,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from clipal.config.model import FirstEvent as FirstEventMode
+from clipal.config.model import FirstEventMode
 from clipal.downstream import exchange
 from clipal.downstream.relay import Relay
-from clipal.downstream.resources import Health
+from clipal.downstream.resources import HealthResource
 from clipal.failover.attempt import Attempt
 from clipal.failover.failover import Failover
 from clipal.failover.gate import FirstEvent
@@ -117,7 +117,7 @@ async def test_a_bug_in_an_ordinary_resource_is_a_500(
     proxy = start_proxy({})
     client = await connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr(Health, "render_GET", bug)
+        broken.setattr(HealthResource, "render_GET", bug)
         client.send(request(b"GET", b"/health"))
         assert (await client.read_response()).status == 500
     assert flush_logged_failures(ZeroDivisionError)

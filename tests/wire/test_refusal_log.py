@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import pytest
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from clipal.dialects.dialect import Refused
 from clipal.downstream import refusal_log
 from clipal.downstream.admission import Refusal
 from clipal.downstream.refusal_log import RefusalLog
@@ -18,8 +18,8 @@ from tests.wirekit.client import request
 from tests.wirekit.fixtures import Connect
 from tests.wirekit.marks import ensure_deferred
 
-FOREIGN = Refusal(Refused.FORBIDDEN, "foreign", "host")
-BROKEN = Refusal(Refused.BAD_REQUEST, "broken", "not HTTP")
+FOREIGN = Refusal(HTTPStatus.FORBIDDEN, "foreign", "host")
+BROKEN = Refusal(HTTPStatus.BAD_REQUEST, "broken", "not HTTP")
 
 
 @implementer(ILogObserver)

@@ -88,7 +88,7 @@ async def test_the_first_answer_about_a_lack_is_relayed_where_nobody_does_better
     proxy = ranked(start_proxy, start_upstream(answer(500)), start_upstream(lacking), start_upstream(other))
     response = await post(await connect(proxy.port))
     assert (response.status, response.body, response.values(b"x-own")) == (404, MODEL, [b"field"])
-    second = proxy.service.failovers["claudecode"].route.members[1]
+    second = proxy.service.failovers["claudecode"].route.providers[1]
     assert second.unwell_at is None
     assert second.usable(0)
 

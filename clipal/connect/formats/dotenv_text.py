@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from clipal.connect.formats.syntax import Path, Place, Syntax, Tree, Unreadable, line_of, with_lines, without_lines
+from clipal.connect.formats.syntax import Path, Place, Syntax, Tree, UnreadableFile, line_of, with_lines, without_lines
 
 _END: Final = r"(?=[ \t]*(?:\#.*)?(?:\r|$))"
 _WORDS: Final = r"[^ \t\r\n#]*(?:[ \t]+[^ \t\r\n#]+)*"  # so that a long line costs no more than its length
@@ -68,7 +68,7 @@ class DotenvText(Syntax):
 def _find(text: str, path: Path) -> re.Match[str] | None:
     found = [match for match in _LINE.finditer(text) if (match["name"],) == path]
     if len(found) > 1:
-        raise Unreadable(line_of(text, found[1].start("name")), f"{path[-1]} is set twice")
+        raise UnreadableFile(line_of(text, found[1].start("name")), f"{path[-1]} is set twice")
     return found[0] if found else None
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from clipal.connect.formats.syntax import Unreadable, line_of
+from clipal.connect.formats.syntax import UnreadableFile, line_of
 
-DEPTH: Final = 64
+DEEPEST_JSON: Final = 64
 
 STRING: Final = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 COMMENT: Final = r"//[^\r\n]*|/\*(?s:.*?)\*/"
@@ -31,12 +31,12 @@ class JSONMember:
 
     name: str
     start: int
-    node: Node
+    node: JSONNode
     comma: int | None = None
 
 
 @frozen
-class Node:
+class JSONNode:
     """A value from `start` to `end`; `members` only of an object."""
 
     start: int
@@ -46,11 +46,11 @@ class Node:
 
 
 @lru_cache(maxsize=2)
-def scanned(text: str, *, comments: bool) -> Node:
+def scanned(text: str, *, comments: bool) -> JSONNode:
     """The object that `text` is; not to be changed, for whoever asks again gets the same.
 
     Raises:
-        Unreadable: it is not JSON, is no object, or nests deeper than DEPTH.
+        UnreadableFile: it is not JSON, is no object, or nests deeper than DEEPEST_JSON.
     """
     return _Scanner(text, _TRIVIA if comments else _SPACE).document()
 
@@ -63,27 +63,27 @@ class _Scanner:
         self._trivia = trivia
         self._at = 0
 
-    def document(self) -> Node:
+    def document(self) -> JSONNode:
         self._skip()
         node = self._value(0)
         self._skip()
         if self._at != len(self._text):
             raise self._broken()
         if not isinstance(node.value, dict):
-            raise Unreadable(line_of(self._text, node.start), "must be an object in braces")
+            raise UnreadableFile(line_of(self._text, node.start), "must be an object in braces")
         return node
 
-    def _value(self, depth: int) -> Node:
-        if depth > DEPTH:
-            raise Unreadable(line_of(self._text, self._at), "nested too deep")
+    def _value(self, depth: int) -> JSONNode:
+        if depth > DEEPEST_JSON:
+            raise UnreadableFile(line_of(self._text, self._at), "nested too deep")
         start = self._at
         if self._takes("{"):
             return self._object(start, depth)
         if self._takes("["):
             return self._array(start, depth)
-        return Node(start, *self._scalar(_SCALAR))
+        return JSONNode(start, *self._scalar(_SCALAR))
 
-    def _object(self, start: int, depth: int) -> Node:
+    def _object(self, start: int, depth: int) -> JSONNode:
         members: list[JSONMember] = []
         self._skip()
         while not self._takes("}"):
@@ -95,15 +95,15 @@ class _Scanner:
             members.append(JSONMember(name, at, self._value(depth + 1)))
             if (comma := self._separated("}")) is not None:
                 members[-1] = evolve(members[-1], comma=comma)
-        return Node(start, self._at, {each.name: each.node.value for each in members}, tuple(members))
+        return JSONNode(start, self._at, {each.name: each.node.value for each in members}, tuple(members))
 
-    def _array(self, start: int, depth: int) -> Node:
+    def _array(self, start: int, depth: int) -> JSONNode:
         values: list[Any] = []
         self._skip()
         while not self._takes("]"):
             values.append(self._value(depth + 1).value)
             self._separated("]")
-        return Node(start, self._at, values)
+        return JSONNode(start, self._at, values)
 
     def _separated(self, closing: str) -> int | None:
         """Goes on to the next item, or to the bracket: where the comma between was."""
@@ -115,7 +115,7 @@ class _Scanner:
             return None
         self._skip()
         if self._text.startswith(closing, self._at):
-            raise Unreadable(line_of(self._text, comma), "not valid JSON: a comma before the closing bracket")
+            raise UnreadableFile(line_of(self._text, comma), "not valid JSON: a comma before the closing bracket")
         return comma
 
     def _scalar(self, pattern: re.Pattern[str]) -> tuple[int, Any]:
@@ -140,8 +140,8 @@ class _Scanner:
         if not self._takes(character):
             raise self._broken()
 
-    def _broken(self) -> Unreadable:
+    def _broken(self) -> UnreadableFile:
         line = line_of(self._text, self._at)
         if self._trivia is _SPACE and self._text.startswith(("//", "/*"), self._at):
-            return Unreadable(line, "not valid JSON: a comment, for which the client ignores the whole file")
-        return Unreadable(line, "not valid JSON")
+            return UnreadableFile(line, "not valid JSON: a comment, for which the client ignores the whole file")
+        return UnreadableFile(line, "not valid JSON")

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Final
 
-from clipal.connect.formats.json_scan import COMMENT, STRING, JSONMember, Node, scanned
-from clipal.connect.formats.syntax import Path, Syntax, Tree, Unreadable, line_ending, line_of
+from clipal.connect.formats.json_scan import COMMENT, STRING, JSONMember, JSONNode, scanned
+from clipal.connect.formats.syntax import Path, Syntax, Tree, UnreadableFile, line_ending, line_of
 
 _SHOWN: Final = re.compile(rf"(?P<text>{STRING})(?P<colon>\s*:)?|(?P<comment>{COMMENT})")
 _INDENTATION: Final = re.compile(r"\n([ \t]*)\Z")
@@ -74,10 +74,10 @@ class JsonText(Syntax):
 
         return _SHOWN.sub(shown, text)
 
-    def _root(self, text: str) -> Node:
+    def _root(self, text: str) -> JSONNode:
         return scanned(text, comments=self._comments)
 
-    def _find(self, text: str, path: Path) -> Node | None:
+    def _find(self, text: str, path: Path) -> JSONNode | None:
         node = self._root(text)
         for key in path:
             member = _member(text, node, key)
@@ -87,15 +87,15 @@ class JsonText(Syntax):
         return node
 
 
-def _member(text: str, node: Node, name: str) -> JSONMember | None:
+def _member(text: str, node: JSONNode, name: str) -> JSONMember | None:
     """The member called `name`; JSON.parse takes the last of two, and a reader the first."""
     found = [each for each in node.members if each.name == name]
     if len(found) > 1:
-        raise Unreadable(line_of(text, found[1].start), f"{name} is set twice")
+        raise UnreadableFile(line_of(text, found[1].start), f"{name} is set twice")
     return found[0] if found else None
 
 
-def _added(text: str, root: Node, parent: Node, names: Path, value: str) -> str:
+def _added(text: str, root: JSONNode, parent: JSONNode, names: Path, value: str) -> str:
     """`text` with a member behind the others of `parent`: the first of `names`, the others in objects of its own."""
     ending, step = line_ending(text), _indentation(text, root) or "  "
     outer = _leading_space(text, parent.start)
@@ -126,7 +126,7 @@ def _rendered(names: Path, value: str, ending: str, indentation: str | None, ste
     return name + "{" + ending + inner + _rendered(names[1:], value, ending, inner, step) + ending + indentation + "}"
 
 
-def _taken_out(text: str, parent: Node, member: JSONMember) -> str:
+def _taken_out(text: str, parent: JSONNode, member: JSONMember) -> str:
     """`text` without `member`, and without the comma that it needed."""
     start, end = member.start, member.node.end
     previous = parent.members[parent.members.index(member) - 1]
@@ -155,7 +155,7 @@ def _cut(text: str, floor: int, start: int, end: int) -> str:
     return head + tail
 
 
-def _indentation(text: str, node: Node) -> str | None:
+def _indentation(text: str, node: JSONNode) -> str | None:
     """That of the first member of `node`; None where this has no line of its own, or there is none."""
     found = _INDENTATION.search(text[: node.members[0].start]) if node.members else None
     return found[1] if found else None

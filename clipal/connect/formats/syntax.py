@@ -19,7 +19,7 @@ MISSING: Final = object()
 """What `lookup` finds where there is nothing; a null is something."""
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """A text that is broken, or that cannot be edited without a guess.
 
     Attributes:
@@ -48,7 +48,7 @@ class Syntax(ABC):
         """All values in `text`.
 
         Raises:
-            Unreadable: it is broken.
+            UnreadableFile: it is broken.
         """
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Syntax(ABC):
         """The characters that are the value at `path`; None where there is none.
 
         Raises:
-            Unreadable: a key on the path stands there twice.
+            UnreadableFile: a key on the path stands there twice.
         """
 
     @abstractmethod
@@ -80,7 +80,7 @@ class Syntax(ABC):
         """`text` without the value at `path`, which is there.
 
         Raises:
-            Unreadable: it cannot be taken out alone.
+            UnreadableFile: it cannot be taken out alone.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ from clipal.connect.formats.syntax import (
     Place,
     Syntax,
     Tree,
-    Unreadable,
+    UnreadableFile,
     line_ending,
     with_lines,
     without_lines,
@@ -53,7 +53,7 @@ class TomlText(Syntax):
         except tomllib.TOMLDecodeError as error:
             raise _unreadable(text, str(error)) from None
         except (ValueError, RecursionError):
-            raise Unreadable(None, "holds a value that cannot be read") from None
+            raise UnreadableFile(None, "holds a value that cannot be read") from None
 
     def raw(self, text: str, path: Path) -> str | None:
         found = _value(text, path)
@@ -113,12 +113,12 @@ class TomlText(Syntax):
         return _SHOWN.sub(shown, text)
 
 
-def _unreadable(text: str, message: str) -> Unreadable:
+def _unreadable(text: str, message: str) -> UnreadableFile:
     """A parser's error in our own words; at the end of the text, it names no line."""
     place = _LINE.search(message)
     line = int(place[1]) if place else text.count("\n", 0, len(text.rstrip())) + 1
     known = next((words for start, words in _PROBLEMS.items() if message.startswith(start)), None)
-    return Unreadable(line, "not valid TOML" + (f": {known}" if known else ""))
+    return UnreadableFile(line, "not valid TOML" + (f": {known}" if known else ""))
 
 
 def _find(text: str, path: Path) -> Statement | None:
