@@ -37,6 +37,7 @@ from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.tally import ClientTally
+from clipal.status.status import Status
 from clipal.transport.resolver import SharedResolver
 from clipal.upstream.provider_agent import ProviderAgent
 
@@ -52,6 +53,7 @@ class Clipal(MultiService):
     Parameters:
         listening: a socket that listens already, so that a taken port is known before twistd leaves the terminal.
         logs: whose level and secrets follow the configuration.
+        status_listening: one more such socket, for `/status` and `/metrics` alone; None for none.
         is_the_log: whether an application that this service becomes a part of logs to `logs` alone.
 
     Attributes:
@@ -69,6 +71,7 @@ class Clipal(MultiService):
         dialects: Sequence[Dialect],
         listening: socket.socket,
         logs: Logs,
+        status_listening: socket.socket | None = None,
         *,
         is_the_log: bool = True,
     ) -> None:
@@ -83,8 +86,9 @@ class Clipal(MultiService):
         self.tallies = {prefix: ClientTally() for prefix in self._dialects}
         self.failovers: dict[str, Failover] = {}
         self.failovers.update(self._make_routes(configuration, self._dialects))
+        root = RootResource(dialects, self.failovers)
         self.site = Site(
-            RootResource(dialects, self.failovers),
+            root,
             reactor,
             Admission.from_configuration(configuration),
             dialects,
@@ -98,7 +102,10 @@ class Clipal(MultiService):
         self._upkeep = TimerService(UPKEEP, self._look_after)
         self._upkeep.clock = reactor
         self._listening = Listening(reactor, listening, self.site)
-        for part in (self._desktop, self._signals, self._upkeep, self._listening):
+        self._status = Status(reactor, self.failovers, self.site, self._reloader, logs, status_listening)
+        for name, page in self._status.pages.items():
+            root.putChild(name, page)
+        for part in (self._desktop, self._signals, self._upkeep, self._listening, self._status):
             part.setServiceParent(self)
 
     # Configuration
@@ -204,6 +211,7 @@ class Clipal(MultiService):
         await self.site.drain(DRAIN, self._signals.again)
         for failover in self.failovers.values():
             self._try(f"the end of /{failover.route.dialect.prefix}", failover.route.close)
+        await self._status.stopService()
         self._signals.stopService()
         self._desktop.stopService()
         self._log.info("Stopped")

@@ -7,6 +7,7 @@ An error is one line on standard error and status 1.
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import NoReturn
 
 from twisted.application.service import IService
@@ -23,6 +24,7 @@ from clipal.process.clock import use_monotonic_time
 from clipal.process.garbage import spare_what_stays
 from clipal.process.hangup import hold_hangup, ignore_hangup
 from clipal.service import Clipal
+from clipal.status.listening import socket_at
 
 BACKLOG = 1024
 
@@ -78,7 +80,7 @@ def makeService(options: Options) -> IService:
     use_monotonic_time(reactor)  # type: ignore[arg-type]
     spare_what_stays(reactor)
     configuration = load(options)
-    listening = listen(configuration)
+    listening, status_listening = listen(configuration), listen_for_status(configuration)
     logs = open_logs(configuration.settings, configuration.secrets)
     if options.other_log:
         globalLogPublisher.addObserver(logs)  # beside the log that twistd was told to write
@@ -89,6 +91,7 @@ def makeService(options: Options) -> IService:
         DIALECTS,
         listening,
         logs,
+        status_listening,
         is_the_log=not options.other_log,
     )
 
@@ -105,7 +108,26 @@ def load(options: Options) -> Configuration:
 
 def listen(configuration: Configuration) -> socket.socket:
     """A socket that listens as the configuration says."""
-    address, port = configuration.settings.listen_addr, configuration.settings.port
+    return _listen_on(configuration.settings.listen_addr, configuration.settings.port)
+
+
+def listen_for_status(configuration: Configuration) -> socket.socket | None:
+    """One that listens as `status_listen` says; None where it says nothing."""
+    where = configuration.settings.status_listen
+    if where is None:
+        return None
+    if not isinstance(where, Path):
+        return _listen_on(*where)
+    try:
+        listening = socket_at(where)
+    except OSError as error:
+        fail(f"cannot listen on unix:{where}: {(error.strerror or 'not possible').lower()}")
+    listening.listen(BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _listen_on(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

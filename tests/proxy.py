@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, Prov
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.service import Clipal
-from clipal.tap import listen
+from clipal.tap import listen, listen_for_status
 from tests.wirekit.waiting import Conditions, reactor
 
 StartProxy: TypeAlias = Callable[..., "Proxy"]
@@ -39,11 +40,13 @@ class Proxy:
     """A running clipal.
 
     Attributes:
+        status_port: the one of `status_listen`; 0 for none.
         lines: what it logged at info and above, formatted.
     """
 
     service: Clipal
     port: int
+    status_port: int = 0
     lines: list[str] = field(factory=list)
     _logging: Conditions = field(init=False)
 
@@ -77,10 +80,12 @@ class Proxy:
 
     @classmethod
     def _serve(cls, configuration: Configuration, overrides: Overrides) -> Proxy:
-        listening = listen(configuration)
+        listening, for_status = listen(configuration), listen_for_status(configuration)
         port = listening.getsockname()[1]
         logs = open_logs(configuration.settings, configuration.secrets)
-        proxy = cls(Clipal(reactor, configuration, overrides, DIALECTS, listening, logs), port)  # type: ignore[arg-type]
+        status_port = 0 if for_status is None or for_status.family == socket.AF_UNIX else for_status.getsockname()[1]
+        service = Clipal(reactor, configuration, overrides, DIALECTS, listening, logs, for_status)  # type: ignore[arg-type]
+        proxy = cls(service, port, status_port)
         globalLogPublisher.addObserver(proxy)
         proxy.service.startService()
         return proxy

@@ -58,6 +58,7 @@ _SETTINGS: Final = Table(
         "affinity": read.one_of(Affinity),
         "failback": read.one_of(FailBack),
         "failback_after": read.duration,
+        "status_listen": read.status_address,
         "allowed_hosts": read.several(read.host),
         "allowed_origins": read.several(read.origin),
         "circuit_breaker": read.mapping,
@@ -175,6 +176,8 @@ def _settings(directory: Path, problems: Problems) -> Settings:
         choices = _NOTIFICATIONS.read(path, "notifications", notifications, problems)
         values["notifications"] = NotificationSettings(**choices)
     log_dir = directory / (values.pop("log_dir", None) or "logs")
+    if isinstance(values.get("status_listen"), Path):
+        values["status_listen"] = directory / values["status_listen"]
     return Settings(log_dir=log_dir, **values)
 
 

@@ -166,6 +166,8 @@ class Settings:
         client_idle_timeout: after which a client that takes nothing of its answer is aborted.
         log_dir: absolute.
         log_max_bytes: of all log files of one day; 0 for no limit.
+        status_listen: where `/status` and `/metrics` are served in addition: an address and a port, or the path of a
+            socket; None for nowhere.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
         allowed_origins: further values that a request's Origin may have, lower case.
     """
@@ -193,6 +195,7 @@ class Settings:
     failback_after: float = 300.0
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     notifications: NotificationSettings = NotificationSettings()
+    status_listen: tuple[str, int] | Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from clipal.config.addresses import plain_address
 from clipal.config.base_url import parse_base_url
@@ -19,6 +19,8 @@ from clipal.config.nodes import Mapping, Node, Scalar, Sequence
 
 E = TypeVar("E", bound=Enum)
 Reader: TypeAlias = Callable[[Node], Any]
+
+_LAST_PORT: Final = 65535
 
 
 def text(node: Node) -> str:
@@ -105,6 +107,20 @@ def check_listen_address(address: str) -> str:
         return str(plain_address(address.strip("[]")))
     except ValueError:
         raise ValueError("must be an IP address, such as 127.0.0.1, or localhost") from None
+
+
+def status_address(node: Node) -> tuple[str, int] | Path:
+    """`127.0.0.1:9333`, `[::1]:9333` or `unix:PATH`."""
+    found = text(node).strip()
+    scheme, mark, rest = found.partition(":")
+    if scheme == "unix" and mark:
+        if not rest or not rest.isprintable():
+            raise ValueError("must be unix: and the path of a socket")
+        return Path(rest).expanduser()
+    host, mark, port = found.rpartition(":")
+    if not mark or not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LAST_PORT:
+        raise ValueError("must be an address and a port, such as 127.0.0.1:9333, or unix: and the path of a socket")
+    return check_listen_address(host), int(port)
 
 
 def base_url(node: Node) -> BaseURL:

@@ -146,6 +146,13 @@ class Provider:
             else HealthState.CLOSED
         )
 
+    def reason(self, now: float) -> str | None:
+        """Why it rests, or rested before the trial that it waits for; None where it is well."""
+        state = self.state(now)
+        if state is HealthState.CLOSED:
+            return None
+        return self.resting_reason(now) if state is HealthState.OPEN else self.health.reason or self.keys[0].reason
+
     def resting_reason(self, now: float) -> str:
         """Why it may not be asked for so long; empty where it may be asked now."""
         holding = self._holding(now)

@@ -30,6 +30,7 @@ class Route:
         sessions: who answered an agent session last.
         answers: who made an answer that a later request may build on.
         tally: what its requests came to.
+        latest: holds the provider that answered last, for whichever model; empty at first.
     """
 
     _log = Logger()
@@ -48,6 +49,7 @@ class Route:
         self._parts: dict[tuple[Provider, ...], Route] = {}
         self.cursor: Provider | None = None
         self.token_cursor: Provider | None = None
+        self.latest: list[Provider] = []
         self.sessions: AffinityTable[Provider] = AffinityTable()
         self.answers: AffinityTable[Provider] = AffinityTable()
         self.tally = ClientTally() if tally is None else tally
@@ -63,7 +65,7 @@ class Route:
             return self
         if providers not in self._parts:
             part = self._parts[providers] = Route(self.dialect, self.config, providers, self.tally)
-            part.answers = self.answers
+            part.answers, part.latest = self.answers, self.latest
         return self._parts[providers]
 
     def prefer(self, provider: Provider, session: bytes | None, now: float) -> None:
@@ -73,6 +75,7 @@ class Route:
         """
         before = self.sessions.get(session, now) or self.cursor or self.providers[0]
         self.cursor = provider
+        self.latest[:] = [provider]
         if before is not provider:
             self._log.info(
                 "{client}: {provider} answers now, in place of {before}",
@@ -81,6 +84,11 @@ class Route:
                 before=before.name,
                 switched=True,
             )
+
+    @property
+    def preferred(self) -> Provider | None:
+        """The provider that answered last; at first, the one that will be asked first."""
+        return next(iter((*self.latest, *self.providers)), None)
 
     @property
     def manual(self) -> bool:

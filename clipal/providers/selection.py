@@ -92,6 +92,13 @@ def last_resort(providers: Sequence[Provider], now: float) -> Provider | None:
     return min(broken, key=lambda each: each.health.remaining(now), default=None)
 
 
+def can_answer(route: Route, now: float) -> bool:
+    """Whether a request would be sent to some provider now, or to one whose trial is under way."""
+    if route.manual:
+        return any(each.usable_key(now) is not None for each in route.providers)
+    return any(not each.wait(now) for each in route.providers) or last_resort(route.providers, now) is not None
+
+
 def succeeded(route: Route, purpose: Purpose, provider: Provider, now: float) -> None:
     """`provider` answered: it is preferred from now on."""
     if not purpose.moves:

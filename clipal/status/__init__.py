@@ -1,0 +1,1 @@
+"""What clipal shows of itself: `/status` as JSON, `/metrics` for Prometheus, and where they are served."""

@@ -1,0 +1,149 @@
+"""`status_listen`: a port or a socket file of its own for `/status` and `/metrics`, without a token.
+
+An ordinary site of twisted.web: nothing but these pages is served there. A web page must not read them by way of a name
+that it lets mean 127.0.0.1, so the rules on Host and Origin are those of clients' requests.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Site
+
+from clipal.config.addresses import plain_host
+from clipal.downstream.admission import Admission
+from clipal.status.resources import error
+from clipal.wire.message import RequestHead
+
+
+class OpenAccess:
+    """The rule of `status_listen`: whoever can connect, but no web page.
+
+    Parameters:
+        admission: the rules in force.
+    """
+
+    def __init__(self, admission: Callable[[], Admission]) -> None:
+        self._admission = admission
+
+    def refusal(self, request: IRequest) -> tuple[int, str] | None:
+        """See `clipal.status.resources.Access`."""
+        fields = [(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
+        keys = [name.lower() for name, _ in fields]
+        table = {key: value for key, (_, value) in zip(keys, fields, strict=True)}
+        version = "1.0" if getattr(request, "clientproto", b"") == b"HTTP/1.0" else "1.1"
+        head = RequestHead(version, fields, keys, table, True, False, request.method, request.uri, False)
+        local = plain_host(getattr(request.getHost(), "host", "localhost"))
+        found = self._admission().refusal(head, local)
+        return None if found is None else (found.refused.value, found.message)
+
+
+class StatusSite(Site):
+    """The pages, and nothing else."""
+
+    def __init__(self, reactor: Any, children: Mapping[bytes, IResource]) -> None:
+        root = _Root()
+        for name, page in children.items():
+            root.putChild(name, page)
+        super().__init__(root, reactor=reactor, parsePOSTFormSubmission=False)
+        self.noisy = False
+
+    def startFactory(self) -> None:
+        """No access log."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: object) -> None:
+        """Nothing: a monitor asks every few seconds."""
+
+
+class _Root(Resource):
+    def getChild(self, path: bytes, request: IRequest) -> Resource:
+        return _Unknown()
+
+
+class _Unknown(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: IRequest) -> bytes:
+        return error(request, 404, "Nothing is served at this path. The pages are /status and /metrics.")
+
+
+class StatusListening(Service):
+    """Serves `site` on a socket that listens already; it is closed when this service has a copy of its own.
+
+    Attributes:
+        address: where that is, for the log.
+    """
+
+    def __init__(self, reactor: PosixReactorBase, listening: socket.socket, site: Site) -> None:
+        self._reactor = reactor
+        self._listening = listening
+        self._site = site
+        self._port: IListeningPort | None = None
+        name = listening.getsockname()
+        self._path = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+        self.address = f"unix:{self._path}" if self._path is not None else "{}:{}".format(*name)
+
+    def startService(self) -> None:
+        super().startService()
+        self._port = self._reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, self._site)
+        if self._path is not None:
+            self._path.chmod(0o600)  # Twisted opens it to everybody
+        self._listening.close()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            with suppress(FileNotFoundError):  # somebody has removed the socket's file
+                await maybeDeferred(port.stopListening)
+
+
+def socket_at(path: Path) -> socket.socket:
+    """A socket bound to the file `path`. One that a process left there which is gone is removed first.
+
+    Raises:
+        OSError: that is not possible.
+    """
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_left_over(path):
+            path.unlink()
+        bound.bind(os.fspath(path))
+        path.chmod(0o600)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether it is a socket at which nobody listens."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return False
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            return True
+    return False

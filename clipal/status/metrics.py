@@ -1,0 +1,202 @@
+"""What `GET /metrics` says, in Prometheus' text format: the tallies of a snapshot, read when it is asked for.
+
+Labels have few values: names of the configuration, statuses, and reasons in clipal's own words.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from clipal.providers.tally import BOUNDS
+from clipal.status.counters import Plain, Snapshot
+from clipal.status.report import VERSION
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+_LE: Final = [*(str(float(bound)) for bound in BOUNDS), "+Inf"]
+_PROCESS: Final = {
+    "process_cpu_seconds_total": "Total user and system CPU time spent in seconds.",
+    "process_resident_memory_bytes": "Resident memory size in bytes.",
+    "process_virtual_memory_bytes": "Virtual memory size in bytes.",
+    "process_open_fds": "Number of open file descriptors.",
+    "process_max_fds": "Maximum number of open file descriptors.",
+}
+_Labelled = Iterable[tuple[tuple[str, ...], float]]
+
+
+class Metrics(Collector):
+    """All metrics of what `source` counts, in a registry of their own."""
+
+    def __init__(self, source: Callable[[], Snapshot]) -> None:
+        self._source = source
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """All of them, for Prometheus."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: there is one collector, so no names can clash."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of this moment."""
+        snapshot = self._source()
+        counts, states = snapshot.counts, snapshot.states
+        yield from _of_clients(counts["clients"])
+        yield from _of_providers(counts["clients"])
+        yield from _of_health(states["clients"])
+        yield from _of_process(counts, states)
+
+
+def _of_clients(clients: Plain) -> Iterator[Metric]:
+    names = ("client",)
+    yield _counter(
+        "clipal_requests",
+        "Requests of clients, by the status that was sent; 0 where the client disconnected first.",
+        ("client", "status"),
+        _nested(clients, "statuses"),
+    )
+    yield _gauge("clipal_open_requests", "Requests that are being answered.", names, _each(clients, "open_requests"))
+    yield _counter(
+        "clipal_request_bytes", "Bytes of the bodies of clients' requests.", names, _each(clients, "request_bytes")
+    )
+    yield _counter(
+        "clipal_response_bytes",
+        "Bytes of the bodies of answers that went to clients.",
+        names,
+        _each(clients, "response_bytes"),
+    )
+    durations = (((client,), each["duration"]) for client, each in clients.items())
+    help_text = "Time from a request's head to the end of its answer."
+    yield _histogram("clipal_request_duration_seconds", help_text, names, durations)
+    tokens: dict[tuple[str, ...], float] = {}
+    for each in clients.values():
+        for label, value in _nested(each["by_token"]):
+            tokens[label] = tokens.get(label, 0) + value
+    yield _counter(
+        "clipal_token_requests",
+        "Requests that brought a client's token, by its name and the status that was sent.",
+        ("token", "status"),
+        tokens.items(),
+    )
+
+
+def _of_providers(clients: Plain) -> Iterator[Metric]:
+    names = ("client", "provider")
+    found = {(client, name): each for client, of in clients.items() for name, each in of["providers"].items()}
+    yield _counter(
+        "clipal_attempts",
+        "Attempts with a provider that have ended, by their outcome.",
+        (*names, "outcome"),
+        _of_pairs(found, "outcomes"),
+    )
+    yield _counter(
+        "clipal_failovers",
+        "Requests that went on to another provider, by the one that failed and why.",
+        (*names, "reason"),
+        _of_pairs(found, "failovers"),
+    )
+    yield _counter("clipal_tokens", "Tokens that answers say they cost.", (*names, "kind"), _of_pairs(found, "tokens"))
+    times = ((pair, each["first_byte"]) for pair, each in found.items())
+    help_text = "Time from the beginning of an attempt until its answer began to go to the client."
+    yield _histogram("clipal_time_to_first_byte_seconds", help_text, names, times)
+
+
+def _of_health(clients: Plain) -> Iterator[Metric]:
+    names = ("client", "provider")
+    rests = {
+        (client, name): each["rests_seconds"]
+        for client, of in clients.items()
+        for name, each in of["providers"].items()
+    }
+    available = ((pair, float(not seconds)) for pair, seconds in rests.items())
+    yield _gauge("clipal_provider_available", "1 where a provider may be asked, 0 while it rests.", names, available)
+    yield _gauge("clipal_provider_rest_seconds", "Time until a provider may be asked again.", names, rests.items())
+
+
+def _of_process(counts: Plain, states: Plain) -> Iterator[Metric]:
+    configuration = states["configuration"]
+    yield _gauge("clipal_connections", "Open connections of clients.", (), [((), counts["connections"])])
+    yield _counter(
+        "clipal_refused",
+        "Requests that clipal refused before any provider was asked, by the reason.",
+        ("reason",),
+        (((reason,), times) for reason, times in counts["refused"].items()),
+    )
+    yield _counter(
+        "clipal_config_reloads",
+        "Changed configurations, by whether they were taken.",
+        ("result",),
+        [(("success",), configuration["succeeded"]), (("failure",), configuration["failed"])],
+    )
+    help_text = "1 where the configuration files as they stand are in force, 0 where they have an error."
+    successful = float(configuration["error"] is None)
+    yield _gauge("clipal_config_last_reload_successful", help_text, (), [((), successful)])
+    yield _counter(
+        "clipal_log_lines_dropped",
+        "Lines that nobody read from standard output in time.",
+        (),
+        [((), counts["log_lines_dropped"])],
+    )
+    help_text = "How late the event loop came to what was due, at most, within the last 15 seconds."
+    yield _gauge("clipal_reactor_lag_seconds", help_text, (), [((), states["lag"])])
+    build = ((VERSION, platform.python_version(), version("Twisted")), 1.0)
+    help_text = "What is running; the value is always 1."
+    yield _gauge("clipal_build_info", help_text, ("version", "python", "twisted"), [build])
+    help_text = "Start time of the process since unix epoch in seconds."
+    yield _gauge("process_start_time_seconds", help_text, (), [((), states["process_started"])])
+    for name, value in counts["process"].items():
+        kind = _counter if name.endswith("_total") else _gauge
+        yield kind(name, _PROCESS.get(name, name), (), [((), value)])
+
+
+# Families of prometheus-client
+
+
+def _counter(name: str, help_text: str, labels: tuple[str, ...], values: _Labelled) -> Metric:
+    return _filled(CounterMetricFamily(name, help_text, labels=labels), values)
+
+
+def _gauge(name: str, help_text: str, labels: tuple[str, ...], values: _Labelled) -> Metric:
+    return _filled(GaugeMetricFamily(name, help_text, labels=labels), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: _Labelled) -> Metric:
+    for label, value in values:
+        family.add_metric(label, value)
+    return family
+
+
+def _histogram(
+    name: str, help_text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], Plain]]
+) -> Metric:
+    family = HistogramMetricFamily(name, help_text, labels=labels)
+    for label, each in values:
+        buckets = list(zip(_LE, accumulate(each["counts"]), strict=True))
+        family.add_metric(label, buckets, each["total"])
+    return family
+
+
+def _each(clients: Plain, name: str) -> _Labelled:
+    return (((client,), each[name]) for client, each in clients.items())
+
+
+def _nested(table: Plain, name: str | None = None) -> _Labelled:
+    for key, each in table.items():
+        for inner, value in (each if name is None else each[name]).items():
+            yield (key, inner), value
+
+
+def _of_pairs(found: dict[tuple[str, str], Plain], name: str) -> _Labelled:
+    return (((*pair, key), value) for pair, each in found.items() for key, value in each[name].items())

@@ -1,0 +1,73 @@
+"""The service that shows a running clipal: its pages, and where they are served."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.logger import Logger
+
+from clipal.config.reload import Reloader
+from clipal.downstream.site import Site
+from clipal.failover.failover import Failover
+from clipal.status.counters import Counters, Drops
+from clipal.status.lag import ReactorLag
+from clipal.status.listening import OpenAccess, StatusListening, StatusSite
+from clipal.status.metrics import Metrics
+from clipal.status.report import report
+from clipal.status.resources import LocalAccess, pages
+
+
+class Status(MultiService):
+    """It runs until the very end: a drain can be watched.
+
+    Parameters:
+        listening: a socket that listens for `status_listen`; None for none.
+
+    Attributes:
+        pages: what the port of the clients serves of it, by the names of the paths.
+        counters: what the pages are made of.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: PosixReactorBase,
+        failovers: Mapping[str, Failover],
+        site: Site,
+        reloader: Reloader,
+        log: Drops,
+        listening: socket.socket | None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        lag = ReactorLag(reactor)
+        lag.setServiceParent(self)
+        self.counters = Counters(failovers, site, reloader, log, lag, reactor.seconds, wall, wall())
+        source = self.counters.snapshot
+        parts = (lambda: report(source(), reloader.current), Metrics(source).text)
+        # Who may see them by a client's token is for the tokens to say.
+        self.pages = pages(LocalAccess(lambda: site.count_refusal("status")), *parts)
+        self._listening: StatusListening | None = None
+        if listening is not None:
+            alone = StatusSite(reactor, pages(OpenAccess(lambda: site.admission), *parts))
+            self._listening = StatusListening(reactor, listening, alone)
+            self._listening.setServiceParent(self)
+
+    def startService(self) -> None:
+        super().startService()
+        if self._listening is not None:
+            self._log.info("Status on {address}", address=self._listening.address)
+
+    def stopService(self) -> Deferred[None]:
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for part in self:
+            await maybeDeferred(part.stopService)
