@@ -215,7 +215,7 @@ class Configuration:
     settings: Settings
     clients: Mapping[str, ClientConfig]
     warnings: tuple[str, ...] = ()
-    fingerprint: str = ""
+    fingerprint: str = field(default="", eq=False)
     stamps: Mapping[str, Stamp] | None = field(default=None, eq=False)
 
     @property

@@ -77,7 +77,7 @@ def test_what_the_template_comments_out_are_the_defaults(tmp_path: Path) -> None
     skipped = text
     for line in ("response_header_timeout: 2m", "nonstreaming_timeout: 10m", "first_event_timeout: 1m"):
         skipped = skipped.replace(line + "\n", "")
-    hosts = skipped.replace("allowed_hosts: [clipal.lan]\n", "")
+    hosts = skipped.replace("allowed_hosts: [clipal.lan]\n", "").replace("status_listen: 127.0.0.1:9333\n", "")
     (tmp_path / "config.yaml").write_text(hosts.replace('allowed_origins: ["http://localhost:8080"]\n', ""))
     assert load(tmp_path).settings == Settings(log_dir=tmp_path / "logs")
 
