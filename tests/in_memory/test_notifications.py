@@ -16,12 +16,12 @@ from zope.interface import implementer
 from clipal.config import model
 from clipal.logs.notifications import QUIET, Desktop, Notifications, NotificationThread
 from clipal.logs.redaction import Redactor
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 WARN = model.NotificationSettings(True, model.LogLevel.WARN)
 INFO = model.NotificationSettings(True, model.LogLevel.INFO)
@@ -122,9 +122,7 @@ async def test_a_desktop_that_does_not_answer_keeps_nothing_from_ending() -> Non
 
 @ensure_deferred
 async def test_a_switch_of_provider_is_shown(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown: list[str] = []
@@ -138,12 +136,12 @@ async def test_a_switch_of_provider_is_shown(
         return send
 
     monkeypatch.setattr("clipal.logs.notifications.sender", sender)
-    first, second = start_upstream(answer(500, b"")), start_upstream(answer(200, b"hello"))
-    proxy = start_proxy(
+    first, second = world.upstream(answer(500, b"")), world.upstream(answer(200, b"hello"))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
         notifications=model.NotificationSettings(enabled=True),
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     assert (await client.read_response()).status == 200
     assert arrived.wait(5)
@@ -156,14 +154,14 @@ async def test_a_switch_of_provider_is_shown(
 )
 @ensure_deferred
 async def test_without_a_desktop_it_says_so_and_serves(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch, problem: Exception, said: str
+    world: World, monkeypatch: pytest.MonkeyPatch, problem: Exception, said: str
 ) -> None:
     def sender() -> None:
         raise problem
 
     monkeypatch.setattr("clipal.logs.notifications.sender", sender)
-    proxy = start_proxy({}, notifications=model.NotificationSettings(enabled=True))
-    client = await connect(proxy.port)
+    proxy = world.proxy({}, notifications=model.NotificationSettings(enabled=True))
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).status == 200
     assert [line for line in proxy.lines if said in line]

@@ -27,10 +27,11 @@ from clipal.dialects.dialect import EventKind
 from clipal.dialects.sse import Event, Scanner
 from clipal.outcomes.outcome import Action, classify
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, RunProgram
+from tests.wirekit.fixtures import RunProgram
 from tests.wirekit.marks import async_fixture, ensure_deferred
 from tests.wirekit.process import PYTHON, Program
 from tests.wirekit.waiting import reactor as _reactor
+from tests.world import World
 
 reactor = cast("PosixReactorBase", _reactor)
 
@@ -61,8 +62,8 @@ def parts(output: str) -> dict[str, str]:
 
 
 @ensure_deferred
-async def test_each_answer_came_from_the_second(run_program: RunProgram, tmp_path: Path) -> None:
-    program = run_program(*DEMO, "--once", env=environment(tmp_path), cwd=tmp_path)
+async def test_each_answer_came_from_the_second(world: World, tmp_path: Path) -> None:
+    program = world.program(*DEMO, "--once", env=environment(tmp_path), cwd=tmp_path)
     ended = await program.ended()
     assert (ended.code, bytes(program.stderr)) == (0, b"")
     said = parts(printed(program))
@@ -90,10 +91,8 @@ async def staying(run_program: RunProgram, directory: Path) -> tuple[Program, in
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda each: each.name)
 @ensure_deferred
-async def test_it_stays_until_a_signal_and_leaves_nothing(
-    number: signal.Signals, run_program: RunProgram, tmp_path: Path
-) -> None:
-    program, port = await staying(run_program, tmp_path)
+async def test_it_stays_until_a_signal_and_leaves_nothing(number: signal.Signals, world: World, tmp_path: Path) -> None:
+    program, port = await staying(world.program, tmp_path)
     ports = set(map(int, re.findall(r"127\.0\.0\.1:([0-9]+)", printed(program))))
     assert port in ports
     assert len(ports) == 3
@@ -111,8 +110,8 @@ async def test_it_stays_until_a_signal_and_leaves_nothing(
 
 
 @ensure_deferred
-async def test_real_clients_can_be_pointed_at_it(run_program: RunProgram, connect: Connect, tmp_path: Path) -> None:
-    program, port = await staying(run_program, tmp_path)
+async def test_real_clients_can_be_pointed_at_it(world: World, tmp_path: Path) -> None:
+    program, port = await staying(world.program, tmp_path)
     base = f"http://127.0.0.1:{port}"
     for line in (
         f'"ANTHROPIC_BASE_URL": "{base}/claudecode"',
@@ -123,7 +122,7 @@ async def test_real_clients_can_be_pointed_at_it(run_program: RunProgram, connec
         assert line in printed(program)
     assert "{base}" not in printed(program)
     assert max(map(len, printed(program).splitlines())) <= WIDTH
-    client = await connect(port)
+    client = await world.connect(port)
     client.send(request(b"POST", b"/codex/responses", body=b'{"model": "any", "stream": true}'))
     response = await client.read_response()
     assert (response.status, response.complete) == (200, True)
@@ -132,8 +131,8 @@ async def test_real_clients_can_be_pointed_at_it(run_program: RunProgram, connec
 
 @posix
 @ensure_deferred
-async def test_it_can_be_ended_in_the_middle(run_program: RunProgram, tmp_path: Path) -> None:
-    program = run_program(*DEMO, env=environment(tmp_path), cwd=tmp_path)
+async def test_it_can_be_ended_in_the_middle(world: World, tmp_path: Path) -> None:
+    program = world.program(*DEMO, env=environment(tmp_path), cwd=tmp_path)
     await program.wait_for_output("I am the second")
     program.signal(signal.SIGINT)
     assert (await program.ended()).code == 0
@@ -144,8 +143,8 @@ async def test_it_can_be_ended_in_the_middle(run_program: RunProgram, tmp_path: 
 
 @pytest.mark.parametrize(("words", "status", "says"), [(("--help",), 0, "--once"), (("--twice",), 2, "option --twice")])
 @ensure_deferred
-async def test_its_command_line(words: tuple[str, ...], status: int, says: str, run_program: RunProgram) -> None:
-    program = run_program(*DEMO, *words)
+async def test_its_command_line(words: tuple[str, ...], status: int, says: str, world: World) -> None:
+    program = world.program(*DEMO, *words)
     assert (await program.ended()).code == status
     assert says in (program.stdout + program.stderr).decode()
 
@@ -305,9 +304,9 @@ def asking(client: DemoClient, *, stream: bool = True) -> bytes:
 @pytest.mark.parametrize(("client", "api"), list(zip(CLIENTS, APIS, strict=True)), ids=list(FAILED))
 @ensure_deferred
 async def test_the_first_fails_so_that_another_is_asked(
-    client: DemoClient, api: Api, upstreams: tuple[int, int], connect: Connect
+    client: DemoClient, api: Api, upstreams: tuple[int, int], world: World
 ) -> None:
-    connection = await connect(upstreams[0])
+    connection = await world.connect(upstreams[0])
     connection.send(asking(client))
     response = await connection.read_response()
     assert response.status == api.status
@@ -318,8 +317,8 @@ async def test_the_first_fails_so_that_another_is_asked(
 
 @pytest.mark.parametrize("client", CLIENTS, ids=list(FAILED))
 @ensure_deferred
-async def test_the_second_streams(client: DemoClient, upstreams: tuple[int, int], connect: Connect) -> None:
-    connection = await connect(upstreams[1])
+async def test_the_second_streams(client: DemoClient, upstreams: tuple[int, int], world: World) -> None:
+    connection = await world.connect(upstreams[1])
     connection.send(asking(client))
     response = await connection.read_response()
     assert (response.status, response.complete) == (200, True)
@@ -341,11 +340,11 @@ def said(client: DemoClient, event: Event) -> str:
 
 
 @ensure_deferred
-async def test_its_streams_are_whole(upstreams: tuple[int, int], connect: Connect) -> None:
+async def test_its_streams_are_whole(upstreams: tuple[int, int], world: World) -> None:
     """What the real clients need: how each API's stream begins and ends."""
     ends = {}
     for client in CLIENTS:
-        connection = await connect(upstreams[1])
+        connection = await world.connect(upstreams[1])
         connection.send(asking(client))
         events = Scanner().feed((await connection.read_response()).body)
         ends[client.dialect.prefix] = (json.loads(events[0].data), json.loads(events[-1].data), events)
@@ -365,10 +364,10 @@ async def test_its_streams_are_whole(upstreams: tuple[int, int], connect: Connec
 @pytest.mark.parametrize("client", CLIENTS, ids=list(FAILED))
 @ensure_deferred
 async def test_the_second_answers_without_a_stream(
-    client: DemoClient, upstreams: tuple[int, int], connect: Connect
+    client: DemoClient, upstreams: tuple[int, int], world: World
 ) -> None:
     client = evolve(client, fields=())
-    connection = await connect(upstreams[1])
+    connection = await world.connect(upstreams[1])
     connection.send(asking(client, stream=False))
     response = await connection.read_response()
     assert (response.status, response.values(b"content-type")) == (200, [b"application/json"])
@@ -376,9 +375,9 @@ async def test_the_second_answers_without_a_stream(
 
 
 @ensure_deferred
-async def test_gemini_cli_is_told_which_model_to_use(upstreams: tuple[int, int], connect: Connect) -> None:
+async def test_gemini_cli_is_told_which_model_to_use(upstreams: tuple[int, int], world: World) -> None:
     body = b'{"contents": [], "generationConfig": {"responseMimeType": "application/json"}}'
-    connection = await connect(upstreams[1])
+    connection = await world.connect(upstreams[1])
     connection.send(request(b"POST", b"/v1beta/models/gemini-3.5-flash-lite:generateContent", body=body))
     (candidate,) = json.loads((await connection.read_response()).body)["candidates"]
     assert json.loads(candidate["content"]["parts"][0]["text"])["complexity_score"] == 1
@@ -387,10 +386,8 @@ async def test_gemini_cli_is_told_which_model_to_use(upstreams: tuple[int, int],
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"{}", b'{"model": 1}'])
 @ensure_deferred
-async def test_a_request_that_names_no_model_is_answered(
-    body: bytes, upstreams: tuple[int, int], connect: Connect
-) -> None:
-    connection = await connect(upstreams[1])
+async def test_a_request_that_names_no_model_is_answered(body: bytes, upstreams: tuple[int, int], world: World) -> None:
+    connection = await world.connect(upstreams[1])
     connection.send(request(b"POST", b"/v1/messages", body=body))
     assert json.loads((await connection.read_response()).body)["model"] == "demo"
     connection.close()
@@ -402,9 +399,9 @@ async def test_a_request_that_names_no_model_is_answered(
 )
 @ensure_deferred
 async def test_there_is_nothing_else(
-    method: bytes, path: bytes, number: int, upstreams: tuple[int, int], connect: Connect
+    method: bytes, path: bytes, number: int, upstreams: tuple[int, int], world: World
 ) -> None:
-    connection = await connect(upstreams[number])
+    connection = await world.connect(upstreams[number])
     connection.send(request(method, path, body=b""))
     response = await connection.read_response()
     assert (response.status, "error" in json.loads(response.body)) == (404, True)
@@ -413,10 +410,10 @@ async def test_there_is_nothing_else(
 
 @ensure_deferred
 async def test_a_client_that_leaves_ends_the_stream(
-    upstreams: tuple[int, int], connect: Connect, monkeypatch: pytest.MonkeyPatch
+    upstreams: tuple[int, int], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clipal.demo.upstreams.PAUSE", 3600)  # a timer that is left would be found
-    connection = await connect(upstreams[1])
+    connection = await world.connect(upstreams[1])
     connection.send(asking(CLIENTS[0]))
     await connection.wait_for(b"message_start")
     connection.abort()

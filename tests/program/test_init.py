@@ -12,9 +12,9 @@ from clipal.__main__ import main
 from clipal.commands import init
 from clipal.config.loader import load_configuration
 from clipal.dialects.registry import DIALECTS
-from tests.wirekit.fixtures import RunProgram
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON
+from tests.world import World
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("config.yaml", "claude-code.yaml", "codex.yaml", "gemini.yaml")
@@ -167,18 +167,16 @@ def test_a_full_disk_leaves_no_half_of_a_file(
     [(("--help",), 0, "--config-dir"), (("--version",), 0, "clipal 0."), (("--force",), 2, "option --force")],
 )
 @ensure_deferred
-async def test_its_command_line(
-    words: tuple[str, ...], status: int, says: str, run_program: RunProgram, tmp_path: Path
-) -> None:
-    program = run_program(PYTHON, "-m", "clipal", "init", *words, env={"CLIPAL_CONFIG_DIR": str(tmp_path / "x")})
+async def test_its_command_line(words: tuple[str, ...], status: int, says: str, world: World, tmp_path: Path) -> None:
+    program = world.program(PYTHON, "-m", "clipal", "init", *words, env={"CLIPAL_CONFIG_DIR": str(tmp_path / "x")})
     assert (await program.ended()).code == status
     assert says in (program.stdout + program.stderr).decode()
     assert not (tmp_path / "x").exists()
 
 
 @ensure_deferred
-async def test_the_environment_names_the_directory(run_program: RunProgram, tmp_path: Path) -> None:
-    program = run_program(PYTHON, "-m", "clipal", "init", env={"CLIPAL_CONFIG_DIR": str(tmp_path / "x")})
+async def test_the_environment_names_the_directory(world: World, tmp_path: Path) -> None:
+    program = world.program(PYTHON, "-m", "clipal", "init", env={"CLIPAL_CONFIG_DIR": str(tmp_path / "x")})
     assert (await program.ended()).code == 0
     assert {path.name for path in (tmp_path / "x").iterdir()} == set(NAMES)
     assert b"Run `clipal`." in program.stdout

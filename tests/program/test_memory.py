@@ -16,12 +16,12 @@ from clipal.failover.held_answer import HeldAnswer
 from clipal.upstream.body import BytesBody
 from clipal.upstream.response import Response
 from clipal.wire.message import RequestHead, ResponseHead
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Steps, answer, chunked, event, event_stream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 SIZE = 1_000_000
 
@@ -38,12 +38,10 @@ def of_a_request() -> list[object]:
     ids=["whole", "an error", "the client leaves before the head", "the client leaves in the body"],
 )
 @ensure_deferred
-async def test_the_body_is_released(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
-) -> None:
-    upstream = start_upstream(script)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_the_body_is_released(world: World, script: Steps) -> None:
+    upstream = world.upstream(script)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     gc.collect()
     gc.disable()
     try:
@@ -71,13 +69,11 @@ async def test_the_body_is_released(
     ids=["whole", "streamed", "failed over", "unanswered"],
 )
 @ensure_deferred
-async def test_a_request_leaves_nothing_for_the_garbage_collector(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, first: Steps, second: Steps
-) -> None:
+async def test_a_request_leaves_nothing_for_the_garbage_collector(world: World, first: Steps, second: Steps) -> None:
     """Or it would have to be run often; `clipal.process.garbage` lets it run seldom."""
-    one, two = start_upstream(first), start_upstream(second)
-    proxy = start_proxy({"claudecode": [provider("one", one.base_url), provider("two", two.base_url)]})
-    client = await connect(proxy.port)
+    one, two = world.upstream(first), world.upstream(second)
+    proxy = world.proxy({"claudecode": [provider("one", one.base_url), provider("two", two.base_url)]})
+    client = await world.connect(proxy.port)
     gc.collect()
     before = of_a_request()  # other tests' constants
     gc.disable()

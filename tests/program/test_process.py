@@ -12,11 +12,11 @@ import pytest
 from twisted.internet.task import deferLater
 
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, Program, free_port
 from tests.wirekit.steps import Hang, Send, Wait, chunk, chunked
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 CLIPAL = (PYTHON, "-m", "clipal")
 TWISTD = (PYTHON, "-c", "from twisted.scripts.twistd import run; run()")
@@ -65,12 +65,12 @@ WAYS = {
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @ensure_deferred
 async def test_it_serves_in_the_foreground_and_ends_with_0(
-    way: tuple[str, ...], number: signal.Signals, run_program: RunProgram, connect: Connect, tmp_path: Path
+    way: tuple[str, ...], number: signal.Signals, world: World, tmp_path: Path
 ) -> None:
     port = free_port()
-    program = run_program(*way, *arguments(tmp_path, port), cwd=tmp_path)
+    program = world.program(*way, *arguments(tmp_path, port), cwd=tmp_path)
     await serving(program)
-    client = await connect(port)
+    client = await world.connect(port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).body == b'{"status":"healthy"}'
     program.signal(number)
@@ -83,18 +83,16 @@ async def test_it_serves_in_the_foreground_and_ends_with_0(
 
 
 @ensure_deferred
-async def test_it_drains_before_it_ends(
-    run_program: RunProgram, connect: Connect, start_upstream: StartUpstream, tmp_path: Path
-) -> None:
+async def test_it_drains_before_it_ends(world: World, tmp_path: Path) -> None:
     from twisted.internet.defer import Deferred
 
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((*chunked(b"begin", last=False), Wait(go), Send(chunk(b"end") + b"0\r\n\r\n")))
+    upstream = world.upstream((*chunked(b"begin", last=False), Wait(go), Send(chunk(b"end") + b"0\r\n\r\n")))
     configure(tmp_path, upstream.base_url)
     port = free_port()
-    program = run_program(*CLIPAL, *arguments(tmp_path, port))
+    program = world.program(*CLIPAL, *arguments(tmp_path, port))
     await serving(program)
-    client, idle = await connect(port), await connect(port)
+    client, idle = await world.connect(port), await world.connect(port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
     idle.send(request(b"GET", b"/health"))
     assert (await idle.read_response()).status == 200
@@ -114,15 +112,13 @@ async def test_it_drains_before_it_ends(
 
 
 @ensure_deferred
-async def test_a_second_signal_ends_the_waiting(
-    run_program: RunProgram, connect: Connect, start_upstream: StartUpstream, tmp_path: Path
-) -> None:
-    upstream = start_upstream((*chunked(b"begin", last=False), Hang()))
+async def test_a_second_signal_ends_the_waiting(world: World, tmp_path: Path) -> None:
+    upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
     configure(tmp_path, upstream.base_url)
     port = free_port()
-    program = run_program(*CLIPAL, *arguments(tmp_path, port))
+    program = world.program(*CLIPAL, *arguments(tmp_path, port))
     await serving(program)
-    client = await connect(port)
+    client = await world.connect(port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
     await client.wait_for(b"begin")
     program.signal(signal.SIGINT)
@@ -133,13 +129,13 @@ async def test_a_second_signal_ends_the_waiting(
 
 
 @ensure_deferred
-async def test_it_runs_as_a_daemon_with_a_pidfile(run_program: RunProgram, connect: Connect, tmp_path: Path) -> None:
+async def test_it_runs_as_a_daemon_with_a_pidfile(world: World, tmp_path: Path) -> None:
     port, pidfile = free_port(), tmp_path / "clipal.pid"
-    program = run_program(*TWISTD, f"--pidfile={pidfile}", "clipal", *arguments(tmp_path, port), cwd=tmp_path)
+    program = world.program(*TWISTD, f"--pidfile={pidfile}", "clipal", *arguments(tmp_path, port), cwd=tmp_path)
     assert (await program.ended()).code == 0
     pid = int(pidfile.read_text())
     try:
-        client = await connect(port)
+        client = await world.connect(port)
         client.send(request(b"GET", b"/health"))
         assert (await client.read_response()).status == 200
         client.close()
@@ -156,14 +152,12 @@ async def test_it_runs_as_a_daemon_with_a_pidfile(run_program: RunProgram, conne
 
 
 @ensure_deferred
-async def test_a_log_that_twistd_is_told_to_write_is_written_beside_our_own(
-    run_program: RunProgram, connect: Connect, tmp_path: Path
-) -> None:
+async def test_a_log_that_twistd_is_told_to_write_is_written_beside_our_own(world: World, tmp_path: Path) -> None:
     port, other = free_port(), tmp_path / "other.log"
     words = ("-n", "--pidfile=", f"--logfile={other}", "clipal", *arguments(tmp_path, port))
-    program = run_program(*TWISTD, *words, cwd=tmp_path)
+    program = world.program(*TWISTD, *words, cwd=tmp_path)
     await serving(program)
-    client = await connect(port)
+    client = await world.connect(port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).status == 200
     program.signal(signal.SIGTERM)
@@ -217,10 +211,10 @@ sys.exit(status)
 @pytest.mark.parametrize("way", [(), ("twistd", "-n", "--pidfile=", "clipal")], ids=WAYS.keys())
 @ensure_deferred
 async def test_sighup_ends_it_neither_early_in_its_start_nor_late_in_its_end(
-    way: tuple[str, ...], run_program: RunProgram, tmp_path: Path
+    way: tuple[str, ...], world: World, tmp_path: Path
 ) -> None:
     port = free_port()
-    program = run_program(PYTHON, "-c", HANGUPS, *way, *arguments(tmp_path, port), cwd=tmp_path)
+    program = world.program(PYTHON, "-c", HANGUPS, *way, *arguments(tmp_path, port), cwd=tmp_path)
     loaded = "Loaded the configuration; clients that begin afresh: /claudecode, /codex, /gemini"
     await program.wait_for_output(loaded, deadline=60.0)
     program.signal(signal.SIGTERM)
@@ -231,10 +225,10 @@ async def test_sighup_ends_it_neither_early_in_its_start_nor_late_in_its_end(
 
 
 @ensure_deferred
-async def test_sighup_that_came_before_a_daemon_ran_is_carried_out(run_program: RunProgram, tmp_path: Path) -> None:
+async def test_sighup_that_came_before_a_daemon_ran_is_carried_out(world: World, tmp_path: Path) -> None:
     port, pidfile = free_port(), tmp_path / "clipal.pid"
     words = ("twistd", f"--pidfile={pidfile}", "clipal", *arguments(tmp_path, port))
-    program = run_program(PYTHON, "-c", HANGUPS, *words, cwd=tmp_path)
+    program = world.program(PYTHON, "-c", HANGUPS, *words, cwd=tmp_path)
     assert (await program.ended()).code == 0
     pid = int(pidfile.read_text())
     try:
@@ -249,12 +243,12 @@ async def test_sighup_that_came_before_a_daemon_ran_is_carried_out(run_program: 
 
 @pytest.mark.parametrize("way", [*WAYS.values(), (*TWISTD, "clipal")], ids=[*WAYS.keys(), "twistd clipal"])
 @ensure_deferred
-async def test_a_taken_port_is_an_error(way: tuple[str, ...], run_program: RunProgram, tmp_path: Path) -> None:
+async def test_a_taken_port_is_an_error(way: tuple[str, ...], world: World, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        program = run_program(*way, *arguments(tmp_path, port), cwd=tmp_path)
+        program = world.program(*way, *arguments(tmp_path, port), cwd=tmp_path)
         ended = await program.ended()
     assert ended.code == 1
     output = printed(program)
@@ -266,12 +260,12 @@ async def test_a_taken_port_is_an_error(way: tuple[str, ...], run_program: RunPr
 @pytest.mark.parametrize("way", [*WAYS.values(), (*TWISTD, "clipal")], ids=[*WAYS.keys(), "twistd clipal"])
 @ensure_deferred
 async def test_bad_configuration_is_an_error_before_any_daemon(
-    way: tuple[str, ...], run_program: RunProgram, tmp_path: Path
+    way: tuple[str, ...], world: World, tmp_path: Path
 ) -> None:
     configure(tmp_path)
     with (tmp_path / "claude-code.yaml").open("a") as file:
         file.write("    prority: 2\n")
-    program = run_program(*way, *arguments(tmp_path, free_port()), cwd=tmp_path)
+    program = world.program(*way, *arguments(tmp_path, free_port()), cwd=tmp_path)
     assert (await program.ended()).code == 1
     output = printed(program)
     assert f"clipal: {tmp_path}/claude-code.yaml:5: providers[0].prority: unknown key; did you mean priority?" in output
@@ -294,10 +288,8 @@ async def test_bad_configuration_is_an_error_before_any_daemon(
     ],
 )
 @ensure_deferred
-async def test_the_command_line(
-    words: tuple[str, ...], status: int, says: str, run_program: RunProgram, tmp_path: Path
-) -> None:
-    program = run_program(*CLIPAL, *words, env={**os.environ, "CLIPAL_CONFIG_DIR": str(tmp_path)})
+async def test_the_command_line(words: tuple[str, ...], status: int, says: str, world: World, tmp_path: Path) -> None:
+    program = world.program(*CLIPAL, *words, env={**os.environ, "CLIPAL_CONFIG_DIR": str(tmp_path)})
     assert (await program.ended()).code == status
     assert says in printed(program)
     assert "Traceback" not in printed(program)
@@ -317,16 +309,14 @@ socket.getaddrinfo = getaddrinfo
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @ensure_deferred
-async def test_a_look_up_that_hangs_does_not_delay_its_end(
-    way: tuple[str, ...], run_program: RunProgram, connect: Connect, tmp_path: Path
-) -> None:
+async def test_a_look_up_that_hangs_does_not_delay_its_end(way: tuple[str, ...], world: World, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGS)
     configure(tmp_path, "http://provider.hangs")
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    program = run_program(*way, *arguments(tmp_path, port), cwd=tmp_path, env=environment)
+    program = world.program(*way, *arguments(tmp_path, port), cwd=tmp_path, env=environment)
     await serving(program)
-    client = await connect(port)
+    client = await world.connect(port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     await program.wait_for_output("looking up")
     client.abort()

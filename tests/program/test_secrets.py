@@ -12,12 +12,12 @@ from clipal.downstream.request import Request
 from clipal.upstream.credentials import KeyCarriers
 from clipal.wire.fields import Credential
 from clipal.wire.message import Head
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, free_port
 from tests.wirekit.steps import Reset, Send, Steps, answer, chunked
+from tests.world import World
 
 KEY = "sk-secret-of-provider"
 SECRETS = (KEY, "client-token", "secret-prompt", "secret-answer", "secret-query", "secret-cookie")
@@ -45,23 +45,21 @@ ANSWERS: dict[str, Steps] = {
 async def test_no_secret_is_in_the_log_or_in_our_errors(
     script: Steps,
     way: str,
-    run_program: RunProgram,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     tmp_path: Path,
 ) -> None:
-    first, second = start_upstream(script), start_upstream(script)
+    first, second = world.upstream(script), world.upstream(script)
     providers = "".join(
         f"  - {{name: p{number}, base_url: '{each.base_url}', api_key: {KEY}}}\n"
         for number, each in enumerate((first, second))
     )
     (tmp_path / "claude-code.yaml").write_text(f"providers:\n{providers}")
     port = free_port()
-    program = run_program(
+    program = world.program(
         PYTHON, "-m", "clipal", "--config-dir", str(tmp_path), "--port", str(port), "--log-level", "debug"
     )
     await program.wait_for_output("Listening on")
-    client = await connect(port)
+    client = await world.connect(port)
     target = b"/claudecode/v1/messages?key=secret-query&x=secret-query"
     data = request(b"POST", target, FIELDS, b"secret-prompt")
     client.send(data if way == "clipal" else data.replace(b"Content-Length", b"Content-Length: 1\r\nContent-Length"))
@@ -77,13 +75,11 @@ async def test_no_secret_is_in_the_log_or_in_our_errors(
 
 
 @ensure_deferred
-async def test_one_event_is_one_line_whatever_the_path(
-    run_program: RunProgram, connect: Connect, tmp_path: Path
-) -> None:
+async def test_one_event_is_one_line_whatever_the_path(world: World, tmp_path: Path) -> None:
     port = free_port()
-    program = run_program(PYTHON, "-m", "clipal", "--config-dir", str(tmp_path), "--port", str(port))
+    program = world.program(PYTHON, "-m", "clipal", "--config-dir", str(tmp_path), "--port", str(port))
     await program.wait_for_output("Listening on")
-    client = await connect(port)
+    client = await world.connect(port)
     for path in (b"/claudecode/%0a%0dINFO", b"/claudecode/[{x}]", b"/claudecode/{path}{0}%s"):
         client.send(request(b"GET", path))
         assert (await client.read_response()).status == 503
@@ -96,10 +92,10 @@ async def test_one_event_is_one_line_whatever_the_path(
 
 
 @ensure_deferred
-async def test_no_repr_shows_a_secret(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(chunked(b"begin", last=False))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url, KEY)]})
-    client = await connect(proxy.port)
+async def test_no_repr_shows_a_secret(world: World) -> None:
+    upstream = world.upstream(chunked(b"begin", last=False))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url, KEY)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/x?key=secret-query", FIELDS, b"secret-prompt"))
     await client.wait_for(b"begin")
     kinds = (Request, Head, KeyCarriers, Credential)

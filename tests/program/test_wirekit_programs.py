@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from twisted.internet.error import ConnectionRefusedError
 
-from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, Exit, free_port, rss_kib
 from tests.wirekit.steps import (
@@ -18,12 +17,13 @@ from tests.wirekit.steps import (
 )
 from tests.wirekit.tls import Authority
 from tests.wirekit.waiting import NeverError
+from tests.world import World
 
 
 @ensure_deferred
-async def test_a_program_is_seen_to_print_and_to_end(run_program: RunProgram, tmp_path: Path) -> None:
+async def test_a_program_is_seen_to_print_and_to_end(world: World, tmp_path: Path) -> None:
     script = "import os, sys; print(os.environ['WORD'], os.getcwd()); print('err', file=sys.stderr); sys.exit(3)"
-    program = run_program(PYTHON, "-c", script, env={"WORD": "word"}, cwd=tmp_path)
+    program = world.program(PYTHON, "-c", script, env={"WORD": "word"}, cwd=tmp_path)
     await program.wait_for_output("word")
     await program.wait_for_output("err")
     assert await program.ended() == Exit(code=3, signal=None)
@@ -34,8 +34,8 @@ async def test_a_program_is_seen_to_print_and_to_end(run_program: RunProgram, tm
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @ensure_deferred
-async def test_a_program_is_weighed_and_signalled(run_program: RunProgram) -> None:
-    program = run_program(PYTHON, "-c", "import signal; print('up', flush=True); signal.pause()")
+async def test_a_program_is_weighed_and_signalled(world: World) -> None:
+    program = world.program(PYTHON, "-c", "import signal; print('up', flush=True); signal.pause()")
     await program.wait_for_output("up")
     assert 1000 < rss_kib(program.pid) < 1_000_000
     program.signal(signal.SIGTERM)
@@ -43,46 +43,44 @@ async def test_a_program_is_weighed_and_signalled(run_program: RunProgram) -> No
 
 
 @ensure_deferred
-async def test_a_program_is_killed_when_it_does_not_end(run_program: RunProgram) -> None:
-    program = run_program(PYTHON, "-c", "import signal; print('up', flush=True); signal.pause()")
+async def test_a_program_is_killed_when_it_does_not_end(world: World) -> None:
+    program = world.program(PYTHON, "-c", "import signal; print('up', flush=True); signal.pause()")
     await program.wait_for_output("up")
     await program.kill()
     assert program.exit == Exit(code=None, signal=signal.SIGKILL)
 
 
 @ensure_deferred
-async def test_a_program_that_still_runs_ends_with_the_test(run_program: RunProgram) -> None:
-    program = run_program(PYTHON, "-c", "input('up')")
+async def test_a_program_that_still_runs_ends_with_the_test(world: World) -> None:
+    program = world.program(PYTHON, "-c", "input('up')")
     await program.wait_for_output("up")
     assert program.exit is None
 
 
 @ensure_deferred
-async def test_a_program_that_left_another_one_behind_is_done_with(run_program: RunProgram) -> None:
+async def test_a_program_that_left_another_one_behind_is_done_with(world: World) -> None:
     script = "import subprocess, sys; print('up'); subprocess.Popen([sys.executable, '-c', 'input()'])"
-    program = run_program(PYTHON, "-c", script)
+    program = world.program(PYTHON, "-c", script)
     await program.wait_for_output("up")
     await program.kill()
     assert program.exit is not None
 
 
 @ensure_deferred
-async def test_a_program_trusts_the_authority_by_its_environment(
-    start_upstream: StartUpstream, run_program: RunProgram, authority: Authority
-) -> None:
-    upstream = start_upstream(answer(200, b"abc"), tls=authority.server)
+async def test_a_program_trusts_the_authority_by_its_environment(world: World, authority: Authority) -> None:
+    upstream = world.upstream(answer(200, b"abc"), tls=authority.server)
     script = "import sys, urllib.request as u; sys.exit(u.urlopen(sys.argv[1]).read().decode())"
-    program = run_program(PYTHON, "-c", script, upstream.base_url, env=authority.environment)
+    program = world.program(PYTHON, "-c", script, upstream.base_url, env=authority.environment)
     await program.ended()
     assert program.stderr == b"abc\n"
 
 
 @ensure_deferred
-async def test_a_free_port_refuses_until_somebody_listens(connect: Connect) -> None:
+async def test_a_free_port_refuses_until_somebody_listens(world: World) -> None:
     port = free_port()
     with pytest.raises(ConnectionRefusedError):
-        await connect(port)
+        await world.connect(port)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", port))
         listening.listen()
-        await connect(port)
+        await world.connect(port)

@@ -11,11 +11,11 @@ from clipal.config.model import BaseURL, Settings
 from clipal.config.self_reference import is_self
 from clipal.config.values import check_listen_address
 from clipal.downstream.addresses import unmapped
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer
+from tests.world import World
 
 pytestmark = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no socket of both families here")
 
@@ -34,12 +34,12 @@ def own_address() -> str:
 @pytest.mark.parametrize("host", ["{}:3333", "[::ffff:{}]", "[::FFFF:{}]:3333"])
 @ensure_deferred
 async def test_a_host_that_is_the_address_of_the_connection_is_ours_on_a_socket_of_both_families(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, host: str
+    world: World, host: str
 ) -> None:
     address = own_address()
-    upstream = start_upstream(answer(200, b"ok"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, listen_addr="::")
-    client = await connect(proxy.port, address)
+    upstream = world.upstream(answer(200, b"ok"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, listen_addr="::")
+    client = await world.connect(proxy.port, address)
     field = (b"Host", host.format(address).encode())
     client.send(request(b"POST", b"/claudecode/v1/messages", (field,), b"{}"))
     assert (await client.read_response()).body == b"ok"
@@ -50,13 +50,11 @@ async def test_a_host_that_is_the_address_of_the_connection_is_ours_on_a_socket_
 @pytest.mark.parametrize("host", [b"127.0.0.1", b"[::ffff:127.0.0.1]", b"[::ffff:7f00:1]", b"[0:0:0:0:0:0:0:1]"])
 @pytest.mark.parametrize("listen_addr", ["::", "127.0.0.1", "::ffff:127.0.0.1"])
 @ensure_deferred
-async def test_every_spelling_of_loopback_is_ours(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, host: bytes, listen_addr: str
-) -> None:
-    upstream = start_upstream(answer(200, b"ok"))
+async def test_every_spelling_of_loopback_is_ours(world: World, host: bytes, listen_addr: str) -> None:
+    upstream = world.upstream(answer(200, b"ok"))
     address = check_listen_address(listen_addr)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, listen_addr=address)
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, listen_addr=address)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", ((b"Host", host),), b"{}"))
     assert (await client.read_response()).body == b"ok"
 
@@ -65,11 +63,11 @@ async def test_every_spelling_of_loopback_is_ours(
 @pytest.mark.parametrize("host", [b"10.0.0.1", b"[::ffff:10.0.0.1]"])
 @ensure_deferred
 async def test_an_allowed_host_that_is_an_address_is_allowed_in_every_spelling(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, allowed: str, host: bytes
+    world: World, allowed: str, host: bytes
 ) -> None:
-    upstream = start_upstream(answer(200, b"ok"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, allowed_hosts=(allowed,))
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(200, b"ok"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, allowed_hosts=(allowed,))
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", ((b"Host", host),), b"{}"))
     assert (await client.read_response()).body == b"ok"
 

@@ -10,13 +10,13 @@ from twisted.internet.task import deferLater
 from twisted.internet.tcp import Client
 
 from clipal.downstream import closing
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Flood, Send, StopReading, WaitFor, answer, chunk, chunked, event, event_stream, head
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 MIB = 1024 * 1024
 QUEUED = MIB + 64 * 1024
@@ -40,14 +40,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @ensure_deferred
-async def test_a_client_that_does_not_read_stops_the_provider(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_client_that_does_not_read_stops_the_provider(world: World) -> None:
     """What the provider gets rid of is what the kernel's buffers on the way hold, and little more."""
     piece = chunk(b"x" * 65536)
-    upstream = start_upstream((*chunked(b"begin", last=False), Flood(piece, 240 * 16)))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    upstream = world.upstream((*chunked(b"begin", last=False), Flood(piece, 240 * 16)))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     await client.wait_for(b"begin")
     client.pause()
@@ -64,13 +62,11 @@ async def test_a_client_that_does_not_read_stops_the_provider(
 
 
 @ensure_deferred
-async def test_while_the_client_does_not_read_the_provider_is_not_silent(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_while_the_client_does_not_read_the_provider_is_not_silent(world: World) -> None:
     size, piece = 40 * MIB, b"x" * 65536
-    upstream = start_upstream((Send(head(200, ((b"Content-Length", b"%d" % size),))), Flood(piece, size // len(piece))))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, upstream_idle_timeout=0.2)
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    upstream = world.upstream((Send(head(200, ((b"Content-Length", b"%d" % size),))), Flood(piece, size // len(piece))))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, upstream_idle_timeout=0.2)
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     await client.wait_for(b"xxx")
     client.pause()
@@ -81,13 +77,13 @@ async def test_while_the_client_does_not_read_the_provider_is_not_silent(
 
 @ensure_deferred
 async def test_a_client_that_reads_slowly_gets_all_of_the_last_answer(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is closed behind it, but not before the client has it."""
     monkeypatch.setattr(closing, "_LINGER", 0.1)
-    upstream = start_upstream(answer(200, b"x" * MIB))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    upstream = world.upstream(answer(200, b"x" * MIB))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.pause()
     client.send(request(b"GET", b"/claudecode/v1/models", ((b"Host", b"localhost"), (b"Connection", b"close"))))
     await proxy.logged("200 via one")
@@ -98,13 +94,11 @@ async def test_a_client_that_reads_slowly_gets_all_of_the_last_answer(
 
 
 @ensure_deferred
-async def test_a_client_that_never_reads_its_last_answer_is_left(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_never_reads_its_last_answer_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closing, "_LINGER", 0.1)
-    upstream = start_upstream(answer(200, b"x" * MIB))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.3)
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    upstream = world.upstream(answer(200, b"x" * MIB))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.3)
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.pause()
     client.send(request(b"GET", b"/claudecode/v1/models", ((b"Host", b"localhost"), (b"Connection", b"close"))))
     await proxy.logged("200 via one")
@@ -112,14 +106,12 @@ async def test_a_client_that_never_reads_its_last_answer_is_left(
 
 
 @ensure_deferred
-async def test_a_client_that_does_not_read_the_end_keeps_no_connection_from_the_next_request(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_client_that_does_not_read_the_end_keeps_no_connection_from_the_next_request(world: World) -> None:
     """A stream that said nothing is held to its end, and the connection is free by the time that it is relayed."""
     preamble = event(b'{"type":"message_start","pad":"%b"}' % (b"x" * 60_000), b"message_start")
-    upstream = start_upstream(event_stream(*[preamble] * 4), answer(200, b"next"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, nonstreaming_timeout=2.0)
-    slow, other = await connect(proxy.port, receive_buffer=4096), await connect(proxy.port)
+    upstream = world.upstream(event_stream(*[preamble] * 4), answer(200, b"next"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, nonstreaming_timeout=2.0)
+    slow, other = await world.connect(proxy.port, receive_buffer=4096), await world.connect(proxy.port)
     for channel in proxy.service.site.channels:
         channel.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     slow.pause()
@@ -132,12 +124,10 @@ async def test_a_client_that_does_not_read_the_end_keeps_no_connection_from_the_
 
 
 @ensure_deferred
-async def test_a_provider_that_does_not_read_holds_one_copy_of_the_body(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(), on_connect=(WaitFor(b"\r\n\r\n"), StopReading()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_provider_that_does_not_read_holds_one_copy_of_the_body(world: World) -> None:
+    upstream = world.upstream(answer(), on_connect=(WaitFor(b"\r\n\r\n"), StopReading()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * (30 * MIB)))
     await client.drained()
     await until(lambda: bool(connections_to(upstream)))
@@ -148,14 +138,12 @@ async def test_a_provider_that_does_not_read_holds_one_copy_of_the_body(
 
 
 @ensure_deferred
-async def test_an_answer_before_the_whole_request_is_an_answer(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_an_answer_before_the_whole_request_is_an_answer(world: World) -> None:
     """The rest of the body is not sent any more, and the connection is not used again."""
     early = (WaitFor(b"\r\n\r\n"), StopReading(), Send(head(413, ((b"Content-Length", b"5"),)) + b"early"))
-    upstream = start_upstream(answer(), on_connect=early)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(), on_connect=early)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * (20 * MIB)))
     response = await client.read_response()
     assert (response.status, response.body, response.complete) == (413, b"early", True)

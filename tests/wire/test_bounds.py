@@ -13,12 +13,12 @@ from twisted.internet.task import deferLater
 from clipal.downstream.channel import Channel
 from clipal.downstream.incoming import READ_AHEAD
 from clipal.downstream.request import Request
-from tests.proxy import Proxy, StartProxy, provider
+from tests.proxy import Proxy, provider
 from tests.wirekit.client import RawClient, request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Send, Wait, answer, chunked
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 KIB = 1024
 HOST = (b"Host", b"localhost")
@@ -63,12 +63,10 @@ PIPELINED = {
 
 @pytest.mark.parametrize("asked", PIPELINED.values(), ids=PIPELINED.keys())
 @ensure_deferred
-async def test_nothing_is_begun_for_a_client_that_pipelines_and_never_reads(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, asked: bytes
-) -> None:
-    upstream = start_upstream(answer(200, b"x" * 1000))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port, receive_buffer=4 * KIB)
+async def test_nothing_is_begun_for_a_client_that_pipelines_and_never_reads(world: World, asked: bytes) -> None:
+    upstream = world.upstream(answer(200, b"x" * 1000))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port, receive_buffer=4 * KIB)
     narrow(proxy)
     client.pause()
     await flood(client, asked * (64 * KIB // len(asked)))
@@ -86,14 +84,12 @@ async def test_nothing_is_begun_for_a_client_that_pipelines_and_never_reads(
 
 
 @ensure_deferred
-async def test_what_is_pipelined_behind_a_request_is_kept_as_it_came(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_what_is_pipelined_behind_a_request_is_kept_as_it_came(world: World) -> None:
     """2500 requests in 64 KiB were 2500 parsed heads."""
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((Wait(go), *answer(200, b"one")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((Wait(go), *answer(200, b"one")))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     small = b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
     count = 64 * KIB // len(small)
     client.send(request(b"POST", PATH, body=b"{}") + small * count)
@@ -107,11 +103,9 @@ async def test_what_is_pipelined_behind_a_request_is_kept_as_it_came(
 
 
 @ensure_deferred
-async def test_any_number_of_declined_upgrades_in_one_read_is_answered(
-    start_proxy: StartProxy, connect: Connect
-) -> None:
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+async def test_any_number_of_declined_upgrades_in_one_read_is_answered(world: World) -> None:
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     asked = request(b"GET", b"/health", (HOST, (b"Connection", b"upgrade"), (b"Upgrade", b"foo")))
     client.send(asked * 700)
     for _ in range(700):
@@ -123,14 +117,12 @@ async def test_any_number_of_declined_upgrades_in_one_read_is_answered(
 
 @pytest.mark.parametrize("prefix", ["claudecode", "codex", "gemini"])
 @ensure_deferred
-async def test_bodies_that_wait_are_bounded_together(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, prefix: str
-) -> None:
+async def test_bodies_that_wait_are_bounded_together(world: World, prefix: str) -> None:
     """A declared length counts at once, before any of it is here."""
-    upstream = start_upstream(answer(200, b"one"))
-    proxy = start_proxy({prefix: [provider("one", upstream.base_url)]}, max_buffered_bytes=1000)
+    upstream = world.upstream(answer(200, b"one"))
+    proxy = world.proxy({prefix: [provider("one", upstream.base_url)]}, max_buffered_bytes=1000)
     path = f"/{prefix}/v1/messages".encode()
-    first, second, third = [await connect(proxy.port) for _ in range(3)]
+    first, second, third = [await world.connect(proxy.port) for _ in range(3)]
     whole = request(b"POST", path, body=b"x" * 600)
     first.send(whole[:-1])
     await deferLater(reactor, 0.05)
@@ -147,12 +139,10 @@ async def test_bodies_that_wait_are_bounded_together(
 
 
 @ensure_deferred
-async def test_a_chunked_body_counts_as_it_comes(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"one"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, max_buffered_bytes=1000)
-    client = await connect(proxy.port)
+async def test_a_chunked_body_counts_as_it_comes(world: World) -> None:
+    upstream = world.upstream(answer(200, b"one"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, max_buffered_bytes=1000)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATH, (HOST, (b"Transfer-Encoding", b"chunked"))) + b"3e8\r\n" + b"x" * 1000)
     await deferLater(reactor, 0.05)
     assert proxy.service.site.bodies.held == 1000
@@ -164,13 +154,11 @@ async def test_a_chunked_body_counts_as_it_comes(
 
 
 @ensure_deferred
-async def test_a_body_counts_until_its_answer_begins_to_stream(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_body_counts_until_its_answer_begins_to_stream(world: World) -> None:
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((Wait(go), *chunked(b"begin", last=False), Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, max_buffered_bytes=1000)
-    client = await connect(proxy.port)
+    upstream = world.upstream((Wait(go), *chunked(b"begin", last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, max_buffered_bytes=1000)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATH, body=b"x" * 900))
     await upstream.next_request()
     assert proxy.service.site.bodies.held == 900
@@ -181,11 +169,9 @@ async def test_a_body_counts_until_its_answer_begins_to_stream(
 
 @pytest.mark.parametrize("sent", [500, 900], ids=["in the body", "while it is answered"])
 @ensure_deferred
-async def test_a_body_counts_no_more_when_its_client_has_gone(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, sent: int
-) -> None:
-    proxy = start_proxy({"claudecode": [provider("one", start_upstream((Hang(),)).base_url)]})
-    client = await connect(proxy.port)
+async def test_a_body_counts_no_more_when_its_client_has_gone(world: World, sent: int) -> None:
+    proxy = world.proxy({"claudecode": [provider("one", world.upstream((Hang(),)).base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATH, body=b"x" * 900)[: sent - 900 or None])
     while not proxy.service.site.bodies.held:
         await deferLater(reactor, 0.01)
@@ -196,12 +182,10 @@ async def test_a_body_counts_no_more_when_its_client_has_gone(
 
 
 @ensure_deferred
-async def test_a_body_that_trickles_for_too_long_is_a_408(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_that_trickles_for_too_long_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clipal.downstream.incoming.BODY_DEADLINE", 0.5)
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATH, (HOST, (b"Content-Length", b"1000"))))
     for _ in range(30):
         await deferLater(reactor, 0.05)
@@ -219,16 +203,14 @@ async def test_a_body_that_trickles_for_too_long_is_a_408(
 @pytest.mark.parametrize("fields", [(HOST,), (HOST, (b"Connection", b"close"))], ids=["kept", "closed"])
 @ensure_deferred
 async def test_a_client_that_takes_nothing_is_aborted(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     size: int,
     fields: tuple[tuple[bytes, bytes], ...],
 ) -> None:
     """Also when its answer is short enough to wait in clipal's own buffer."""
-    upstream = start_upstream(answer(200, b"x" * size))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.5)
-    client = await connect(proxy.port, receive_buffer=2 * KIB)
+    upstream = world.upstream(answer(200, b"x" * size))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.5)
+    client = await world.connect(proxy.port, receive_buffer=2 * KIB)
     client.pause()
     narrow(proxy)
     client.send(request(b"GET", PATH, fields))
@@ -241,12 +223,10 @@ async def test_a_client_that_takes_nothing_is_aborted(
 
 
 @ensure_deferred
-async def test_a_client_that_takes_a_little_now_and_then_is_not_aborted(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"x" * 400 * KIB))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.6)
-    client = await connect(proxy.port, receive_buffer=16 * KIB)
+async def test_a_client_that_takes_a_little_now_and_then_is_not_aborted(world: World) -> None:
+    upstream = world.upstream(answer(200, b"x" * 400 * KIB))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.6)
+    client = await world.connect(proxy.port, receive_buffer=16 * KIB)
     narrow(proxy)
     client.transport.bufferSize = 32 * KIB
     client.pause()
@@ -262,13 +242,11 @@ async def test_a_client_that_takes_a_little_now_and_then_is_not_aborted(
 
 
 @ensure_deferred
-async def test_a_silent_stream_is_no_client_that_takes_nothing(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_silent_stream_is_no_client_that_takes_nothing(world: World) -> None:
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((*chunked(b"a", last=False), Wait(go), Send(b"1\r\nb\r\n0\r\n\r\n")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.2)
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"a", last=False), Wait(go), Send(b"1\r\nb\r\n0\r\n\r\n")))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.2)
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", PATH, (HOST,)))
     await client.wait_for(b"a\r\n")
     await deferLater(reactor, 0.6)

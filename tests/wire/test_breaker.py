@@ -8,12 +8,11 @@ from twisted.internet.task import deferLater
 
 from clipal.config.model import CircuitBreaker, FailBack
 from tests.asking import FAILED, ask, ranked
-from tests.proxy import StartProxy
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Close, Reset, Send, Steps, Wait, answer, chunked, head
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 TWO = answer(200, b"two")
 ASK = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
@@ -27,31 +26,27 @@ CUTS: dict[str, Steps] = {
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS.keys())
 @ensure_deferred
-async def test_four_answers_that_break_off_open_it(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, cut: Steps
-) -> None:
-    first, second = start_upstream(cut), start_upstream(TWO)
-    proxy = ranked(start_proxy, first, second)
+async def test_four_answers_that_break_off_open_it(world: World, cut: Steps) -> None:
+    first, second = world.upstream(cut), world.upstream(TWO)
+    proxy = ranked(world.proxy, first, second)
     for _ in range(4):
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(ASK)
         response = await client.read_response()
         assert (response.body, response.complete) == (b"begin", False)
     assert [line for line in proxy.lines if "one rests for 1m: answer broken off" in line]
-    assert await ask(await connect(proxy.port)) == b"two"
+    assert await ask(await world.connect(proxy.port)) == b"two"
     assert len(first.requests) == 4
 
 
 @ensure_deferred
-async def test_a_whole_answer_between_them_begins_the_count_anew(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_whole_answer_between_them_begins_the_count_anew(world: World) -> None:
     cut = CUTS["a reset"]
-    first = start_upstream(cut, cut, cut, answer(200, b"one"), cut, cut, cut, answer(200, b"one"))
-    proxy = ranked(start_proxy, first, start_upstream(TWO))
+    first = world.upstream(cut, cut, cut, answer(200, b"one"), cut, cut, cut, answer(200, b"one"))
+    proxy = ranked(world.proxy, first, world.upstream(TWO))
     said = []
     for _ in range(8):
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(ASK)
         said.append((await client.read_response()).body)
     assert said == [b"begin", b"begin", b"begin", b"one"] * 2
@@ -59,14 +54,12 @@ async def test_a_whole_answer_between_them_begins_the_count_anew(
 
 
 @ensure_deferred
-async def test_a_client_that_leaves_in_the_body_counts_for_nothing(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_client_that_leaves_in_the_body_counts_for_nothing(world: World) -> None:
     never: Deferred[None] = Deferred()
-    first = start_upstream((*chunked(b"begin", last=False), Wait(never)))
-    proxy = ranked(start_proxy, first, start_upstream(TWO), circuit_breaker=CircuitBreaker(1, 60))
+    first = world.upstream((*chunked(b"begin", last=False), Wait(never)))
+    proxy = ranked(world.proxy, first, world.upstream(TWO), circuit_breaker=CircuitBreaker(1, 60))
     for number in range(1, 4):
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(ASK)
         await client.wait_for(b"begin")
         client.abort()
@@ -77,25 +70,23 @@ async def test_a_client_that_leaves_in_the_body_counts_for_nothing(
 
 
 @ensure_deferred
-async def test_of_many_at_once_one_is_the_trial(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_of_many_at_once_one_is_the_trial(world: World) -> None:
     """The others go past it, and come back to it when it has passed."""
     answered: Deferred[None] = Deferred()
-    first = start_upstream(FAILED, (Wait(answered), *answer(200, b"one")), answer(200, b"one"))
-    second = start_upstream(TWO)
+    first = world.upstream(FAILED, (Wait(answered), *answer(200, b"one")), answer(200, b"one"))
+    second = world.upstream(TWO)
     proxy = ranked(
-        start_proxy,
+        world.proxy,
         first,
         second,
         circuit_breaker=CircuitBreaker(1, 0.05),
         failback=FailBack.ALWAYS,
         failback_after=0.0,
     )
-    assert await ask(await connect(proxy.port)) == b"two"
+    assert await ask(await world.connect(proxy.port)) == b"two"
     await first.next_request()
     await deferLater(reactor, 0.06)
-    trial, *others = [await connect(proxy.port) for _ in range(6)]
+    trial, *others = [await world.connect(proxy.port) for _ in range(6)]
     trial.send(ASK)
     await first.next_request()
     for other in others:
@@ -110,18 +101,16 @@ async def test_of_many_at_once_one_is_the_trial(
 
 
 @ensure_deferred
-async def test_a_failed_trial_rests_twice_as_long(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_failed_trial_rests_twice_as_long(world: World) -> None:
     proxy = ranked(
-        start_proxy,
-        start_upstream(FAILED),
-        start_upstream(TWO),
+        world.proxy,
+        world.upstream(FAILED),
+        world.upstream(TWO),
         circuit_breaker=CircuitBreaker(1, 0.05),
         failback=FailBack.ALWAYS,
         failback_after=0.0,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     for times, length in enumerate(("50ms", "100ms", "200ms"), 1):
         assert await ask(client) == b"two"
         await proxy.logged(f"one rests for {length}: server error")
@@ -129,24 +118,22 @@ async def test_a_failed_trial_rests_twice_as_long(
 
 
 @ensure_deferred
-async def test_counting_tokens_charges_nobody_but_for_a_refused_key(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_counting_tokens_charges_nobody_but_for_a_refused_key(world: World) -> None:
     cut = CUTS["a reset"]
     limited, overloaded = (answer(status, b"", ((b"Retry-After", b"30"),)) for status in (429, 529))
     scripts = ((Reset(),), cut, FAILED, limited, overloaded, answer(401, b""))
-    first = start_upstream(*scripts)
+    first = world.upstream(*scripts)
     proxy = ranked(
-        start_proxy,
+        world.proxy,
         first,
-        start_upstream(TWO),
+        world.upstream(TWO),
         circuit_breaker=CircuitBreaker(1, 60),
         failback=FailBack.ALWAYS,
         failback_after=0.0,
     )
     for number in range(1, len(scripts) + 1):
         assert not [line for line in proxy.lines if "rests" in line]
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(request(b"POST", b"/claudecode/v1/messages/count_tokens", body=b"{}"))
         await client.read_response()
         assert len(first.requests) == number

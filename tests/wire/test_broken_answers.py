@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Close, Hang, Reset, Send, Steps, chunked, head
+from tests.world import World
 
 LENGTH = Send(head(200, ((b"Content-Length", b"10"),)) + b"hello")
 CHUNKS = chunked(b"hello", last=False)
@@ -31,12 +31,10 @@ BREAKS = {
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize("script", BREAKS.values(), ids=BREAKS.keys())
 @ensure_deferred
-async def test_a_cut_is_a_cut(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps, version: bytes
-) -> None:
-    upstream = start_upstream(script)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_cut_is_a_cut(world: World, script: Steps, version: bytes) -> None:
+    upstream = world.upstream(script)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models").replace(b"HTTP/1.1", b"HTTP/" + version))
     answer = await client.read_response()
     assert not answer.complete
@@ -48,14 +46,12 @@ async def test_a_cut_is_a_cut(
 
 
 @ensure_deferred
-async def test_all_that_came_arrives_before_the_abort(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_all_that_came_arrives_before_the_abort(world: World) -> None:
     """Even where it is more than the kernel's buffers hold, and the client reads late."""
     body = bytes(range(256)) * 4096
-    upstream = start_upstream((*chunked(body, last=False), Reset()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+    upstream = world.upstream((*chunked(body, last=False), Reset()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     await client.wait_for(1)
     client.pause()
@@ -68,12 +64,10 @@ async def test_all_that_came_arrives_before_the_abort(
 
 
 @ensure_deferred
-async def test_silence_past_the_idle_timeout_is_a_cut(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((*CHUNKS, Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, upstream_idle_timeout=0.1)
-    client = await connect(proxy.port)
+async def test_silence_past_the_idle_timeout_is_a_cut(world: World) -> None:
+    upstream = world.upstream((*CHUNKS, Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, upstream_idle_timeout=0.1)
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     answer = await client.read_response()
     assert answer.body == b"hello"
@@ -83,24 +77,20 @@ async def test_silence_past_the_idle_timeout_is_a_cut(
 
 
 @ensure_deferred
-async def test_a_cut_is_never_replayed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream((*CHUNKS, Reset())), start_upstream(chunked(b"other"))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_cut_is_never_replayed(world: World) -> None:
+    first, second = world.upstream((*CHUNKS, Reset())), world.upstream(chunked(b"other"))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     assert (await client.read_response()).body == b"hello"
     assert not second.requests
 
 
 @ensure_deferred
-async def test_a_body_until_close_that_closes_is_whole(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((TO_CLOSE, Close()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_body_until_close_that_closes_is_whole(world: World) -> None:
+    upstream = world.upstream((TO_CLOSE, Close()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     for version, ended in ((b"1.1", "chunked"), (b"1.0", "close")):
         client.send(request(b"GET", b"/claudecode/v1/models").replace(b"HTTP/1.1", b"HTTP/" + version))
         answer = await client.read_response()

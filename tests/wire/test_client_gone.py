@@ -17,12 +17,12 @@ from clipal.wire.message import ResponseHead
 from tests.proxy import Proxy, StartProxy, provider
 from tests.wire.test_tunnel import HANDSHAKE
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Steps, chunked, event, event_stream
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import reactor, within
+from tests.world import World
 
 WAYS = {
     "waiting for the head": (Hang(),),
@@ -39,12 +39,10 @@ def two(proxies: StartProxy, first: ScriptedUpstream, second: ScriptedUpstream) 
 @pytest.mark.parametrize("politely", [True, False])
 @pytest.mark.parametrize("script", WAYS.values(), ids=WAYS.keys())
 @ensure_deferred
-async def test_the_provider_is_left_at_once(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps, politely: bool
-) -> None:
-    first, second = start_upstream(script), start_upstream(chunked(b"other"))
-    proxy = two(start_proxy, first, second)
-    client = await connect(proxy.port)
+async def test_the_provider_is_left_at_once(world: World, script: Steps, politely: bool) -> None:
+    first, second = world.upstream(script), world.upstream(chunked(b"other"))
+    proxy = two(world.proxy, first, second)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream": true}'))
     await first.next_request()
     if script is WAYS["in the body"]:
@@ -62,18 +60,16 @@ async def test_the_provider_is_left_at_once(
 
 @ensure_deferred
 async def test_over_tls_too(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A provider that ignores a close_notify must not go on streaming."""
     for name, value in authority.environment.items():
         monkeypatch.setenv(name, value)
-    upstream = start_upstream((*chunked(b"hello", last=False), Hang()), tls=authority.server)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url.replace("127.0.0.1", "localhost"))]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"hello", last=False), Hang()), tls=authority.server)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url.replace("127.0.0.1", "localhost"))]})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     await client.wait_for(b"hello")
     client.abort()
@@ -82,12 +78,10 @@ async def test_over_tls_too(
 
 
 @ensure_deferred
-async def test_in_the_middle_of_its_request(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(chunked(b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_in_the_middle_of_its_request(world: World) -> None:
+    upstream = world.upstream(chunked(b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages?x=secret", body=b"x" * 100)[:-50])
     await client.drained()
     client.close()
@@ -97,14 +91,12 @@ async def test_in_the_middle_of_its_request(
 
 
 @ensure_deferred
-async def test_while_the_provider_is_being_connected_to(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_while_the_provider_is_being_connected_to(world: World) -> None:
     """Endpoints call that by a name of their own, which is no failure of the provider."""
-    first = start_upstream(on_connect=(Hang(),), scheme="https")
-    second = start_upstream(chunked(b"other"))
-    proxy = two(start_proxy, first, second)
-    client = await connect(proxy.port)
+    first = world.upstream(on_connect=(Hang(),), scheme="https")
+    second = world.upstream(chunked(b"other"))
+    proxy = two(world.proxy, first, second)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     while not first.connections:
         await deferLater(reactor, 0.01)
@@ -117,10 +109,10 @@ async def test_while_the_provider_is_being_connected_to(
 
 
 @ensure_deferred
-async def test_a_body_that_nobody_will_get_is_freed_at_once(start_proxy: StartProxy, connect: Connect) -> None:
+async def test_a_body_that_nobody_will_get_is_freed_at_once(world: World) -> None:
     """Without waiting for the garbage collector, which may come minutes later."""
-    proxy = start_proxy({"claudecode": []})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": []})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * 1000)[:-500])
     (channel,) = await until_asked(proxy)
     asked = ref(channel._incoming._request)
@@ -183,13 +175,13 @@ AT_ONCE = {
 @pytest.mark.parametrize(("ask", "status"), AT_ONCE.values(), ids=AT_ONCE.keys())
 @ensure_deferred
 async def test_an_answer_that_had_begun_at_once_is_left_with_its_client(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch, ask: bytes, status: int
+    world: World, monkeypatch: pytest.MonkeyPatch, ask: bytes, status: int
 ) -> None:
-    proxy = start_proxy({"codex": [provider("one", "http://127.0.0.1:1", websocket=True)]})
+    proxy = world.proxy({"codex": [provider("one", "http://127.0.0.1:1", websocket=True)]})
     connection = Streaming()
     head = ResponseHead("1.1", [], [], {}, True, False, status, b"OK", False, True)
     monkeypatch.setattr(proxy.service.failovers["codex"], "answer", AnswersAtOnce(head, connection).answer)
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(ask)
     await client.wait_for(b"hello")
     client.abort()

@@ -14,41 +14,37 @@ from clipal.config.model import BaseURL
 from clipal.upstream import connection as upstream_connection
 from clipal.upstream.agent import Agent
 from clipal.upstream.target import Target
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Close, Hang, Pause, Reset, Send, Steps, Wait, answer, chunked
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import RecordedRequest
 from tests.wirekit.waiting import reactor, within
+from tests.world import World
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 
 
 @ensure_deferred
-async def test_a_providers_connection_is_used_again(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
+async def test_a_providers_connection_is_used_again(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
     for _ in range(3):
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(POST)
         assert (await client.read_response()).body == b"hello"
     assert len(upstream.connections) == 1
 
 
 @ensure_deferred
-async def test_each_key_has_connections_of_its_own(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_each_key_has_connections_of_its_own(world: World) -> None:
     """Bytes behind one key's answer, which come late, are never the next key's."""
     key = lambda asked: asked.values(b"x-api-key")[0]  # noqa: E731
     refused = {b"first"}
-    upstream = start_upstream(lambda asked: answer(429 if key(asked) in refused else 200, b"{}"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url, "first", "second")]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(lambda asked: answer(429 if key(asked) in refused else 200, b"{}"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url, "first", "second")]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(POST)
         assert (await client.read_response()).status == 200
@@ -61,9 +57,9 @@ async def test_each_key_has_connections_of_its_own(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @ensure_deferred
-async def test_nothing_but_connect_timeout_limits_connecting(start_upstream: StartUpstream, scheme: str) -> None:
+async def test_nothing_but_connect_timeout_limits_connecting(world: World, scheme: str) -> None:
     """Twisted's endpoints give up after 30 s by themselves; 0 is no limit at all."""
-    upstream = start_upstream((Hang(),))
+    upstream = world.upstream((Hang(),))
     target = Target.from_base_url(BaseURL(scheme, "127.0.0.1", upstream.port))
     soon = reactor.seconds() + 1
     asking = Agent(reactor, target, connect_timeout=0).request(b"GET", b"%b/" % target.origin, [])
@@ -76,12 +72,12 @@ async def test_nothing_but_connect_timeout_limits_connecting(start_upstream: Sta
 @pytest.mark.parametrize("tls", [False, True])
 @ensure_deferred
 async def test_an_unused_connection_is_closed_in_good_order(
-    start_upstream: StartUpstream, authority: Authority, monkeypatch: pytest.MonkeyPatch, tls: bool
+    world: World, authority: Authority, monkeypatch: pytest.MonkeyPatch, tls: bool
 ) -> None:
     """A reset is for what is under way; a provider would log it as an error."""
     for name, value in authority.environment.items():
         monkeypatch.setenv(name, value)
-    upstream = start_upstream(answer(200, b"hello"), tls=authority.server if tls else None)
+    upstream = world.upstream(answer(200, b"hello"), tls=authority.server if tls else None)
     target = Target.from_base_url(BaseURL("https" if tls else "http", "localhost", upstream.port))
     agent = Agent(reactor, target, connect_timeout=0)
     response = await agent.request(b"GET", b"%b/" % target.origin, [(b"Host", b"localhost")])
@@ -93,9 +89,9 @@ async def test_an_unused_connection_is_closed_in_good_order(
 
 
 @ensure_deferred
-async def test_the_longest_unused_connection_gives_way_first(start_upstream: StartUpstream) -> None:
+async def test_the_longest_unused_connection_gives_way_first(world: World) -> None:
     go: Deferred[None] = Deferred()
-    upstream = start_upstream(
+    upstream = world.upstream(
         lambda asked: (*((Wait(go),) if asked.target == b"/late" else ()), *answer(200, b"hello"))
     )
     target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
@@ -117,18 +113,16 @@ async def test_the_longest_unused_connection_gives_way_first(start_upstream: Sta
 
 @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
 @ensure_deferred
-async def test_a_connection_that_went_while_idle_is_replaced_once(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, end: Close | Reset
-) -> None:
+async def test_a_connection_that_went_while_idle_is_replaced_once(world: World, end: Close | Reset) -> None:
     """The provider closes as the second request is sent: it is not blamed, and the log counts both sendings."""
 
     def script(asked: RecordedRequest) -> Steps:
         stale = asked.connection == 0 and len(upstream.requests) > 1
         return (end,) if stale else answer(200, b"hello")
 
-    upstream = start_upstream(script)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url), provider("two", "http://127.0.0.1:1")]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(script)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url), provider("two", "http://127.0.0.1:1")]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(POST)
         assert (await client.read_response()).body == b"hello"
@@ -140,19 +134,17 @@ async def test_a_connection_that_went_while_idle_is_replaced_once(
 @pytest.mark.parametrize("size", [2, 3_000_000], ids=["small", "large"])
 @ensure_deferred
 async def test_a_request_that_may_have_been_worked_on_is_not_sent_again(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
     end: Close | Reset,
     size: int,
 ) -> None:
     """The provider has read all of it on a connection that was used before, works for a while, and closes."""
     monkeypatch.setattr(upstream_connection, "_AT_ONCE", 0.05)
-    first = start_upstream(answer(200, b"hello"), (Pause(0.2), end))
-    second = start_upstream(answer(200, b"other"))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first = world.upstream(answer(200, b"hello"), (Pause(0.2), end))
+    second = world.upstream(answer(200, b"other"))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     for body in (b"hello", b"other"):
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"x" * size))
         assert (await client.read_response()).body == body
@@ -161,18 +153,16 @@ async def test_a_request_that_may_have_been_worked_on_is_not_sent_again(
 
 
 @ensure_deferred
-async def test_a_stale_connection_is_replaced_by_a_fresh_one_though_others_are_kept(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_stale_connection_is_replaced_by_a_fresh_one_though_others_are_kept(world: World) -> None:
     """Those that are left have been unused for longer, and are as stale."""
     go: Deferred[None] = Deferred()
 
     def script(asked: RecordedRequest) -> Steps:
         return (Close(),) if len(upstream.requests) > 3 and asked.connection < 3 else (Wait(go), *answer(200, b"hello"))
 
-    upstream = start_upstream(script)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    clients = [await connect(proxy.port) for _ in range(3)]
+    upstream = world.upstream(script)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    clients = [await world.connect(proxy.port) for _ in range(3)]
     for client in clients:
         client.send(POST)
     for _ in clients:
@@ -208,8 +198,8 @@ class FailingBody:
 
 @pytest.mark.parametrize("at_once", [True, False])
 @ensure_deferred
-async def test_a_body_that_breaks_off_fails_its_request(start_upstream: StartUpstream, at_once: bool) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
+async def test_a_body_that_breaks_off_fails_its_request(world: World, at_once: bool) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
     target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
     agent = Agent(reactor, target, connect_timeout=0)
     fields = [(b"Host", b"localhost"), (b"Content-Length", b"10")]
@@ -221,24 +211,20 @@ async def test_a_body_that_breaks_off_fails_its_request(start_upstream: StartUps
 
 
 @ensure_deferred
-async def test_a_fresh_connection_that_is_lost_is_a_failure(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream((Close(),)), start_upstream(answer(200, b"other"))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_fresh_connection_that_is_lost_is_a_failure(world: World) -> None:
+    first, second = world.upstream((Close(),)), world.upstream(answer(200, b"other"))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(POST)
     assert (await client.read_response()).body == b"other"
     assert len(first.requests) == 1
 
 
 @ensure_deferred
-async def test_a_provider_that_says_close_is_taken_at_its_word(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"hello", ((b"Connection", b"close"),)))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_provider_that_says_close_is_taken_at_its_word(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello", ((b"Connection", b"close"),)))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(POST)
         response = await client.read_response()
@@ -247,15 +233,13 @@ async def test_a_provider_that_says_close_is_taken_at_its_word(
 
 
 @ensure_deferred
-async def test_bytes_behind_an_answer_are_dropped(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_bytes_behind_an_answer_are_dropped(world: World) -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-    upstream = start_upstream(
+    upstream = world.upstream(
         (Send(whole + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"),), answer(200, b"ok")
     )
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     for body in (b"hello", b"ok"):
         client.send(POST)
         assert (await client.read_response()).body == body
@@ -263,13 +247,11 @@ async def test_bytes_behind_an_answer_are_dropped(
 
 
 @ensure_deferred
-async def test_pipelined_requests_are_answered_in_order(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_pipelined_requests_are_answered_in_order(world: World) -> None:
     go: Deferred[None] = Deferred()
-    upstream = start_upstream(lambda asked: (Wait(go), *chunked(asked.target)))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(lambda asked: (Wait(go), *chunked(asked.target)))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     targets = [b"/%d" % number for number in range(5)]
     client.send(b"".join(request(b"GET", b"/claudecode" + target) for target in targets) + request(b"GET", b"/health"))
     await upstream.next_request()
@@ -282,9 +264,9 @@ async def test_pipelined_requests_are_answered_in_order(
 
 
 @ensure_deferred
-async def test_thousands_of_pipelined_requests_are_no_recursion(start_proxy: StartProxy, connect: Connect) -> None:
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+async def test_thousands_of_pipelined_requests_are_no_recursion(world: World) -> None:
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     count = 3000
     client.send(request(b"GET", b"/health") * count)
     for _ in range(count):
@@ -292,12 +274,10 @@ async def test_thousands_of_pipelined_requests_are_no_recursion(start_proxy: Sta
 
 
 @ensure_deferred
-async def test_what_is_malformed_behind_a_good_request_is_refused_in_its_turn(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_what_is_malformed_behind_a_good_request_is_refused_in_its_turn(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(POST + b"NONSENSE\r\n\r\n" + POST)
     assert (await client.read_response()).body == b"hello"
     assert (await client.read_response()).status == 400
@@ -311,16 +291,14 @@ async def test_what_is_malformed_behind_a_good_request_is_refused_in_its_turn(
 )
 @ensure_deferred
 async def test_the_client_decides_whether_its_connection_stays(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     version: bytes,
     connection: bytes,
     kept: bool,
 ) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     fields = ((b"Host", b"127.0.0.1"), (b"Connection", connection))
     client.send(request(b"GET", b"/claudecode/x", fields).replace(b"HTTP/1.1", b"HTTP/" + version))
     response = await client.read_response()
@@ -334,12 +312,10 @@ async def test_the_client_decides_whether_its_connection_stays(
 
 
 @ensure_deferred
-async def test_an_upgrade_that_is_declined_does_not_hide_the_body(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_an_upgrade_that_is_declined_does_not_hide_the_body(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     fields = ((b"Host", b"127.0.0.1"), (b"Connection", b"Upgrade, HTTP2-Settings"), (b"Upgrade", b"h2c"))
     for body in (b"GET /evil HTTP/1.1\r\nHost: x\r\n\r\n", b""):
         client.send(request(b"POST", b"/claudecode/x", fields, body))
@@ -348,12 +324,10 @@ async def test_an_upgrade_that_is_declined_does_not_hide_the_body(
 
 
 @ensure_deferred
-async def test_continue_is_said_when_the_body_is_wanted(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_continue_is_said_when_the_body_is_wanted(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     fields = ((b"Host", b"127.0.0.1"), (b"Expect", b"100-continue"), (b"Content-Length", b"2"))
     client.send(request(b"POST", b"/claudecode/x", fields))
     assert (await client.read_response()).status == 100

@@ -11,6 +11,7 @@ from tests.wirekit.client import RawResponse, request
 from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer
+from tests.world import World
 
 PATH = b"/claudecode/v1/messages"
 HOST = b"Host: 127.0.0.1\r\n"
@@ -135,19 +136,15 @@ async def refused(
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
 @ensure_deferred
-async def test_malformed_http_is_a_400(
-    data: bytes, start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    _, response = await refused(data, start_proxy, start_upstream, connect)
+async def test_malformed_http_is_a_400(data: bytes, world: World) -> None:
+    _, response = await refused(data, world.proxy, world.upstream, world.connect)
     assert response.status == 400
 
 
 @pytest.mark.parametrize(("data", "status"), OTHERS.values(), ids=OTHERS.keys())
 @ensure_deferred
-async def test_refusals(
-    data: bytes, status: int, start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    _proxy, response = await refused(data, start_proxy, start_upstream, connect)
+async def test_refusals(data: bytes, status: int, world: World) -> None:
+    _proxy, response = await refused(data, world.proxy, world.upstream, world.connect)
     assert response.status == status
     if b" /claudecode" in data[:40] and status not in (414, 431, 501):
         assert json.loads(response.body)["type"] == "error", "in the client's own shape"
@@ -169,9 +166,9 @@ ALL_METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"
 )
 @ensure_deferred
 async def test_a_method_that_is_not_served_is_told_which_are(
-    method: bytes, target: bytes, allowed: set[bytes], start_proxy: StartProxy, connect: Connect
+    method: bytes, target: bytes, allowed: set[bytes], world: World
 ) -> None:
-    client = await connect(start_proxy({}).port)
+    client = await world.connect(world.proxy({}).port)
     client.send(get(HOST[:-2], method=method, target=target))
     response = await client.read_response()
     assert response.status == 405
@@ -182,12 +179,10 @@ async def test_a_method_that_is_not_served_is_told_which_are(
 @pytest.mark.parametrize("line", [b"GET / RTSP/1.0", b"GET / HTTP/2.0", b"OPTIONS * RTSP/1.0"])
 @pytest.mark.parametrize("following", [b"\r\n", b"X: y\r\n\r\n", b"X: "])
 @ensure_deferred
-async def test_another_protocol_is_refused_whatever_follows(
-    line: bytes, following: bytes, start_proxy: StartProxy, connect: Connect
-) -> None:
-    proxy = start_proxy({})
+async def test_another_protocol_is_refused_whatever_follows(line: bytes, following: bytes, world: World) -> None:
+    proxy = world.proxy({})
     for behind in (b"GET /health HTTP/1.0\r\n\r\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"):
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(line + b"\r\n" + following + behind)
         assert (await client.read_response()).status in (400, 501, 505)
         assert await client.closed() == "close"
@@ -211,16 +206,14 @@ SERVED = {
 
 @pytest.mark.parametrize("data", SERVED.values(), ids=SERVED.keys())
 @ensure_deferred
-async def test_what_is_no_reason_to_refuse(
-    data: bytes, start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy(
+async def test_what_is_no_reason_to_refuse(data: bytes, world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy(
         {"claudecode": [provider("one", upstream.base_url)]},
         allowed_hosts=("clipal.lan",),
         allowed_origins=("http://app.example",),
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(data)
     response = await client.read_response()
     assert (response.status, response.body) == (200, b"hello")
@@ -228,24 +221,20 @@ async def test_what_is_no_reason_to_refuse(
 
 
 @ensure_deferred
-async def test_a_head_that_trickles_is_a_408(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_head_that_trickles_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clipal.downstream.incoming.HEAD_DEADLINE", 0.1)
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     client.send(b"GET /health HT")
     assert (await client.read_response()).status == 408
     assert await client.closed() == "close"
 
 
 @ensure_deferred
-async def test_a_body_that_stops_is_a_408(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_that_stops_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clipal.downstream.incoming.BODY_SILENCE", 0.1)
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     client.send(post(HOST[:-2], b"Content-Length: 10", body=b"abc"))
     response = await client.read_response()
     assert (response.status, json.loads(response.body)["type"]) == (408, "error")
@@ -253,12 +242,10 @@ async def test_a_body_that_stops_is_a_408(
 
 
 @ensure_deferred
-async def test_an_idle_connection_is_closed(
-    start_proxy: StartProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_idle_connection_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clipal.downstream.incoming.IDLE_DEADLINE", 0.1)
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).status == 200
     assert await client.closed() == "close"
@@ -271,17 +258,15 @@ async def test_an_idle_connection_is_closed(
 )
 @ensure_deferred
 async def test_what_begins_behind_a_request_has_no_more_time(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
     deadline: str,
     begun: bytes,
 ) -> None:
     monkeypatch.setattr(f"clipal.downstream.incoming.{deadline}", 0.1)
-    upstream = start_upstream(answer(200, b"hello"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATH, body=b"{}") + begun)
     assert (await client.read_response()).status == 200
     assert (await client.read_response()).status == 408

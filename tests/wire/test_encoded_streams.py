@@ -7,11 +7,11 @@ import pytest
 from clipal.config.model import FirstEventMode
 from tests.codings import ENCODINGS
 from tests.formats import BODY, EACH, FORMATS, Format, clients, whole
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Steps, chunked, event_stream
+from tests.world import World
 
 EVENTS = (b"Content-Type", b"text/event-stream")
 FORM = FORMATS["Anthropic Messages"]
@@ -28,14 +28,12 @@ def encoded(coding: bytes, *events: bytes, last: bool = True, kind: bytes = b"te
 @EACH
 @EACH_CODING
 @ensure_deferred
-async def test_an_error_in_a_compressed_stream_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, coding: bytes
-) -> None:
-    first = start_upstream(encoded(coding, *form.preamble, form.error))
+async def test_an_error_in_a_compressed_stream_fails_over(world: World, form: Format, coding: bytes) -> None:
+    first = world.upstream(encoded(coding, *form.preamble, form.error))
     good = (*form.preamble, form.content, *form.rest)
-    second = start_upstream(encoded(coding, *good))
-    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    second = world.upstream(encoded(coding, *good))
+    proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     response = await client.read_response()
     assert (response.status, response.complete) == (200, True)
@@ -49,26 +47,24 @@ async def test_an_error_in_a_compressed_stream_fails_over(
 @EACH_CODING
 @ensure_deferred
 async def test_a_compressed_event_arrives_while_the_provider_says_no_more(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, coding: bytes
+    world: World, form: Format, coding: bytes
 ) -> None:
     """As early as a plain one: with the read that brought it, and not with the next."""
     events = (*form.preamble, form.content)
-    upstream = start_upstream((*encoded(coding, *events, last=False), Hang()))
-    proxy = start_proxy({clients(form.path): [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*encoded(coding, *events, last=False), Hang()))
+    proxy = world.proxy({clients(form.path): [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     await client.wait_for(ENCODINGS[coding](events)[-2])
 
 
 @EACH_CODING
 @ensure_deferred
-async def test_a_compressed_stream_without_content_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, coding: bytes
-) -> None:
-    first = start_upstream(encoded(coding, *FORM.preamble))
-    second = start_upstream(event_stream(FORM.content))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_compressed_stream_without_content_fails_over(world: World, coding: bytes) -> None:
+    first = world.upstream(encoded(coding, *FORM.preamble))
+    second = world.upstream(event_stream(FORM.content))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == FORM.content
     assert "(one: 200 empty answer)" in proxy.requests[0]
@@ -76,14 +72,12 @@ async def test_a_compressed_stream_without_content_fails_over(
 
 @pytest.mark.parametrize("coding", [b"rot13", b"gzip, br", b"gzip"])
 @ensure_deferred
-async def test_what_cannot_be_decoded_is_relayed_at_once(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, coding: bytes
-) -> None:
+async def test_what_cannot_be_decoded_is_relayed_at_once(world: World, coding: bytes) -> None:
     body = b"\x1f\x8b\xff\xff this is none of them"
     fields = (EVENTS, (b"Content-Encoding", coding))
-    upstream = start_upstream((*chunked(body, fields=fields, last=False), Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(body, fields=fields, last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     await client.wait_for(body)
 
@@ -93,27 +87,25 @@ async def test_what_cannot_be_decoded_is_relayed_at_once(
 @pytest.mark.parametrize("coding", [b"", b"zstd"])
 @ensure_deferred
 async def test_an_error_in_a_mislabelled_stream_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, kind: bytes, coding: bytes
+    world: World, form: Format, kind: bytes, coding: bytes
 ) -> None:
     events = (*form.preamble, form.error)
     fields = ((b"Content-Type", kind),) if kind else ()
     bad = encoded(coding, *events, kind=kind or b"text/plain") if coding else chunked(*events, fields=fields)
-    first, second = start_upstream(bad), start_upstream(event_stream(form.content, *form.rest))
-    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first, second = world.upstream(bad), world.upstream(event_stream(form.content, *form.rest))
+    proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     assert (await client.read_response()).body == b"".join((form.content, *form.rest))
 
 
 @EACH
 @ensure_deferred
-async def test_a_mislabelled_stream_is_relayed_as_it_comes(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
-) -> None:
+async def test_a_mislabelled_stream_is_relayed_as_it_comes(world: World, form: Format) -> None:
     events = (*form.preamble, form.content)
-    upstream = start_upstream((*chunked(*events, fields=((b"Content-Type", b"text/plain"),), last=False), Hang()))
-    proxy = start_proxy({clients(form.path): [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(*events, fields=((b"Content-Type", b"text/plain"),), last=False), Hang()))
+    proxy = world.proxy({clients(form.path): [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     await client.wait_for(form.content)
 
@@ -122,14 +114,14 @@ async def test_a_mislabelled_stream_is_relayed_as_it_comes(
 @EACH_CODING
 @ensure_deferred
 async def test_the_modes_of_the_gate_hold_for_compressed_streams_too(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEventMode, coding: bytes
+    world: World, mode: FirstEventMode, coding: bytes
 ) -> None:
     events = (FORM.preamble[0], FORM.error)
-    first, second = start_upstream(encoded(coding, *events)), start_upstream(event_stream(FORM.content))
-    proxy = start_proxy(
+    first, second = world.upstream(encoded(coding, *events)), world.upstream(event_stream(FORM.content))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]}, first_event=mode
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     body = (await client.read_response()).body
     assert body == (FORM.content if mode is FirstEventMode.ON else b"".join(ENCODINGS[coding](events)))
@@ -138,12 +130,10 @@ async def test_the_modes_of_the_gate_hold_for_compressed_streams_too(
 
 
 @ensure_deferred
-async def test_shadow_sees_a_mislabelled_stream(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(chunked(FORM.preamble[0], FORM.error, fields=((b"Content-Type", b"text/plain"),)))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
-    client = await connect(proxy.port)
+async def test_shadow_sees_a_mislabelled_stream(world: World) -> None:
+    upstream = world.upstream(chunked(FORM.preamble[0], FORM.error, fields=((b"Content-Type", b"text/plain"),)))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == FORM.preamble[0] + FORM.error
     assert "one answered an error event that stands for 529" in "".join(proxy.lines)
@@ -151,14 +141,12 @@ async def test_shadow_sees_a_mislabelled_stream(
 
 @EACH_CODING
 @ensure_deferred
-async def test_a_whole_compressed_stream_is_the_clients_byte_for_byte(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, coding: bytes
-) -> None:
+async def test_a_whole_compressed_stream_is_the_clients_byte_for_byte(world: World, coding: bytes) -> None:
     """In one piece, as an encoder that never flushes sends it."""
     body = b"".join(ENCODINGS[coding]([whole(FORM) * 2000]))
-    upstream = start_upstream(chunked(body, fields=(EVENTS, (b"Content-Encoding", coding))))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(chunked(body, fields=(EVENTS, (b"Content-Encoding", coding))))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     response = await client.read_response()
     assert (response.body, response.complete) == (body, True)

@@ -9,11 +9,11 @@ import brotli
 import pytest
 import zstandard
 
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Flood, Hang, Reset, Send, Steps, answer, chunk, chunked, head
+from tests.world import World
 
 QUOTA = json.dumps({"error": {"code": "insufficient_quota", "message": "secret"}}).encode()
 BOMB = b" " * 50_000_000
@@ -53,17 +53,15 @@ BODIES: dict[str, tuple[Steps, str]] = {
 @pytest.mark.parametrize(("script", "why"), BODIES.values(), ids=BODIES.keys())
 @ensure_deferred
 async def test_it_is_bounded_and_the_next_provider_answers(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
     script: Steps,
     why: str,
 ) -> None:
     monkeypatch.setattr("clipal.failover.held_answer.ERROR_TIME", 0.2)
-    first, second = start_upstream(script), start_upstream(answer(200, b"good"))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first, second = world.upstream(script), world.upstream(answer(200, b"good"))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     response = await client.read_response()
     assert (response.status, response.body) == (200, b"good")

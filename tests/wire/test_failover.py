@@ -7,12 +7,12 @@ import json
 import pytest
 
 from clipal.config.model import Mode
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Close, Hang, Reset, Send, Steps, answer, chunked, head
 from tests.wirekit.tls import Authority
+from tests.world import World
 
 POST = request(b"POST", b"/claudecode/v1/messages?beta=true", body=b'{"x": 1}')
 HTML = ((b"Content-Type", b"text/html"),)
@@ -66,14 +66,12 @@ FAILOVERS: dict[str, tuple[Steps, str]] = {
 
 @pytest.mark.parametrize(("script", "why"), FAILOVERS.values(), ids=FAILOVERS.keys())
 @ensure_deferred
-async def test_the_next_provider_answers(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps, why: str
-) -> None:
-    first, second = start_upstream(script), start_upstream(GOOD)
-    proxy = start_proxy(
+async def test_the_next_provider_answers(world: World, script: Steps, why: str) -> None:
+    first, second = world.upstream(script), world.upstream(GOOD)
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]}, nonstreaming_timeout=0.4
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(POST)
     response = await client.read_response()
     assert (response.status, response.body, response.complete) == (200, b"good answer", True)
@@ -87,14 +85,12 @@ async def test_the_next_provider_answers(
 
 
 @ensure_deferred
-async def test_unreachable_providers(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, authority: Authority
-) -> None:
+async def test_unreachable_providers(world: World, authority: Authority) -> None:
     """A refused connection, a name without an address, TLS that is not trusted, TLS that never answers."""
-    untrusted = start_upstream(GOOD, tls=authority.server)
-    silent = start_upstream(GOOD, on_connect=(Hang(),), scheme="https")
-    plain = start_upstream(GOOD, on_connect=(Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"),))
-    good = start_upstream(GOOD)
+    untrusted = world.upstream(GOOD, tls=authority.server)
+    silent = world.upstream(GOOD, on_connect=(Hang(),), scheme="https")
+    plain = world.upstream(GOOD, on_connect=(Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"),))
+    good = world.upstream(GOOD)
     providers = [
         provider("refused", "http://127.0.0.1:1"),
         provider("nowhere", "http://nowhere.invalid"),
@@ -103,8 +99,8 @@ async def test_unreachable_providers(
         provider("plain", plain.base_url.replace("http:", "https:")),
         provider("good", good.base_url),
     ]
-    proxy = start_proxy({"claudecode": providers}, connect_timeout=0.5)
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers}, connect_timeout=0.5)
+    client = await world.connect(proxy.port)
     client.send(POST)
     assert (await client.read_response()).body == b"good answer"
     (line,) = proxy.requests
@@ -121,13 +117,11 @@ async def test_unreachable_providers(
 
 @pytest.mark.parametrize("status", [200, 201, 301, 400, 404, 405, 409, 413, 418, 422, 451])
 @ensure_deferred
-async def test_what_is_the_requests_own_affair_is_relayed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
+async def test_what_is_the_requests_own_affair_is_relayed(world: World, status: int) -> None:
     body = b'{"error": {"type": "invalid_request_error", "message": "mine"}}'
-    first, second = start_upstream(answer(status, body)), start_upstream(GOOD)
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first, second = world.upstream(answer(status, body)), world.upstream(GOOD)
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(POST)
     response = await client.read_response()
     assert (response.status, response.body) == (status, body)
@@ -136,13 +130,11 @@ async def test_what_is_the_requests_own_affair_is_relayed(
 
 @pytest.mark.parametrize("status", [401, 402, 403, 408, 429, 500, 502, 503, 504, 529])
 @ensure_deferred
-async def test_the_only_providers_answer_is_relayed_as_it_is(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
+async def test_the_only_providers_answer_is_relayed_as_it_is(world: World, status: int) -> None:
     body = b'{"error": {"message": "mine"}}' + b" " * 100_000
-    upstream = start_upstream(answer(status, body, ((b"X", b"y"), (b"Retry-After", b"7"))))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(status, body, ((b"X", b"y"), (b"Retry-After", b"7"))))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(POST)
     response = await client.read_response()
     assert (response.status, response.body, response.complete) == (status, body, True)
@@ -167,9 +159,7 @@ NOBODY = [
 @pytest.mark.parametrize(("prefix", "status", "hint", "told", "retry_after"), NOBODY)
 @ensure_deferred
 async def test_what_each_client_is_told_when_nobody_can_answer(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     prefix: str,
     status: int,
     hint: bytes | None,
@@ -177,9 +167,9 @@ async def test_what_each_client_is_told_when_nobody_can_answer(
     retry_after: bytes | None,
 ) -> None:
     fields = () if hint is None else ((b"Retry-After", hint),)
-    upstream = start_upstream(answer(status, b"{}", fields))
-    proxy = start_proxy({prefix: [provider("one", upstream.base_url), provider("two", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(status, b"{}", fields))
+    proxy = world.proxy({prefix: [provider("one", upstream.base_url), provider("two", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(request(b"POST", b"/" + prefix.encode() + b"/v1/x", body=b"{}"))
         response = await client.read_response()
@@ -198,9 +188,9 @@ async def test_what_each_client_is_told_when_nobody_can_answer(
 
 
 @ensure_deferred
-async def test_no_provider_names_the_file_to_edit(start_proxy: StartProxy, connect: Connect) -> None:
-    proxy = start_proxy({"codex": [provider("one", "http://127.0.0.1:1", enabled=False)]})
-    client = await connect(proxy.port)
+async def test_no_provider_names_the_file_to_edit(world: World) -> None:
+    proxy = world.proxy({"codex": [provider("one", "http://127.0.0.1:1", enabled=False)]})
+    client = await world.connect(proxy.port)
     for prefix, file in ((b"claudecode", "claude-code.yaml"), (b"codex", "codex.yaml"), (b"gemini", "gemini.yaml")):
         client.send(request(b"POST", b"/" + prefix + b"/v1/x", body=b"{}"))
         response = await client.read_response()
@@ -209,12 +199,10 @@ async def test_no_provider_names_the_file_to_edit(start_proxy: StartProxy, conne
 
 
 @ensure_deferred
-async def test_head_says_nothing_about_health(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream((Send(head(401)),)), start_upstream((Send(head(200)),))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+async def test_head_says_nothing_about_health(world: World) -> None:
+    first, second = world.upstream((Send(head(401)),)), world.upstream((Send(head(200)),))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(request(b"HEAD", b"/claudecode/api/hello"))
         assert (await client.read_response(bodyless=True)).status == 200
@@ -224,18 +212,16 @@ async def test_head_says_nothing_about_health(
 
 @pytest.mark.parametrize("apart", [True, False])
 @ensure_deferred
-async def test_counting_tokens_moves_the_conversation_or_not(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, apart: bool
-) -> None:
+async def test_counting_tokens_moves_the_conversation_or_not(world: World, apart: bool) -> None:
     def one(asked: object) -> Steps:
         return answer(500, b"") if b"count" in getattr(asked, "target") else answer(200, b"one")  # noqa: B009
 
-    first, second = start_upstream(one), start_upstream(answer(200, b"two"))
-    proxy = start_proxy(
+    first, second = world.upstream(one), world.upstream(answer(200, b"two"))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
         ignore_count_tokens_failover=apart,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     said = []
     for path in (b"/v1/messages", b"/v1/messages/count_tokens?beta=true", b"/v1/messages"):
         client.send(request(b"POST", b"/claudecode" + path, body=b"{}"))
@@ -245,15 +231,13 @@ async def test_counting_tokens_moves_the_conversation_or_not(
 
 
 @ensure_deferred
-async def test_a_pinned_provider_is_the_only_one(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream(answer(200, b"one")), start_upstream(answer(529, b"two"))
-    proxy = start_proxy(
+async def test_a_pinned_provider_is_the_only_one(world: World) -> None:
+    first, second = world.upstream(answer(200, b"one")), world.upstream(answer(529, b"two"))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]}, pinned="two"
     )
     assert proxy.service.failovers["claudecode"].route.config.mode is Mode.MANUAL
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     for _ in range(5):
         client.send(POST)
         response = await client.read_response()
@@ -262,10 +246,8 @@ async def test_a_pinned_provider_is_the_only_one(
 
 
 @ensure_deferred
-async def test_priorities_ties_and_stickiness(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    bad, good = start_upstream(answer(500, b"")), start_upstream(answer(200, b"good"))
+async def test_priorities_ties_and_stickiness(world: World) -> None:
+    bad, good = world.upstream(answer(500, b"")), world.upstream(answer(200, b"good"))
     providers = [
         provider("last", bad.base_url, priority=9),
         provider("tie1", bad.base_url, priority=2),
@@ -273,8 +255,8 @@ async def test_priorities_ties_and_stickiness(
         provider("first", bad.base_url, priority=-1),
         provider("tie2", good.base_url, priority=2),
     ]
-    proxy = start_proxy({"claudecode": providers})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(POST)
         assert (await client.read_response()).body == b"good"

@@ -9,10 +9,11 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.wirekit.client import RawClient, request
-from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
+from tests.wirekit.fixtures import RunProgram
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, free_port
 from tests.wirekit.steps import Wait, answer
+from tests.world import World
 
 LIMITED = (
     "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); sys.argv[0] = 'clipal'; "
@@ -22,11 +23,11 @@ LIMITED = (
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
 @ensure_deferred
-async def test_clients_wait_until_there_is_room(run_program: RunProgram, connect: Connect, tmp_path: Path) -> None:
+async def test_clients_wait_until_there_is_room(world: World, tmp_path: Path) -> None:
     port = free_port()
-    program = run_program(PYTHON, "-c", LIMITED, "--config-dir", str(tmp_path), "--port", str(port))
+    program = world.program(PYTHON, "-c", LIMITED, "--config-dir", str(tmp_path), "--port", str(port))
     await program.wait_for_output("Listening on")
-    clients = [await connect(port) for _ in range(60)]
+    clients = [await world.connect(port) for _ in range(60)]
     for client in clients:
         client.send(request(b"GET", b"/health", ((b"Host", b"localhost"), (b"Connection", b"close"))))
     for client in clients:
@@ -46,13 +47,11 @@ async def limited(run_program: RunProgram, tmp_path: Path, limit: int) -> int:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
 @ensure_deferred
-async def test_the_clients_that_are_idle_for_longest_make_room(
-    run_program: RunProgram, connect: Connect, tmp_path: Path
-) -> None:
-    port = await limited(run_program, tmp_path, 96)
+async def test_the_clients_that_are_idle_for_longest_make_room(world: World, tmp_path: Path) -> None:
+    port = await limited(world.program, tmp_path, 96)
     clients: list[RawClient] = []
     for _ in range(80):
-        client = await connect(port)
+        client = await world.connect(port)
         client.send(request(b"GET", b"/health"))
         assert (await client.read_response()).status == 200
         clients.append(client)
@@ -65,15 +64,13 @@ async def test_the_clients_that_are_idle_for_longest_make_room(
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
 @ensure_deferred
-async def test_unused_connections_to_providers_give_way_first(
-    run_program: RunProgram, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
-) -> None:
+async def test_unused_connections_to_providers_give_way_first(world: World, tmp_path: Path) -> None:
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((Wait(go), *answer(200, b"one")))
+    upstream = world.upstream((Wait(go), *answer(200, b"one")))
     providers = f"providers: [{{name: one, base_url: '{upstream.base_url}', api_key: k}}]"
     (tmp_path / "claude-code.yaml").write_text(providers)
-    port = await limited(run_program, tmp_path, 96)
-    clients = [await connect(port) for _ in range(20)]
+    port = await limited(world.program, tmp_path, 96)
+    clients = [await world.connect(port) for _ in range(20)]
     for client in clients:
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     for _ in clients:
@@ -82,7 +79,7 @@ async def test_unused_connections_to_providers_give_way_first(
     for client in clients:
         assert (await client.read_response()).body == b"one"
     assert len(upstream.open_connections) == 20
-    clients += [await connect(port) for _ in range(12)]
+    clients += [await world.connect(port) for _ in range(12)]
     for client in clients:
         client.send(request(b"GET", b"/health"))
         assert (await client.read_response()).status == 200

@@ -8,24 +8,22 @@ import pytest
 
 from clipal.config.model import CircuitBreaker, FailBack, FirstEventMode
 from tests.formats import BODY, EACH, FORMATS, Format, clients, data, typed, whole
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Pause, Reset, Send, Step, chunk, event_stream
+from tests.world import World
 
 
 @EACH
 @pytest.mark.parametrize("before", [0, 1, 2])
 @ensure_deferred
-async def test_an_error_before_content_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, before: int
-) -> None:
+async def test_an_error_before_content_fails_over(world: World, form: Format, before: int) -> None:
     """As the first, the second and the third event."""
-    first = start_upstream(event_stream(*form.preamble[:before], form.error))
-    second = start_upstream(event_stream(*form.preamble, form.content, *form.rest))
-    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first = world.upstream(event_stream(*form.preamble[:before], form.error))
+    second = world.upstream(event_stream(*form.preamble, form.content, *form.rest))
+    proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     response = await client.read_response()
     assert (response.status, response.body, response.complete) == (200, whole(form), True)
@@ -36,13 +34,11 @@ async def test_an_error_before_content_fails_over(
 
 @EACH
 @ensure_deferred
-async def test_an_error_behind_content_is_the_clients(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
-) -> None:
+async def test_an_error_behind_content_is_the_clients(world: World, form: Format) -> None:
     events = (*form.preamble, form.content, form.error)
-    first, second = start_upstream(event_stream(*events)), start_upstream(event_stream(form.content))
-    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first, second = world.upstream(event_stream(*events)), world.upstream(event_stream(form.content))
+    proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     response = await client.read_response()
     assert (response.body, response.complete) == (b"".join(events), True)
@@ -51,14 +47,12 @@ async def test_an_error_behind_content_is_the_clients(
 
 @EACH
 @ensure_deferred
-async def test_a_cut_behind_content_is_an_honest_end(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
-) -> None:
+async def test_a_cut_behind_content_is_an_honest_end(world: World, form: Format) -> None:
     events = (*form.preamble, form.content)
-    first = start_upstream((*event_stream(*events, last=False), Reset()))
-    second = start_upstream(event_stream(form.content))
-    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first = world.upstream((*event_stream(*events, last=False), Reset()))
+    second = world.upstream(event_stream(form.content))
+    proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     response = await client.read_response()
     assert (response.body, response.complete, response.ended) == (b"".join(events), False, "aborted")
@@ -68,15 +62,13 @@ async def test_a_cut_behind_content_is_an_honest_end(
 @EACH
 @pytest.mark.parametrize("count", [0, 1, 2])
 @ensure_deferred
-async def test_an_end_or_a_cut_before_content_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, count: int
-) -> None:
-    ended = start_upstream(event_stream(*form.preamble[:count]))
-    cut = start_upstream((*event_stream(*form.preamble[:count], last=False), Reset()))
-    good = start_upstream(event_stream(form.content, *form.rest))
+async def test_an_end_or_a_cut_before_content_fails_over(world: World, form: Format, count: int) -> None:
+    ended = world.upstream(event_stream(*form.preamble[:count]))
+    cut = world.upstream((*event_stream(*form.preamble[:count], last=False), Reset()))
+    good = world.upstream(event_stream(form.content, *form.rest))
     providers = [provider(name, each.base_url) for name, each in (("e", ended), ("c", cut), ("g", good))]
-    proxy = start_proxy({clients(form.path): providers})
-    client = await connect(proxy.port)
+    proxy = world.proxy({clients(form.path): providers})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     response = await client.read_response()
     assert response.body == b"".join((form.content, *form.rest))
@@ -85,9 +77,7 @@ async def test_an_end_or_a_cut_before_content_fails_over(
 
 @EACH
 @ensure_deferred
-async def test_packets_may_split_anywhere(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
-) -> None:
+async def test_packets_may_split_anywhere(world: World, form: Format) -> None:
     """Each byte of the bad stream, and each of the good one, in a write of its own."""
     bad = event_stream(form.preamble[0], form.error)
     good = event_stream(form.preamble[0], form.content)
@@ -95,9 +85,9 @@ async def test_packets_may_split_anywhere(
     for script in (bad, good):
         raw = b"".join(step.data for step in script if isinstance(step, Send))
         scripts.append(tuple(Send(raw[at : at + 1]) for at in range(len(raw))))
-    first, second = (start_upstream(script) for script in scripts)
-    proxy = start_proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first, second = (world.upstream(script) for script in scripts)
+    proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     response = await client.read_response()
     assert (response.body, response.complete) == (form.preamble[0] + form.content, True)
@@ -105,21 +95,19 @@ async def test_packets_may_split_anywhere(
 
 @EACH
 @ensure_deferred
-async def test_every_cut_of_the_error_event_is_understood(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format
-) -> None:
+async def test_every_cut_of_the_error_event_is_understood(world: World, form: Format) -> None:
     """In two chunks, each in a packet of its own, cut at every byte."""
     stream = form.preamble[0] + form.error
     cuts = range(1, len(stream))
-    first = start_upstream(*(event_stream(stream[:at], stream[at:]) for at in cuts))
-    second = start_upstream(event_stream(form.content))
-    proxy = start_proxy(
+    first = world.upstream(*(event_stream(stream[:at], stream[at:]) for at in cuts))
+    second = world.upstream(event_stream(form.content))
+    proxy = world.proxy(
         {clients(form.path): [provider("one", first.base_url), provider("two", second.base_url, priority=2)]},
         circuit_breaker=CircuitBreaker(failure_threshold=0),
         failback=FailBack.ALWAYS,
         failback_after=0.0,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     for at in cuts:
         client.send(request(b"POST", form.path, body=BODY))
         assert (await client.read_response()).body == form.content, at
@@ -133,14 +121,12 @@ COMMENT = b"::" + b"x" * 65533 + b"\n"
 
 @pytest.mark.parametrize("mode", [FirstEventMode.OFF, FirstEventMode.SHADOW])
 @ensure_deferred
-async def test_without_the_gate_the_error_is_relayed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, mode: FirstEventMode
-) -> None:
-    first, second = start_upstream(event_stream(FORM.preamble[0], FORM.error)), start_upstream(event_stream(b""))
-    proxy = start_proxy(
+async def test_without_the_gate_the_error_is_relayed(world: World, mode: FirstEventMode) -> None:
+    first, second = world.upstream(event_stream(FORM.preamble[0], FORM.error)), world.upstream(event_stream(b""))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]}, first_event=mode
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     response = await client.read_response()
     assert (response.body, response.complete) == (FORM.preamble[0] + FORM.error, True)
@@ -149,36 +135,30 @@ async def test_without_the_gate_the_error_is_relayed(
 
 
 @ensure_deferred
-async def test_shadow_is_silent_about_good_streams(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(event_stream(*FORM.preamble, FORM.content, *FORM.rest))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
-    client = await connect(proxy.port)
+async def test_shadow_is_silent_about_good_streams(world: World) -> None:
+    upstream = world.upstream(event_stream(*FORM.preamble, FORM.content, *FORM.rest))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == whole(FORM)
     assert "would have" not in "".join(proxy.lines)
 
 
 @ensure_deferred
-async def test_shadow_says_that_nothing_came(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(event_stream(*FORM.preamble))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
-    client = await connect(proxy.port)
+async def test_shadow_says_that_nothing_came(world: World) -> None:
+    upstream = world.upstream(event_stream(*FORM.preamble))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=FirstEventMode.SHADOW)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == b"".join(FORM.preamble)
     assert "one answered nothing" in "".join(proxy.lines)
 
 
 @ensure_deferred
-async def test_a_stream_that_does_not_decide_opens_in_time(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((*event_stream(*FORM.preamble, last=False), Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event_timeout=0.1)
-    client = await connect(proxy.port)
+async def test_a_stream_that_does_not_decide_opens_in_time(world: World) -> None:
+    upstream = world.upstream((*event_stream(*FORM.preamble, last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event_timeout=0.1)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     await client.wait_for(b"ping")
 
@@ -195,26 +175,22 @@ async def test_a_stream_that_does_not_decide_opens_in_time(
     ids=["64 events", "63 events", "more than 256 KiB", "a byte less than 256 KiB", "an unknown event"],
 )
 @ensure_deferred
-async def test_bounds_open_the_gate(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, events: Sequence[bytes], opens: bool
-) -> None:
+async def test_bounds_open_the_gate(world: World, events: Sequence[bytes], opens: bool) -> None:
     """Until then, an error event still fails over; `tests/pure/test_gate.py` has the bounds to the byte."""
-    first = start_upstream(event_stream(*events, FORM.error))
-    second = start_upstream(event_stream(FORM.content))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    client = await connect(proxy.port)
+    first = world.upstream(event_stream(*events, FORM.error))
+    second = world.upstream(event_stream(FORM.content))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     assert (await client.read_response()).body == (b"".join((*events, FORM.error)) if opens else FORM.content)
 
 
 @ensure_deferred
-async def test_the_only_providers_error_is_relayed_as_it_is(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_the_only_providers_error_is_relayed_as_it_is(world: World) -> None:
     steps = event_stream(FORM.preamble[0], FORM.error, last=False)
-    upstream = start_upstream((*steps, Send(chunk(b": more\n\n")), Send(b"0\r\n\r\n")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*steps, Send(chunk(b": more\n\n")), Send(b"0\r\n\r\n")))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     response = await client.read_response()
     assert (response.status, response.complete) == (200, True)
@@ -231,16 +207,16 @@ def slowly(*events: bytes, seconds: float = 0.15) -> Sequence[Step]:
 @pytest.mark.parametrize("silent_after", [1, 2])
 @ensure_deferred
 async def test_without_a_limit_of_its_own_silence_behind_a_preamble_is_the_head_timeouts(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, form: Format, silent_after: int
+    world: World, form: Format, silent_after: int
 ) -> None:
-    first = start_upstream((*event_stream(*form.preamble[:silent_after], last=False), Hang()))
-    second = start_upstream(event_stream(form.content))
-    proxy = start_proxy(
+    first = world.upstream((*event_stream(*form.preamble[:silent_after], last=False), Hang()))
+    second = world.upstream(event_stream(form.content))
+    proxy = world.proxy(
         {clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]},
         first_event_timeout=0.0,
         response_header_timeout=0.2,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", form.path, body=BODY))
     assert (await client.read_response()).body == form.content
     assert "(one: no answer in time)" in proxy.requests[0]
@@ -260,40 +236,36 @@ PINGS = {
 @pytest.mark.parametrize("preamble", [True, False])
 @ensure_deferred
 async def test_pings_do_not_count_as_progress(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     path: bytes,
     ping: bytes,
     preamble: bool,
 ) -> None:
     form = next(each for each in FORMATS.values() if each.path.partition(b"?")[0] == path.partition(b"?")[0])
     events = (*form.preamble[: int(preamble)], *[ping] * 50)
-    first, second = start_upstream(slowly(*events, seconds=0.05)), start_upstream(event_stream(form.content))
-    proxy = start_proxy(
+    first, second = world.upstream(slowly(*events, seconds=0.05)), world.upstream(event_stream(form.content))
+    proxy = world.proxy(
         {clients(path): [provider("one", first.base_url), provider("two", second.base_url)]},
         first_event_timeout=0.0,
         response_header_timeout=0.3,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", path, body=BODY))
     assert (await client.read_response()).body == form.content
     assert "(one: no answer in time)" in proxy.requests[0]
 
 
 @ensure_deferred
-async def test_each_event_of_a_preamble_gives_the_next_one_its_time(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_each_event_of_a_preamble_gives_the_next_one_its_time(world: World) -> None:
     """Four events in 0.6 s, each within the head timeout of the one before."""
     start = FORM.preamble[0]
-    first, second = start_upstream(slowly(start, start, start, FORM.content)), start_upstream(())
-    proxy = start_proxy(
+    first, second = world.upstream(slowly(start, start, start, FORM.content)), world.upstream(())
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
         first_event_timeout=0.0,
         response_header_timeout=0.4,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", FORM.path, body=BODY))
     await client.wait_for(b"Hello")
     assert not second.requests

@@ -11,12 +11,12 @@ import pytest
 from attrs import define, field
 from twisted.internet.task import deferLater
 
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import chunked
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 HANDSHAKE = request(
@@ -65,15 +65,13 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
 
 
 @ensure_deferred
-async def test_hosts_that_hang_delay_no_other_provider(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
-) -> None:
+async def test_hosts_that_hang_delay_no_other_provider(world: World, names: Names) -> None:
     """More of them than the reactor has threads, and more requests than hosts."""
-    upstream = start_upstream(chunked(b"hello"))
+    upstream = world.upstream(chunked(b"hello"))
     hanging = [provider(f"h{number}", f"http://h{number}.hangs") for number in range(15)]
     good = provider("good", f"http://good.example:{upstream.port}")
-    proxy = start_proxy({"claudecode": [*hanging, good]}, connect_timeout=0.1)
-    clients = [await connect(proxy.port) for _ in range(3)]
+    proxy = world.proxy({"claudecode": [*hanging, good]}, connect_timeout=0.1)
+    clients = [await world.connect(proxy.port) for _ in range(3)]
     for client in clients:
         client.send(POST)
     for client in clients:
@@ -82,26 +80,22 @@ async def test_hosts_that_hang_delay_no_other_provider(
 
 
 @ensure_deferred
-async def test_a_host_that_hangs_costs_its_requests_connect_timeout(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
-) -> None:
-    second = start_upstream(chunked(b"other"))
+async def test_a_host_that_hangs_costs_its_requests_connect_timeout(world: World, names: Names) -> None:
+    second = world.upstream(chunked(b"other"))
     providers = [provider("one", "http://one.hangs"), provider("two", f"http://two.example:{second.port}")]
-    proxy = start_proxy({"claudecode": providers}, connect_timeout=0.05)
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers}, connect_timeout=0.05)
+    client = await world.connect(proxy.port)
     client.send(POST)
     assert (await client.read_response()).body == b"other"
     assert "one: connection timed out" in proxy.requests[0]
 
 
 @ensure_deferred
-async def test_a_name_that_is_not_known_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
-) -> None:
-    second = start_upstream(chunked(b"other"))
+async def test_a_name_that_is_not_known_fails_over(world: World, names: Names) -> None:
+    second = world.upstream(chunked(b"other"))
     providers = [provider("one", "http://unknown.example"), provider("two", f"http://two.example:{second.port}")]
-    proxy = start_proxy({"claudecode": providers})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers})
+    client = await world.connect(proxy.port)
     client.send(POST)
     assert (await client.read_response()).body == b"other"
     assert "one: host name not found" in proxy.requests[0]
@@ -111,17 +105,15 @@ async def test_a_name_that_is_not_known_fails_over(
 @pytest.mark.parametrize("politely", [True, False])
 @ensure_deferred
 async def test_a_client_that_disconnects_meanwhile_is_no_reason_to_ask_another(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     names: Names,
     scheme: str,
     politely: bool,
 ) -> None:
-    second = start_upstream(chunked(b"other"))
+    second = world.upstream(chunked(b"other"))
     providers = [provider("one", f"{scheme}://one.hangs"), provider("two", second.base_url)]
-    proxy = start_proxy({"claudecode": providers})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers})
+    client = await world.connect(proxy.port)
     client.send(POST)
     await names.asked_for("one.hangs")
     client.close() if politely else client.abort()
@@ -135,13 +127,11 @@ async def test_a_client_that_disconnects_meanwhile_is_no_reason_to_ask_another(
 
 
 @ensure_deferred
-async def test_so_it_is_with_a_websockets_handshake(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names
-) -> None:
-    second = start_upstream(chunked(b"other"))
+async def test_so_it_is_with_a_websockets_handshake(world: World, names: Names) -> None:
+    second = world.upstream(chunked(b"other"))
     urls = ["http://one.hangs", second.base_url]
-    proxy = start_proxy({"codex": [provider(f"p{n}", url, websocket=True) for n, url in enumerate(urls)]})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"codex": [provider(f"p{n}", url, websocket=True) for n, url in enumerate(urls)]})
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE)
     await names.asked_for("one.hangs")
     client.abort()
@@ -153,7 +143,7 @@ async def test_so_it_is_with_a_websockets_handshake(
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @ensure_deferred
 async def test_a_client_that_disconnects_while_a_named_host_is_connected_to(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, names: Names, scheme: str
+    world: World, names: Names, scheme: str
 ) -> None:
     """A full backlog: the kernel takes no further connection; and a server that never says hello."""
     silent = socket.create_server(("127.0.0.1", 0), backlog=0 if scheme == "http" else 5)
@@ -164,10 +154,10 @@ async def test_a_client_that_disconnects_while_a_named_host_is_connected_to(
         filler.connect_ex(silent.getsockname())
         fillers.append(filler)
     try:
-        second = start_upstream(chunked(b"other"))
+        second = world.upstream(chunked(b"other"))
         first = provider("one", f"{scheme}://one.example:{silent.getsockname()[1]}")
-        proxy = start_proxy({"claudecode": [first, provider("two", second.base_url)]})
-        client = await connect(proxy.port)
+        proxy = world.proxy({"claudecode": [first, provider("two", second.base_url)]})
+        client = await world.connect(proxy.port)
         client.send(POST)
         await names.asked_for("one.example")
         await deferLater(reactor, 0.05, lambda: None)

@@ -11,12 +11,12 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from zope.interface import provider as provider_of
 
 from tests.asking import FAILED
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import RawClient, request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.message import Fields
 from tests.wirekit.steps import answer
+from tests.world import World
 
 HOST = (b"Host", b"127.0.0.1")
 MESSAGES = b"/claudecode/v1/messages"
@@ -71,51 +71,43 @@ def debug_lines() -> Iterator[list[str]]:
     ],
 )
 @ensure_deferred
-async def test_only_the_top_level_model_of_a_body_changes(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, body: bytes, expected: bytes
-) -> None:
-    upstream = start_upstream(OK)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url, models=FABLES)]})
-    await post(await connect(proxy.port), MESSAGES, body)
+async def test_only_the_top_level_model_of_a_body_changes(world: World, body: bytes, expected: bytes) -> None:
+    upstream = world.upstream(OK)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url, models=FABLES)]})
+    await post(await world.connect(proxy.port), MESSAGES, body)
     (asked,) = upstream.requests
     assert asked.body == expected
     assert [value for name, value in asked.fields if name.lower() == b"content-length"] == [b"%d" % len(expected)]
 
 
 @ensure_deferred
-async def test_a_star_stands_for_all_other_models(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(OK, OK)
+async def test_a_star_stands_for_all_other_models(world: World) -> None:
+    upstream = world.upstream(OK, OK)
     models = {"*": "glm-5", "claude-haiku-5": 'glm "air" \u00e9'}
-    client = await connect(start_proxy({"claudecode": [provider("one", upstream.base_url, models=models)]}).port)
+    client = await world.connect(world.proxy({"claudecode": [provider("one", upstream.base_url, models=models)]}).port)
     for name in ("claude-opus-5", "claude-haiku-5"):
         await post(client, MESSAGES, json.dumps({"model": name}).encode())
     assert [json.loads(asked.body)["model"] for asked in upstream.requests] == ["glm-5", 'glm "air" \u00e9']
 
 
 @ensure_deferred
-async def test_each_provider_gets_its_own_name(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    ups = [start_upstream(FAILED), start_upstream(FAILED), start_upstream(OK)]
+async def test_each_provider_gets_its_own_name(world: World) -> None:
+    ups = [world.upstream(FAILED), world.upstream(FAILED), world.upstream(OK)]
     providers = [
         provider("one", ups[0].base_url, models={"m": "first/m"}),
         provider("two", ups[1].base_url),
         provider("three", ups[2].base_url, models={"*": "third"}),
     ]
-    proxy = start_proxy({"codex": providers})
-    await post(await connect(proxy.port), b"/codex/v1/responses", b'{"model":"m"}')
+    proxy = world.proxy({"codex": providers})
+    await post(await world.connect(proxy.port), b"/codex/v1/responses", b'{"model":"m"}')
     assert [up.requests[0].body for up in ups] == [b'{"model":"first/m"}', b'{"model":"m"}', b'{"model":"third"}']
 
 
 @ensure_deferred
-async def test_a_model_behind_a_large_prompt_in_many_pieces(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(OK)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url, models=FABLES)]})
-    client = await connect(proxy.port)
+async def test_a_model_behind_a_large_prompt_in_many_pieces(world: World) -> None:
+    upstream = world.upstream(OK)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url, models=FABLES)]})
+    client = await world.connect(proxy.port)
     prompt = b'{"prompt":"' + b'a prompt with \\"model\\" in it, ' * 500_000 + b'",'
     body = prompt + b'"model":"claude-sonnet-5"}'
     client.send(b"POST %b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" % MESSAGES)
@@ -131,20 +123,18 @@ async def test_a_model_behind_a_large_prompt_in_many_pieces(
 @pytest.mark.parametrize("coding", [b"gzip", b"ZSTD"])
 @ensure_deferred
 async def test_a_compressed_body_goes_up_as_it_is(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     debug_lines: list[str],
     coding: bytes,
 ) -> None:
     """It is said once, however many providers are asked."""
-    first, second = start_upstream(FAILED), start_upstream(OK)
+    first, second = world.upstream(FAILED), world.upstream(OK)
     providers = [
         provider("one", first.base_url, models={"*": "x"}),
         provider("two", second.base_url, models={"*": "y"}, serves=("nothing",)),
     ]
     body = gzip.compress(b'{"model":"claude-sonnet-5"}')
-    client = await connect(start_proxy({"claudecode": providers}).port)
+    client = await world.connect(world.proxy({"claudecode": providers}).port)
     assert (await post(client, MESSAGES, body, (b"Content-Encoding", coding)))[0] == 200
     assert [first.requests[0].body, second.requests[0].body] == [body, body]
     assert [line for line in debug_lines if "is compressed" in line] == [
@@ -153,11 +143,11 @@ async def test_a_compressed_body_goes_up_as_it_is(
 
 
 @ensure_deferred
-async def test_a_body_that_is_no_json_object_goes_up_as_it_is(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, debug_lines: list[str]
-) -> None:
-    upstream = start_upstream(OK)
-    client = await connect(start_proxy({"claudecode": [provider("one", upstream.base_url, models={"*": "x"})]}).port)
+async def test_a_body_that_is_no_json_object_goes_up_as_it_is(world: World, debug_lines: list[str]) -> None:
+    upstream = world.upstream(OK)
+    client = await world.connect(
+        world.proxy({"claudecode": [provider("one", upstream.base_url, models={"*": "x"})]}).port
+    )
     await post(client, MESSAGES, b"model=claude")
     assert upstream.requests[0].body == b"model=claude"
     assert sum("not a JSON object" in line for line in debug_lines) == 1
@@ -177,24 +167,20 @@ async def test_a_body_that_is_no_json_object_goes_up_as_it_is(
     ],
 )
 @ensure_deferred
-async def test_gemini_names_the_model_in_the_path(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, target: bytes, expected: bytes
-) -> None:
+async def test_gemini_names_the_model_in_the_path(world: World, target: bytes, expected: bytes) -> None:
     """Only that part of the path changes, and the body never does."""
-    upstream = start_upstream(OK)
+    upstream = world.upstream(OK)
     one = provider("one", upstream.base_url, models={"gemini-3-pro": "google/gemini-3"})
     body = b'{"model":"gemini-3-pro"}'
-    await post(await connect(start_proxy({"gemini": [one]}).port), b"/gemini" + target, body)
+    await post(await world.connect(world.proxy({"gemini": [one]}).port), b"/gemini" + target, body)
     (asked,) = upstream.requests
     assert (asked.target, asked.body) == (expected, body)
 
 
 @ensure_deferred
-async def test_googles_openai_endpoints_name_the_model_in_the_body(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(OK)
-    client = await connect(start_proxy({"gemini": [provider("one", upstream.base_url, models={"*": "x"})]}).port)
+async def test_googles_openai_endpoints_name_the_model_in_the_body(world: World) -> None:
+    upstream = world.upstream(OK)
+    client = await world.connect(world.proxy({"gemini": [provider("one", upstream.base_url, models={"*": "x"})]}).port)
     await post(client, b"/gemini/v1beta/openai/chat/completions", b'{"model":"gemini-3"}')
     assert upstream.requests[0].body == b'{"model":"x"}'
 
@@ -203,16 +189,14 @@ async def test_googles_openai_endpoints_name_the_model_in_the_body(
 
 
 @ensure_deferred
-async def test_a_provider_is_passed_over_for_a_model_that_it_does_not_serve(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_provider_is_passed_over_for_a_model_that_it_does_not_serve(world: World) -> None:
     """Patterns are for the client's names. A request that names no model is everybody's."""
-    first, second = start_upstream(OK, OK), start_upstream(OK, OK)
+    first, second = world.upstream(OK, OK), world.upstream(OK, OK)
     providers = [
         provider("one", first.base_url, serves=("claude-*", "gpt-5"), models={"claude-x": "x"}),
         provider("two", second.base_url),
     ]
-    client = await connect(start_proxy({"codex": providers}).port)
+    client = await world.connect(world.proxy({"codex": providers}).port)
     for body in (b'{"model":"gpt-5.1"}', b'{"model":"claude-x"}', b'{"input":"m"}', b'{"model":"Claude-x"}'):
         await post(client, b"/codex/v1/responses", body)
     assert [asked.body for asked in first.requests] == [b'{"model":"x"}', b'{"input":"m"}']
@@ -220,18 +204,16 @@ async def test_a_provider_is_passed_over_for_a_model_that_it_does_not_serve(
 
 
 @ensure_deferred
-async def test_what_is_preferred_for_one_model_says_nothing_about_another(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_what_is_preferred_for_one_model_says_nothing_about_another(world: World) -> None:
     """The third provider must not become preferred for `a` because the second one answered `b`."""
-    ups = [start_upstream(OK, OK, OK), start_upstream(OK, OK), start_upstream()]
+    ups = [world.upstream(OK, OK, OK), world.upstream(OK, OK), world.upstream()]
     serving = (("a",), ("b",), ("a",))
     providers = [
         provider(name, up.base_url, serves=serves)
         for name, up, serves in zip(("one", "two", "three"), ups, serving, strict=True)
     ]
-    proxy = start_proxy({"claudecode": providers})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers})
+    client = await world.connect(proxy.port)
     for name in (b"a", b"b", b"a", b"b", b"a"):
         await post(client, MESSAGES, b'{"model":"%b"}' % name, (b"X-Claude-Code-Session-Id", b"s"))
     assert [len(up.requests) for up in ups] == [3, 2, 0]
@@ -239,17 +221,15 @@ async def test_what_is_preferred_for_one_model_says_nothing_about_another(
 
 
 @ensure_deferred
-async def test_who_made_an_answer_is_known_for_every_model(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_who_made_an_answer_is_known_for_every_model(world: World) -> None:
     """The first provider has `b` too, but knows nothing of an answer that the second one made for `a`."""
-    first = start_upstream()
-    second = start_upstream(answer(200, b'{"id":"resp_1"}'), OK)
+    first = world.upstream()
+    second = world.upstream(answer(200, b'{"id":"resp_1"}'), OK)
     providers = [
         provider("one", first.base_url, serves=("b",)),
         provider("two", second.base_url, serves=("a", "b")),
     ]
-    client = await connect(start_proxy({"codex": providers}).port)
+    client = await world.connect(world.proxy({"codex": providers}).port)
     await post(client, b"/codex/v1/responses", b'{"model":"a"}')
     await post(client, b"/codex/v1/responses", b'{"model":"b","previous_response_id":"resp_1"}')
     assert [len(first.requests), len(second.requests)] == [0, 2]
@@ -264,13 +244,11 @@ async def test_who_made_an_answer_is_known_for_every_model(
     ],
 )
 @ensure_deferred
-async def test_where_nobody_serves_the_model_the_answer_names_it(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, prefix: str, target: bytes
-) -> None:
-    first, second = start_upstream(), start_upstream()
+async def test_where_nobody_serves_the_model_the_answer_names_it(world: World, prefix: str, target: bytes) -> None:
+    first, second = world.upstream(), world.upstream()
     providers = [provider("one", first.base_url, serves=("a",)), provider("two", second.base_url, serves=("b*",))]
-    proxy = start_proxy({prefix: providers})
-    client = await connect(proxy.port)
+    proxy = world.proxy({prefix: providers})
+    client = await world.connect(proxy.port)
     status, body = await post(client, b"/" + prefix.encode() + target, b'{"model":"m-9"}')
     message = json.loads(body)["error"]["message"]
     assert status == 503
@@ -281,13 +259,11 @@ async def test_where_nobody_serves_the_model_the_answer_names_it(
 
 
 @ensure_deferred
-async def test_who_does_not_serve_the_model_is_no_last_resort_and_no_hope(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_who_does_not_serve_the_model_is_no_last_resort_and_no_hope(world: World) -> None:
     """Nobody waits for a provider that will not be asked either."""
-    first, second = start_upstream(answer(429, b"{}", fields=((b"Retry-After", b"50"),))), start_upstream()
+    first, second = world.upstream(answer(429, b"{}", fields=((b"Retry-After", b"50"),))), world.upstream()
     providers = [provider("one", first.base_url, serves=("a",)), provider("two", second.base_url, serves=("b",))]
-    client = await connect(start_proxy({"claudecode": providers}).port)
+    client = await world.connect(world.proxy({"claudecode": providers}).port)
     fields: Fields = ()
     for expected in (429, 429):
         status, body = await post(client, MESSAGES, b'{"model":"a"}', *fields)
@@ -302,12 +278,12 @@ async def test_who_does_not_serve_the_model_is_no_last_resort_and_no_hope(
 @pytest.mark.parametrize("option", [{"models": {"*": "x"}}, {"serves": ("gpt-*",)}])
 @ensure_deferred
 async def test_a_websocket_does_not_reach_a_provider_whose_models_differ(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, option: dict[str, object]
+    world: World, option: dict[str, object]
 ) -> None:
     """Its frames name the model: the client is told to send a POST."""
-    upstream = start_upstream()
+    upstream = world.upstream()
     one = provider("one", upstream.base_url, websocket=True, **option)
-    client = await connect(start_proxy({"codex": [one]}).port)
+    client = await world.connect(world.proxy({"codex": [one]}).port)
     upgrade = (
         (b"Connection", b"Upgrade"),
         (b"Upgrade", b"websocket"),

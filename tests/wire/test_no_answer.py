@@ -11,11 +11,11 @@ import pytest
 import zstandard
 
 from clipal.config.model import CircuitBreaker, FailBack
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import RawClient, RawResponse, request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Pause, Reset, Send, Steps, answer, chunked, head
+from tests.world import World
 
 JSON = (b"Content-Type", b"application/json")
 HTML = (b"Content-Type", b"text/html; charset=utf-8")
@@ -59,17 +59,15 @@ NO_ANSWERS = [
 @pytest.mark.parametrize("coding", ENCODE)
 @ensure_deferred
 async def test_json_that_is_no_answer_fails_over(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     prefix: str,
     document: object,
     said: str,
     coding: bytes,
 ) -> None:
-    first, second = start_upstream(in_json(document, coding)), start_upstream(GOOD)
-    proxy = start_proxy({prefix: [provider("one", first.base_url), provider("two", second.base_url)]})
-    response = await ask(await connect(proxy.port), PATHS[prefix])
+    first, second = world.upstream(in_json(document, coding)), world.upstream(GOOD)
+    proxy = world.proxy({prefix: [provider("one", first.base_url), provider("two", second.base_url)]})
+    response = await ask(await world.connect(proxy.port), PATHS[prefix])
     assert (response.status, response.body) == (200, b'{"ok": true}')
     assert f"(one: {said}" in proxy.requests[0]
     assert second.requests
@@ -77,23 +75,19 @@ async def test_json_that_is_no_answer_fails_over(
 
 @pytest.mark.parametrize("fields", [(HTML,), (JSON,), ()])
 @ensure_deferred
-async def test_a_page_is_a_bad_gateway(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, fields: tuple[tuple[bytes, bytes], ...]
-) -> None:
-    first, second = start_upstream(answer(200, PAGE, fields)), start_upstream(GOOD)
-    proxy = start_proxy({"codex": [provider("one", first.base_url), provider("two", second.base_url)]})
-    response = await ask(await connect(proxy.port), PATHS["codex"])
+async def test_a_page_is_a_bad_gateway(world: World, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    first, second = world.upstream(answer(200, PAGE, fields)), world.upstream(GOOD)
+    proxy = world.proxy({"codex": [provider("one", first.base_url), provider("two", second.base_url)]})
+    response = await ask(await world.connect(proxy.port), PATHS["codex"])
     assert response.body == b'{"ok": true}'
     assert "(one: 502 " in proxy.requests[0]
 
 
 @ensure_deferred
-async def test_the_only_providers_page_is_relayed_as_it_is(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, PAGE, (HTML,)))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    response = await ask(await connect(proxy.port))
+async def test_the_only_providers_page_is_relayed_as_it_is(world: World) -> None:
+    upstream = world.upstream(answer(200, PAGE, (HTML,)))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    response = await ask(await world.connect(proxy.port))
     assert (response.status, response.body, response.complete) == (200, PAGE, True)
 
 
@@ -112,12 +106,10 @@ async def test_the_only_providers_page_is_relayed_as_it_is(
     ids=["content", "token count", "null", "mislabelled", "too large to judge", "audio", "broken coding", "a 201"],
 )
 @ensure_deferred
-async def test_an_answer_is_relayed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, steps: Steps
-) -> None:
-    first, second = start_upstream(steps), start_upstream(GOOD)
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
-    response = await ask(await connect(proxy.port))
+async def test_an_answer_is_relayed(world: World, steps: Steps) -> None:
+    first, second = world.upstream(steps), world.upstream(GOOD)
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
+    response = await ask(await world.connect(proxy.port))
     (sent,) = steps
     assert isinstance(sent, Send)
     assert response.body == sent.data.partition(b"\r\n\r\n")[2]
@@ -125,49 +117,41 @@ async def test_an_answer_is_relayed(
 
 
 @ensure_deferred
-async def test_a_get_is_answered_with_whatever_comes(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first = start_upstream(answer(200, PAGE, (HTML,)), answer(200, b'{"error": {"code": 500}}', (JSON,)))
-    proxy = start_proxy({"claudecode": [provider("one", first.base_url), provider("two", first.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_get_is_answered_with_whatever_comes(world: World) -> None:
+    first = world.upstream(answer(200, PAGE, (HTML,)), answer(200, b'{"error": {"code": 500}}', (JSON,)))
+    proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", first.base_url)]})
+    client = await world.connect(proxy.port)
     assert (await ask(client, b"/claudecode/v1/models", b"GET")).body == PAGE
     assert (await ask(client, b"/claudecode/v1/models", b"GET")).body == b'{"error": {"code": 500}}'
     assert len(first.requests) == 2
 
 
 @ensure_deferred
-async def test_an_answer_that_trickles_is_relayed_from_its_content_on(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_an_answer_that_trickles_is_relayed_from_its_content_on(world: World) -> None:
     beginning = b'{"id": "msg_1", "usage": {"input_tokens": 1}, "content": [{"type"'
-    upstream = start_upstream((*chunked(b'{"id": "msg_1"', beginning[14:], fields=(JSON,), last=False), Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b'{"id": "msg_1"', beginning[14:], fields=(JSON,), last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATHS["claudecode"], body=b"{}"))
     await client.wait_for(beginning[14:])
 
 
 @ensure_deferred
-async def test_an_answer_that_trickles_without_content_is_relayed_in_time(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((*chunked(b"\n", b'{"id":', fields=(JSON,), last=False), Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event_timeout=0.1)
-    client = await connect(proxy.port)
+async def test_an_answer_that_trickles_without_content_is_relayed_in_time(world: World) -> None:
+    upstream = world.upstream((*chunked(b"\n", b'{"id":', fields=(JSON,), last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event_timeout=0.1)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", PATHS["claudecode"], body=b"{}"))
     await client.wait_for(b'{"id":')
 
 
 @ensure_deferred
-async def test_a_head_waits_for_the_first_byte_of_its_body(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_head_waits_for_the_first_byte_of_its_body(world: World) -> None:
     """Whatever it is the head of: a provider that then resets has not answered."""
     audio = head(200, ((b"Content-Type", b"audio/mpeg"), (b"Content-Length", b"5")))
-    first, second = start_upstream((Send(audio), Reset())), start_upstream(GOOD)
-    proxy = start_proxy({"codex": [provider("one", first.base_url), provider("two", second.base_url)]})
-    assert (await ask(await connect(proxy.port), b"/codex/v1/audio/speech")).body == b'{"ok": true}'
+    first, second = world.upstream((Send(audio), Reset())), world.upstream(GOOD)
+    proxy = world.proxy({"codex": [provider("one", first.base_url), provider("two", second.base_url)]})
+    assert (await ask(await world.connect(proxy.port), b"/codex/v1/audio/speech")).body == b'{"ok": true}'
     assert "(one: broken answer)" in proxy.requests[0]
 
 
@@ -181,18 +165,16 @@ async def test_a_head_waits_for_the_first_byte_of_its_body(
     ids=["a page", "a failure", "the client's own mistake"],
 )
 @ensure_deferred
-async def test_no_answer_makes_no_provider_preferred_and_no_trial_succeed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, no_answer: Steps
-) -> None:
-    first = start_upstream(answer(500), no_answer, GOOD)
-    second = start_upstream(answer(200, b'{"two": true}', (JSON,)))
-    proxy = start_proxy(
+async def test_no_answer_makes_no_provider_preferred_and_no_trial_succeed(world: World, no_answer: Steps) -> None:
+    first = world.upstream(answer(500), no_answer, GOOD)
+    second = world.upstream(answer(200, b'{"two": true}', (JSON,)))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url, priority=2)]},
         circuit_breaker=CircuitBreaker(1, 0.1),
         failback=FailBack.ALWAYS,
         failback_after=0.0,
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     assert (await ask(client)).body == b'{"two": true}'
     await Pause(0.12).run(client)
     await ask(client)

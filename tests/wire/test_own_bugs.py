@@ -16,12 +16,13 @@ from clipal.failover.attempt import Attempt
 from clipal.failover.failover import Failover
 from clipal.failover.gate import FirstEvent
 from clipal.failover.round import Round
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
+from tests.wirekit.fixtures import FlushLoggedFailures
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Send, Steps, Wait, answer, chunked, event, event_stream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 
 def bug(*_: object, **__: object) -> None:
@@ -40,17 +41,15 @@ def bug(*_: object, **__: object) -> None:
 )
 @ensure_deferred
 async def test_a_bug_is_a_500(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     flush_logged_failures: FlushLoggedFailures,
     where: object,
     name: str,
     steps: Steps,
 ) -> None:
-    upstream = start_upstream(steps)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(steps)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(where, name, bug)
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
@@ -65,16 +64,14 @@ async def test_a_bug_is_a_500(
 @pytest.mark.parametrize(("where", "name"), [(Round, "_commit"), (Attempt, "_outcome")], ids=str)
 @ensure_deferred
 async def test_a_bug_keeps_no_provider_busy(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     flush_logged_failures: FlushLoggedFailures,
     where: object,
     name: str,
 ) -> None:
-    upstream = start_upstream((*chunked(b"hel", last=False), Hang()))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"hel", last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(where, name, bug)
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
@@ -86,16 +83,14 @@ async def test_a_bug_keeps_no_provider_busy(
 @pytest.mark.parametrize("leaves", [True, False], ids=["the client leaves", "the answer is whole"])
 @ensure_deferred
 async def test_a_bug_at_the_end_keeps_no_place_and_no_client_waiting(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     flush_logged_failures: FlushLoggedFailures,
     leaves: bool,
 ) -> None:
     go_on: Deferred[None] = Deferred()
-    upstream = start_upstream((*chunked(b"hel", last=False), Wait(go_on), Send(b"0\r\n\r\n")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"hel", last=False), Wait(go_on), Send(b"0\r\n\r\n")))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(exchange.Exchange, "_report", bug)
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
@@ -111,11 +106,9 @@ async def test_a_bug_at_the_end_keeps_no_place_and_no_client_waiting(
 
 
 @ensure_deferred
-async def test_a_bug_in_an_ordinary_resource_is_a_500(
-    start_proxy: StartProxy, connect: Connect, flush_logged_failures: FlushLoggedFailures
-) -> None:
-    proxy = start_proxy({})
-    client = await connect(proxy.port)
+async def test_a_bug_in_an_ordinary_resource_is_a_500(world: World, flush_logged_failures: FlushLoggedFailures) -> None:
+    proxy = world.proxy({})
+    client = await world.connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(HealthResource, "render_GET", bug)
         client.send(request(b"GET", b"/health"))
@@ -132,18 +125,16 @@ async def test_a_bug_in_an_ordinary_resource_is_a_500(
 @pytest.mark.parametrize("mode", [FirstEventMode.ON, FirstEventMode.SHADOW])
 @ensure_deferred
 async def test_a_bug_in_the_gate_opens_it(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,
     mode: FirstEventMode,
     method: str,
 ) -> None:
     monkeypatch.setattr(FirstEvent, method, bug)
-    upstream = start_upstream(event_stream(event(b"{}", b"ping")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=mode)
-    client = await connect(proxy.port)
+    upstream = world.upstream(event_stream(event(b"{}", b"ping")))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, first_event=mode)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     assert (await client.read_response()).complete
     assert flush_logged_failures(ZeroDivisionError)

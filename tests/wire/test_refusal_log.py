@@ -13,10 +13,9 @@ from zope.interface import implementer
 from clipal.downstream import refusal_log
 from clipal.downstream.admission import Refusal
 from clipal.downstream.refusal_log import RefusalLog
-from tests.proxy import StartProxy
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect
 from tests.wirekit.marks import ensure_deferred
+from tests.world import World
 
 FOREIGN = Refusal(HTTPStatus.FORBIDDEN, "foreign", "host")
 BROKEN = Refusal(HTTPStatus.BAD_REQUEST, "broken", "not HTTP")
@@ -74,11 +73,11 @@ def test_kinds_without_end_are_bounded(lines: list[str], monkeypatch: pytest.Mon
 
 
 @ensure_deferred
-async def test_a_web_pages_requests_fill_no_log(start_proxy: StartProxy, connect: Connect) -> None:
-    proxy = start_proxy({})
+async def test_a_web_pages_requests_fill_no_log(world: World) -> None:
+    proxy = world.proxy({})
     target = b"/claudecode/" + b"y" * 8000
     for _ in range(25):
-        client = await connect(proxy.port)
+        client = await world.connect(proxy.port)
         client.send(request(b"GET", target, ((b"Host", b"localhost"), (b"Origin", b"http://evil.example"))))
         assert (await client.read_response()).status == 403
         client.abort()

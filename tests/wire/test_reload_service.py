@@ -19,11 +19,12 @@ from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from tests.proxy import Proxy
 from tests.wirekit.client import RawResponse, request
-from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
+from tests.wirekit.fixtures import Connect, FlushLoggedFailures
 from tests.wirekit.marks import async_fixture, ensure_deferred
 from tests.wirekit.steps import Hang, Send, Steps, Wait, answer, chunk, chunked
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 LoadProxy: TypeAlias = Callable[[], Proxy]
 LOADED = "Loaded the configuration"
@@ -74,27 +75,25 @@ async def ask(connect: Connect, proxy: Proxy, data: bytes = ASK) -> RawResponse:
 
 
 @ensure_deferred
-async def test_a_changed_file_takes_effect(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
-) -> None:
-    old, new = start_upstream(answer(200, b"old")), start_upstream(answer(200, b"new"))
+async def test_a_changed_file_takes_effect(load_proxy: LoadProxy, world: World, tmp_path: Path) -> None:
+    old, new = world.upstream(answer(200, b"old")), world.upstream(answer(200, b"new"))
     write(tmp_path / "claude-code.yaml", providers(old))
     proxy = load_proxy()
-    assert (await ask(connect, proxy)).body == b"old"
+    assert (await ask(world.connect, proxy)).body == b"old"
     write(tmp_path / "claude-code.yaml", providers(new))
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).body == b"new"
+    assert (await ask(world.connect, proxy)).body == b"new"
     assert (len(old.requests), len(new.requests)) == (1, 1)
 
 
 @ensure_deferred
 async def test_a_kept_connection_of_a_client_goes_the_new_way_too(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+    load_proxy: LoadProxy, world: World, tmp_path: Path
 ) -> None:
-    old, new = start_upstream(answer(200, b"old")), start_upstream(answer(200, b"new"))
+    old, new = world.upstream(answer(200, b"old")), world.upstream(answer(200, b"new"))
     write(tmp_path / "claude-code.yaml", providers(old))
     proxy = load_proxy()
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     assert (await client.read_response()).body == b"old"
     write(tmp_path / "claude-code.yaml", providers(new))
@@ -106,21 +105,21 @@ async def test_a_kept_connection_of_a_client_goes_the_new_way_too(
 @pytest.mark.parametrize("touched", ["claude-code.yaml", "config.yaml"])
 @ensure_deferred
 async def test_a_request_in_flight_ends_on_the_route_that_it_began_with(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path, touched: str
+    load_proxy: LoadProxy, world: World, tmp_path: Path, touched: str
 ) -> None:
     go_on: Deferred[None] = Deferred()
     slow = (*chunked(b"one", last=False), Wait(go_on), Send(chunk(b"two") + b"0\r\n\r\n"))
-    old, new = start_upstream(slow), start_upstream(answer(200, b"new"))
+    old, new = world.upstream(slow), world.upstream(answer(200, b"new"))
     write(tmp_path / "claude-code.yaml", providers(old))
     proxy = load_proxy()
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     await client.wait_for(b"one")
     text = providers(new) if touched == "claude-code.yaml" else "log_stdout: false\nconnect_timeout: 5s\n"
     write(tmp_path / touched, text)
     await proxy.logged(LOADED)
     if touched == "claude-code.yaml":
-        assert (await ask(connect, proxy)).body == b"new"
+        assert (await ask(world.connect, proxy)).body == b"new"
     go_on.callback(None)
     response = await client.read_response()
     assert (response.body, response.complete) == (b"onetwo", True)
@@ -128,17 +127,17 @@ async def test_a_request_in_flight_ends_on_the_route_that_it_began_with(
 
 @ensure_deferred
 async def test_connections_of_an_old_route_close_as_soon_as_nobody_uses_them(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+    load_proxy: LoadProxy, world: World, tmp_path: Path
 ) -> None:
     go_on: Deferred[None] = Deferred()
     slow = (*chunked(b"one", last=False), Wait(go_on), Send(chunk(b"two") + b"0\r\n\r\n"))
-    upstream = start_upstream(slow, answer(200, b"idle"))
+    upstream = world.upstream(slow, answer(200, b"idle"))
     write(tmp_path / "claude-code.yaml", providers(upstream))
     proxy = load_proxy()
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     await client.wait_for(b"one")
-    assert (await ask(connect, proxy)).body == b"idle"
+    assert (await ask(world.connect, proxy)).body == b"idle"
     write(tmp_path / "claude-code.yaml", providers(upstream))
     assert (await upstream.next_connection_lost()).number == 1, "the one that was idle"
     assert [each.number for each in upstream.open_connections] == [0]
@@ -148,34 +147,32 @@ async def test_connections_of_an_old_route_close_as_soon_as_nobody_uses_them(
 
 
 @ensure_deferred
-async def test_a_touched_file_resets_its_own_client_alone(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
-) -> None:
-    upstream = start_upstream(answer(401, b"{}"))
+async def test_a_touched_file_resets_its_own_client_alone(load_proxy: LoadProxy, world: World, tmp_path: Path) -> None:
+    upstream = world.upstream(answer(401, b"{}"))
     text = providers(upstream)
     for name in ("claude-code.yaml", "codex.yaml"):
         write(tmp_path / name, text)
     proxy = load_proxy()
     codex = request(b"POST", b"/codex/v1/responses", body=b"{}")
     for data in (ASK, codex):
-        assert (await ask(connect, proxy, data)).status == 401
+        assert (await ask(world.connect, proxy, data)).status == 401
     write(tmp_path / "claude-code.yaml", text)
     await proxy.logged(f"{LOADED}; clients that begin afresh: /claudecode")
-    assert (await ask(connect, proxy)).status == 401
-    assert (await ask(connect, proxy, codex)).status == 503, "it rests"
+    assert (await ask(world.connect, proxy)).status == 401
+    assert (await ask(world.connect, proxy, codex)).status == 503, "it rests"
     assert len(upstream.requests) == 3
 
 
 @ensure_deferred
 async def test_a_request_that_waits_for_its_head_may_still_fail_over_on_the_old_route(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+    load_proxy: LoadProxy, world: World, tmp_path: Path
 ) -> None:
     go_on: Deferred[None] = Deferred()
-    first = start_upstream((Wait(go_on), *answer(503, b"{}")))
-    second, new = start_upstream(answer(200, b"second")), start_upstream(answer(200, b"new"))
+    first = world.upstream((Wait(go_on), *answer(503, b"{}")))
+    second, new = world.upstream(answer(200, b"second")), world.upstream(answer(200, b"new"))
     write(tmp_path / "claude-code.yaml", providers(first, second))
     proxy = load_proxy()
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     await first.next_request()
     write(tmp_path / "claude-code.yaml", providers(new))
@@ -187,63 +184,57 @@ async def test_a_request_that_waits_for_its_head_may_still_fail_over_on_the_old_
 
 @pytest.mark.parametrize("text", ["", "providers: [", f"providers:\n  - {SECRET}\n", f"mode: {SECRET}\n"])
 @ensure_deferred
-async def test_broken_yaml_keeps_serving(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path, text: str
-) -> None:
-    old, new = start_upstream(answer(200, b"old")), start_upstream(answer(200, b"new"))
+async def test_broken_yaml_keeps_serving(load_proxy: LoadProxy, world: World, tmp_path: Path, text: str) -> None:
+    old, new = world.upstream(answer(200, b"old")), world.upstream(answer(200, b"new"))
     write(tmp_path / "claude-code.yaml", providers(old))
     proxy = load_proxy()
     write(tmp_path / "claude-code.yaml", text)
     await proxy.logged(KEPT)
-    assert (await ask(connect, proxy)).body == b"old"
+    assert (await ask(world.connect, proxy)).body == b"old"
     write(tmp_path / "claude-code.yaml", providers(new))
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).body == b"new"
+    assert (await ask(world.connect, proxy)).body == b"new"
     assert sum(KEPT in line for line in proxy.lines) == 1
 
 
 @ensure_deferred
 async def test_a_touched_file_begins_afresh_with_a_resting_provider_and_config_yaml_does_not(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+    load_proxy: LoadProxy, world: World, tmp_path: Path
 ) -> None:
-    first, second = start_upstream(answer(401, b"{}")), start_upstream(answer(200, b"second"))
+    first, second = world.upstream(answer(401, b"{}")), world.upstream(answer(200, b"second"))
     text = providers(first, second)
     write(tmp_path / "claude-code.yaml", text)
     proxy = load_proxy()
-    await ask(connect, proxy)
+    await ask(world.connect, proxy)
     asked = len(first.requests)
     write(tmp_path / "config.yaml", "log_stdout: false\nconnect_timeout: 5s\n")
     await proxy.logged(LOADED)
-    await ask(connect, proxy)
+    await ask(world.connect, proxy)
     assert len(first.requests) == asked, "it rests, whatever config.yaml says"
     write(tmp_path / "claude-code.yaml", text)
     await proxy.logged(LOADED, 2)
-    await ask(connect, proxy)
+    await ask(world.connect, proxy)
     assert len(first.requests) > asked
 
 
 @ensure_deferred
-async def test_a_deleted_client_file_means_no_providers(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
-) -> None:
-    upstream = start_upstream(answer(200, b"old"))
+async def test_a_deleted_client_file_means_no_providers(load_proxy: LoadProxy, world: World, tmp_path: Path) -> None:
+    upstream = world.upstream(answer(200, b"old"))
     write(tmp_path / "claude-code.yaml", providers(upstream))
     proxy = load_proxy()
     (tmp_path / "claude-code.yaml").unlink()
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).status == 503
+    assert (await ask(world.connect, proxy)).status == 503
     assert not upstream.requests
 
 
 @ensure_deferred
-async def test_a_new_limit_of_config_yaml_is_in_force(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
-) -> None:
-    write(tmp_path / "claude-code.yaml", providers(start_upstream(answer(200, b"old"))))
+async def test_a_new_limit_of_config_yaml_is_in_force(load_proxy: LoadProxy, world: World, tmp_path: Path) -> None:
+    write(tmp_path / "claude-code.yaml", providers(world.upstream(answer(200, b"old"))))
     proxy = load_proxy()
     write(tmp_path / "config.yaml", "log_stdout: false\nmax_request_body_bytes: 1\nport: 4444\n")
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).status == 413
+    assert (await ask(world.connect, proxy)).status == 413
 
 
 CHANGED = [
@@ -260,39 +251,37 @@ CHANGED = [
 @ensure_deferred
 async def test_new_rests_of_config_yaml_are_in_force_for_who_keeps_what_it_knows(
     load_proxy: LoadProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     tmp_path: Path,
     setting: str,
     script: Steps,
     said: str,
 ) -> None:
-    write(tmp_path / "claude-code.yaml", providers(start_upstream(script), start_upstream(answer(200, b"second"))))
+    write(tmp_path / "claude-code.yaml", providers(world.upstream(script), world.upstream(answer(200, b"second"))))
     proxy = load_proxy()
     write(tmp_path / "config.yaml", f"log_stdout: false\n{setting}")
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).body == b"second"
+    assert (await ask(world.connect, proxy)).body == b"second"
     await proxy.logged(said)
 
 
 @ensure_deferred
 async def test_a_new_connect_timeout_of_config_yaml_is_in_force(
-    load_proxy: LoadProxy, start_upstream: StartUpstream, connect: Connect, tmp_path: Path
+    load_proxy: LoadProxy, world: World, tmp_path: Path
 ) -> None:
-    silent = start_upstream(on_connect=(Hang(),), scheme="https")
-    write(tmp_path / "claude-code.yaml", providers(silent, start_upstream(answer(200, b"second"))))
+    silent = world.upstream(on_connect=(Hang(),), scheme="https")
+    write(tmp_path / "claude-code.yaml", providers(silent, world.upstream(answer(200, b"second"))))
     proxy = load_proxy()
     write(tmp_path / "config.yaml", "log_stdout: false\nconnect_timeout: 50ms\n")
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).body == b"second"
+    assert (await ask(world.connect, proxy)).body == b"second"
     await proxy.logged("p0: connection timed out")
 
 
 @ensure_deferred
 async def test_notifications_of_config_yaml_begin(
     load_proxy: LoadProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -301,19 +290,19 @@ async def test_notifications_of_config_yaml_begin(
         "clipal.logs.notifications.sender",
         lambda: lambda text: IReactorFromThreads(reactor).callFromThread(shown.put, text),
     )
-    upstreams = start_upstream(answer(500, b"")), start_upstream(answer(200, b"second"))
+    upstreams = world.upstream(answer(500, b"")), world.upstream(answer(200, b"second"))
     write(tmp_path / "claude-code.yaml", providers(*upstreams))
     proxy = load_proxy()
     write(tmp_path / "config.yaml", "log_stdout: false\nnotifications:\n  enabled: true\n")
     await proxy.logged(LOADED)
-    await ask(connect, proxy)
+    await ask(world.connect, proxy)
     assert await shown.get() == "claudecode: p1 answers now, in place of p0"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
 @ensure_deferred
-async def test_sighup_resets_everyone(load_proxy: LoadProxy, start_upstream: StartUpstream, tmp_path: Path) -> None:
-    write(tmp_path / "claude-code.yaml", providers(start_upstream(answer(200, b"old"))))
+async def test_sighup_resets_everyone(load_proxy: LoadProxy, world: World, tmp_path: Path) -> None:
+    write(tmp_path / "claude-code.yaml", providers(world.upstream(answer(200, b"old"))))
     proxy = load_proxy()
     os.kill(os.getpid(), signal.SIGHUP)
     await proxy.logged(f"{LOADED}; clients that begin afresh: /claudecode, /codex, /gemini")
@@ -322,16 +311,15 @@ async def test_sighup_resets_everyone(load_proxy: LoadProxy, start_upstream: Sta
 @ensure_deferred
 async def test_a_configuration_that_cannot_be_applied_leaves_the_old_one_in_force_whole_and_is_tried_again(
     load_proxy: LoadProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,
 ) -> None:
-    old, new = start_upstream(answer(200, b"old")), start_upstream(answer(200, b"new"))
+    old, new = world.upstream(answer(200, b"old")), world.upstream(answer(200, b"new"))
     write(tmp_path / "claude-code.yaml", providers(old))
     proxy = load_proxy()
-    assert (await ask(connect, proxy)).body == b"old"
+    assert (await ask(world.connect, proxy)).body == b"old"
 
     def not_for_gemini(route: Route, *rest: Any) -> Failover:
         if route.dialect.prefix == "gemini":
@@ -344,27 +332,26 @@ async def test_a_configuration_that_cannot_be_applied_leaves_the_old_one_in_forc
         write(tmp_path / "claude-code.yaml", providers(new))
         await proxy.logged("Bug while a new configuration was taken")
         await deferLater(reactor, 0.05)
-        assert (await ask(connect, proxy)).body == b"old"
+        assert (await ask(world.connect, proxy)).body == b"old"
         assert old.open_connections, "those of the old route are kept"
     await proxy.logged(LOADED)
-    assert (await ask(connect, proxy)).status == 413
-    assert (await ask(connect, proxy, request(b"POST", b"/claudecode/v1/messages", body=b"x"))).body == b"new"
+    assert (await ask(world.connect, proxy)).status == 413
+    assert (await ask(world.connect, proxy, request(b"POST", b"/claudecode/v1/messages", body=b"x"))).body == b"new"
     assert len(flush_logged_failures(OSError)) == 1
 
 
 @ensure_deferred
 async def test_a_look_at_one_provider_that_fails_holds_up_no_other_look(
     load_proxy: LoadProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,
 ) -> None:
     limited = answer(429, b"", ((b"Retry-After", b"1"),))
-    write(tmp_path / "claude-code.yaml", providers(*(start_upstream(limited) for _ in range(3))))
+    write(tmp_path / "claude-code.yaml", providers(*(world.upstream(limited) for _ in range(3))))
     proxy = load_proxy()
-    await ask(connect, proxy)
+    await ask(world.connect, proxy)
     look_after = Provider.look_after
 
     def not_the_second(each: Provider, now: float) -> None:
@@ -375,6 +362,6 @@ async def test_a_look_at_one_provider_that_fails_holds_up_no_other_look(
     monkeypatch.setattr(Provider, "look_after", not_the_second)
     await proxy.logged("p0 may be tried again")
     await proxy.logged("p2 may be tried again")
-    write(tmp_path / "claude-code.yaml", providers(start_upstream(limited)))
+    write(tmp_path / "claude-code.yaml", providers(world.upstream(limited)))
     await proxy.logged(LOADED)
     assert len(flush_logged_failures(ValueError)) == 1

@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred
 
 from clipal.config.model import CircuitBreaker
 from tests.asking import FAILED, ask, ranked
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.message import Fields
 from tests.wirekit.steps import Reset, Send, Steps, Wait, answer
 from tests.wirekit.upstream import RecordedRequest
+from tests.world import World
 
 GARBAGE = (Send(b"SSH-2.0-OpenSSH\r\n"),)
 
@@ -23,13 +23,11 @@ GARBAGE = (Send(b"SSH-2.0-OpenSSH\r\n"),)
 
 
 @ensure_deferred
-async def test_nobody_is_charged_when_nobody_can_be_reached(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_nobody_is_charged_when_nobody_can_be_reached(world: World) -> None:
     """A reset before the head is no sign of a provider either."""
-    providers = [provider("one", "http://127.0.0.1:1"), provider("two", start_upstream((Reset(),)).base_url)]
-    proxy = start_proxy({"claudecode": providers}, circuit_breaker=CircuitBreaker(1, 60))
-    client = await connect(proxy.port)
+    providers = [provider("one", "http://127.0.0.1:1"), provider("two", world.upstream((Reset(),)).base_url)]
+    proxy = world.proxy({"claudecode": providers}, circuit_breaker=CircuitBreaker(1, 60))
+    client = await world.connect(proxy.port)
     for _ in range(2):
         error = json.loads(await ask(client))["error"]
         assert "one: connection refused; two: connection lost" in error["message"]
@@ -41,15 +39,13 @@ async def test_nobody_is_charged_when_nobody_can_be_reached(
 
 @pytest.mark.parametrize("script", [FAILED, GARBAGE, answer(200, b"two")], ids=["a 500", "garbage", "an answer"])
 @ensure_deferred
-async def test_who_cannot_be_reached_is_charged_where_another_can(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
-) -> None:
-    reached = start_upstream(script)
-    proxy = start_proxy(
+async def test_who_cannot_be_reached_is_charged_where_another_can(world: World, script: Steps) -> None:
+    reached = world.upstream(script)
+    proxy = world.proxy(
         {"claudecode": [provider("one", "http://127.0.0.1:1"), provider("two", reached.base_url)]},
         circuit_breaker=CircuitBreaker(1, 60),
     )
-    await ask(await connect(proxy.port))
+    await ask(await world.connect(proxy.port))
     assert [line for line in proxy.lines if "one rests for 1m: connection refused" in line]
 
 
@@ -66,19 +62,17 @@ REFUSED_KEY: dict[str, Steps] = {
 
 @pytest.mark.parametrize("script", REFUSED_KEY.values(), ids=REFUSED_KEY.keys())
 @ensure_deferred
-async def test_a_key_rests_by_itself(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
-) -> None:
+async def test_a_key_rests_by_itself(world: World, script: Steps) -> None:
     """The next key of the same provider comes before the next provider, and goes on being used."""
 
     def by_key(asked: RecordedRequest) -> Steps:
         return script if b"key-a" in asked.raw_head else answer(200, b"one")
 
-    first, second = start_upstream(by_key), start_upstream(answer(200, b"two"))
-    proxy = start_proxy(
+    first, second = world.upstream(by_key), world.upstream(answer(200, b"two"))
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url, "key-a", "key-b"), provider("two", second.base_url)]}
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     assert [await ask(client), await ask(client)] == [b"one", b"one"]
     assert [b"key-a" in each.raw_head for each in first.requests] == [True, False, False]
     assert not second.requests
@@ -87,14 +81,12 @@ async def test_a_key_rests_by_itself(
 
 
 @ensure_deferred
-async def test_a_provider_rests_when_all_its_keys_do(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream(answer(401, b"")), start_upstream(answer(200, b"two"), FAILED)
-    proxy = start_proxy(
+async def test_a_provider_rests_when_all_its_keys_do(world: World) -> None:
+    first, second = world.upstream(answer(401, b"")), world.upstream(answer(200, b"two"), FAILED)
+    proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url, "key-a", "key-b"), provider("two", second.base_url)]}
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     assert await ask(client) == b"two"
     assert len(first.requests) == 2
     assert await ask(client) == b"", "two's own answer: nobody else was asked"
@@ -103,14 +95,12 @@ async def test_a_provider_rests_when_all_its_keys_do(
 
 @pytest.mark.parametrize(("status", "fields"), [(429, ((b"Retry-After", b"30"),)), (401, ())])
 @ensure_deferred
-async def test_a_rest_is_one_line_however_many_are_refused_at_once(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int, fields: Fields
-) -> None:
+async def test_a_rest_is_one_line_however_many_are_refused_at_once(world: World, status: int, fields: Fields) -> None:
     answered: list[Deferred[None]] = [Deferred() for _ in range(5)]
     scripts = [(Wait(each), *answer(status, b"", fields)) for each in answered]
-    first, second = start_upstream(*scripts), start_upstream(answer(200, b"two"))
-    proxy = ranked(start_proxy, first, second)
-    clients = [await connect(proxy.port) for _ in answered]
+    first, second = world.upstream(*scripts), world.upstream(answer(200, b"two"))
+    proxy = ranked(world.proxy, first, second)
+    clients = [await world.connect(proxy.port) for _ in answered]
     for client in clients:
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
         await first.next_request()
@@ -125,25 +115,21 @@ async def test_a_rest_is_one_line_however_many_are_refused_at_once(
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429, 500, 503, 529])
 @ensure_deferred
-async def test_the_pinned_providers_answers_are_relayed_and_never_rest_it(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
-    first, second = start_upstream(answer(200, b"one")), start_upstream(answer(status, b"two"), answer(200, b"well"))
-    proxy = ranked(start_proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
-    client = await connect(proxy.port)
+async def test_the_pinned_providers_answers_are_relayed_and_never_rest_it(world: World, status: int) -> None:
+    first, second = world.upstream(answer(200, b"one")), world.upstream(answer(status, b"two"), answer(200, b"well"))
+    proxy = ranked(world.proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
+    client = await world.connect(proxy.port)
     assert [await ask(client), await ask(client)] == [b"two", b"well"]
     assert not first.requests
     assert f"→ {status} via two" in proxy.requests[0]
 
 
 @ensure_deferred
-async def test_a_pinned_provider_that_breaks_off_is_asked_again(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_pinned_provider_that_breaks_off_is_asked_again(world: World) -> None:
     """Though its breaker is open: there is no other road."""
-    first, second = start_upstream(answer(200, b"one")), start_upstream(GARBAGE, answer(200, b"two"))
-    proxy = ranked(start_proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
-    client = await connect(proxy.port)
+    first, second = world.upstream(answer(200, b"one")), world.upstream(GARBAGE, answer(200, b"two"))
+    proxy = ranked(world.proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
+    client = await world.connect(proxy.port)
     assert "two: broken answer" in json.loads(await ask(client))["error"]["message"]
     assert await ask(client) == b"two"
     assert not first.requests
@@ -151,15 +137,13 @@ async def test_a_pinned_provider_that_breaks_off_is_asked_again(
 
 @pytest.mark.parametrize("pinned", [None, "one"])
 @ensure_deferred
-async def test_the_only_road_is_open_to_more_than_the_trial(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, pinned: str | None
-) -> None:
+async def test_the_only_road_is_open_to_more_than_the_trial(world: World, pinned: str | None) -> None:
     """While its rest is over, and the request that tries it has no answer yet, others are not turned away."""
     answered: Deferred[None] = Deferred()
-    upstream = start_upstream(GARBAGE, (Wait(answered), *answer(200, b"trial")), answer(200, b"other"))
+    upstream = world.upstream(GARBAGE, (Wait(answered), *answer(200, b"trial")), answer(200, b"other"))
     breaker = CircuitBreaker(1, 1e-6)
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]}, pinned=pinned, circuit_breaker=breaker)
-    trial, other = await connect(proxy.port), await connect(proxy.port)
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, pinned=pinned, circuit_breaker=breaker)
+    trial, other = await world.connect(proxy.port), await world.connect(proxy.port)
     await ask(trial)
     await upstream.next_request()
     trial.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))

@@ -7,23 +7,23 @@ import pytest
 from clipal.config.model import Affinity, FailBack
 from tests.asking import FAILED, ask, named, ranked
 from tests.codings import ENCODINGS
-from tests.proxy import StartProxy, provider
-from tests.wirekit.fixtures import Connect, StartUpstream
+from tests.proxy import provider
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Steps, answer, chunked, event, event_stream
 from tests.wirekit.upstream import RecordedRequest
+from tests.world import World
 
 # The order
 
 
 @ensure_deferred
-async def test_the_order_wraps_round(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_the_order_wraps_round(world: World) -> None:
     """Who answered last is asked first, then who comes behind it, then those before it."""
-    first = start_upstream(FAILED, answer(200, b"one"))
-    second = start_upstream(answer(200, b"two"), FAILED)
-    third = start_upstream(FAILED)
-    proxy = ranked(start_proxy, first, second, third)
-    client = await connect(proxy.port)
+    first = world.upstream(FAILED, answer(200, b"one"))
+    second = world.upstream(answer(200, b"two"), FAILED)
+    third = world.upstream(FAILED)
+    proxy = ranked(world.proxy, first, second, third)
+    client = await world.connect(proxy.port)
     assert [await ask(client), await ask(client)] == [b"two", b"one"]
     assert "200 via two" in proxy.requests[0]
     assert "(one: 500 server error)" in proxy.requests[0]
@@ -31,50 +31,42 @@ async def test_the_order_wraps_round(start_proxy: StartProxy, start_upstream: St
 
 
 @ensure_deferred
-async def test_who_rests_is_passed_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream(answer(402, b"")), start_upstream(answer(200, b"two"), FAILED)
-    third = start_upstream(answer(200, b"three"))
-    proxy = ranked(start_proxy, first, second, third)
-    client = await connect(proxy.port)
+async def test_who_rests_is_passed_over(world: World) -> None:
+    first, second = world.upstream(answer(402, b"")), world.upstream(answer(200, b"two"), FAILED)
+    third = world.upstream(answer(200, b"three"))
+    proxy = ranked(world.proxy, first, second, third)
+    client = await world.connect(proxy.port)
     assert [await ask(client), await ask(client)] == [b"two", b"three"]
     assert len(first.requests) == 1
 
 
 @pytest.mark.parametrize("status", [301, 404, 422])
 @ensure_deferred
-async def test_only_a_success_is_preferred(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
-    first = start_upstream(FAILED, answer(200, b"one"))
-    second = start_upstream(answer(status, b"two"))
-    client = await connect(ranked(start_proxy, first, second).port)
+async def test_only_a_success_is_preferred(world: World, status: int) -> None:
+    first = world.upstream(FAILED, answer(200, b"one"))
+    second = world.upstream(answer(status, b"two"))
+    client = await world.connect(ranked(world.proxy, first, second).port)
     assert [await ask(client), await ask(client)] == [b"two", b"one"]
 
 
 @ensure_deferred
-async def test_an_error_event_of_a_request_is_no_success(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_an_error_event_of_a_request_is_no_success(world: World) -> None:
     """It stands for a 400, whatever the head says."""
     refused = event(b'{"type":"error","error":{"type":"invalid_request_error","message":"m"}}', b"error")
-    first = start_upstream(FAILED, answer(200, b"one"))
-    second = start_upstream(event_stream(refused))
-    client = await connect(ranked(start_proxy, first, second).port)
+    first = world.upstream(FAILED, answer(200, b"one"))
+    second = world.upstream(event_stream(refused))
+    client = await world.connect(ranked(world.proxy, first, second).port)
     assert [await ask(client), await ask(client)] == [refused, b"one"]
 
 
 @ensure_deferred
-async def test_each_client_has_its_own_order(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_each_client_has_its_own_order(world: World) -> None:
     def one(asked: RecordedRequest) -> Steps:
         return FAILED if b"responses" in asked.target else answer(200, b"one")
 
-    first, second = start_upstream(one), start_upstream(answer(200, b"two"))
+    first, second = world.upstream(one), world.upstream(answer(200, b"two"))
     both = [provider("one", first.base_url), provider("two", second.base_url)]
-    client = await connect(start_proxy({"claudecode": both, "codex": both}).port)
+    client = await world.connect(world.proxy({"claudecode": both, "codex": both}).port)
     assert [await ask(client, prefix) for prefix in ("codex", "claudecode", "codex")] == [b"two", b"one", b"two"]
 
 
@@ -94,9 +86,7 @@ SESSIONS: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize("affinity", list(Affinity))
 @ensure_deferred
 async def test_a_session_stays_with_who_answered_it(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     prefix: str,
     field: bytes,
     names: bool,
@@ -107,9 +97,9 @@ async def test_a_session_stays_with_who_answered_it(
     def one(asked: RecordedRequest) -> Steps:
         return FAILED if b"moves" in asked.body else answer(200, b"one")
 
-    first, second = start_upstream(one), start_upstream(answer(200, b"two"))
-    proxy = ranked(start_proxy, first, second, prefix=prefix, affinity=affinity)
-    client = await connect(proxy.port)
+    first, second = world.upstream(one), world.upstream(answer(200, b"two"))
+    proxy = ranked(world.proxy, first, second, prefix=prefix, affinity=affinity)
+    client = await world.connect(proxy.port)
     asked = [(b"stays", b"{}"), (b"other", b'"moves"'), (b"stays", b"{}"), (b"other", b"{}")]
     said = [await ask(client, prefix, ((field, name),), body) for name, body in asked]
     apart = names and affinity is Affinity.SESSION
@@ -117,26 +107,22 @@ async def test_a_session_stays_with_who_answered_it(
 
 
 @ensure_deferred
-async def test_a_session_whose_provider_fails_moves_and_stays_moved(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first = start_upstream(answer(200, b"one"), FAILED, answer(200, b"one"))
-    second = start_upstream(answer(200, b"two"))
-    client = await connect(ranked(start_proxy, first, second).port)
+async def test_a_session_whose_provider_fails_moves_and_stays_moved(world: World) -> None:
+    first = world.upstream(answer(200, b"one"), FAILED, answer(200, b"one"))
+    second = world.upstream(answer(200, b"two"))
+    client = await world.connect(ranked(world.proxy, first, second).port)
     assert [await ask(client, fields=named(b"s")) for _ in range(3)] == [b"one", b"two", b"two"]
 
 
 @ensure_deferred
-async def test_sessions_that_stay_apart_are_no_switch(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_sessions_that_stay_apart_are_no_switch(world: World) -> None:
     """One line says that one of them moved; none that the other answers in between."""
 
     def one(asked: RecordedRequest) -> Steps:
         return FAILED if b"moves" in asked.body else answer(200, b"one")
 
-    proxy = ranked(start_proxy, start_upstream(one), start_upstream(answer(200, b"two")))
-    client = await connect(proxy.port)
+    proxy = ranked(world.proxy, world.upstream(one), world.upstream(answer(200, b"two")))
+    client = await world.connect(proxy.port)
     assert await ask(client, fields=named(b"stays")) == b"one"
     assert await ask(client, fields=named(b"other"), body=b'"moves"') == b"two"
     for _ in range(3):
@@ -159,18 +145,16 @@ async def test_sessions_that_stay_apart_are_no_switch(
 )
 @ensure_deferred
 async def test_who_goes_back_to_a_better_provider(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     failback: FailBack,
     running: bytes,
     new: bytes,
     nameless: bytes,
 ) -> None:
     """A request without a session follows who answered last, which is where the new session went."""
-    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
-    proxy = ranked(start_proxy, first, second, failback=failback, failback_after=0.0)
-    client = await connect(proxy.port)
+    first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
+    proxy = ranked(world.proxy, first, second, failback=failback, failback_after=0.0)
+    client = await world.connect(proxy.port)
     assert await ask(client, fields=named(b"running")) == b"two"
     assert await ask(client, fields=named(b"running")) == running
     assert await ask(client, fields=named(b"new")) == new
@@ -179,31 +163,27 @@ async def test_who_goes_back_to_a_better_provider(
 
 @pytest.mark.parametrize(("failback", "said"), [(FailBack.NEW_SESSIONS, b"two"), (FailBack.ALWAYS, b"one")])
 @ensure_deferred
-async def test_without_sessions_nobody_is_new(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, failback: FailBack, said: bytes
-) -> None:
-    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
-    proxy = ranked(start_proxy, first, second, failback=failback, failback_after=0.0)
-    client = await connect(proxy.port)
+async def test_without_sessions_nobody_is_new(world: World, failback: FailBack, said: bytes) -> None:
+    first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
+    proxy = ranked(world.proxy, first, second, failback=failback, failback_after=0.0)
+    client = await world.connect(proxy.port)
     assert [await ask(client), await ask(client)] == [b"two", said]
 
 
 @pytest.mark.parametrize("failback", list(FailBack))
 @ensure_deferred
-async def test_nobody_goes_back_too_soon(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, failback: FailBack
-) -> None:
-    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
-    client = await connect(ranked(start_proxy, first, second, failback=failback, failback_after=3600.0).port)
+async def test_nobody_goes_back_too_soon(world: World, failback: FailBack) -> None:
+    first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
+    client = await world.connect(ranked(world.proxy, first, second, failback=failback, failback_after=3600.0).port)
     assert [await ask(client, fields=named(name)) for name in (b"running", b"new")] == [b"two", b"two"]
 
 
 @ensure_deferred
-async def test_an_equal_is_no_better(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
-    first, second = start_upstream(FAILED, answer(200, b"one")), start_upstream(answer(200, b"two"))
+async def test_an_equal_is_no_better(world: World) -> None:
+    first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
     providers = [provider("one", first.base_url), provider("two", second.base_url)]
-    proxy = start_proxy({"claudecode": providers}, failback=FailBack.ALWAYS, failback_after=0.0)
-    client = await connect(proxy.port)
+    proxy = world.proxy({"claudecode": providers}, failback=FailBack.ALWAYS, failback_after=0.0)
+    client = await world.connect(proxy.port)
     assert [await ask(client), await ask(client)] == [b"two", b"two"]
 
 
@@ -224,14 +204,12 @@ MADE: dict[str, Steps] = {
 
 @pytest.mark.parametrize("made", MADE.values(), ids=MADE.keys())
 @ensure_deferred
-async def test_what_builds_on_an_answer_goes_to_who_made_it(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, made: Steps
-) -> None:
+async def test_what_builds_on_an_answer_goes_to_who_made_it(world: World, made: Steps) -> None:
     """Even where another is better and preferred; an answer that nobody here made decides nothing."""
-    first = start_upstream(FAILED, answer(200, b"one"))
-    second = start_upstream(made, answer(200, b"two"))
-    proxy = ranked(start_proxy, first, second, prefix="codex", failback=FailBack.ALWAYS, failback_after=0.0)
-    client = await connect(proxy.port)
+    first = world.upstream(FAILED, answer(200, b"one"))
+    second = world.upstream(made, answer(200, b"two"))
+    proxy = ranked(world.proxy, first, second, prefix="codex", failback=FailBack.ALWAYS, failback_after=0.0)
+    client = await world.connect(proxy.port)
     await ask(client, "codex")
     assert len(second.requests) == 1
     assert await ask(client, "codex") == b"one"

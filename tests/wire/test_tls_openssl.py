@@ -17,15 +17,16 @@ from tests.wirekit.fixtures import RunProgram
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import Program
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
 
 
-async def started(run_program: RunProgram, world: TLSWorld, directory: Path, *options: str) -> Program:
+async def started(run_program: RunProgram, tls_world: TLSWorld, directory: Path, *options: str) -> Program:
     """A server whose standard input goes to the client, but for commands: a letter at the beginning of a line."""
     file = directory / "server.pem"
-    world.authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(file))
+    tls_world.authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(file))
     program = run_program(OPENSSL, "s_server", "-accept", "127.0.0.1:0", "-cert", file, *options)
     await program.wait_for_output("ACCEPT 127.0.0.1:")
     return program
@@ -52,9 +53,9 @@ async def obeyed(server: Program, ours: Ours, command: bytes) -> None:
 
 
 @ensure_deferred
-async def test_both_sides_keys_are_updated(run_program: RunProgram, tls_world: TLSWorld, tmp_path: Path) -> None:
+async def test_both_sides_keys_are_updated(world: World, tls_world: TLSWorld, tmp_path: Path) -> None:
     """RFC 8446, 4.6.3; a request to update our key is answered though there is nothing else to send."""
-    server = await started(run_program, tls_world, tmp_path)
+    server = await started(world.program, tls_world, tmp_path)
     ours = await connected(server, tls_world.host())
     for number in range(3):
         await obeyed(server, ours, b"K\n")
@@ -69,10 +70,10 @@ async def test_both_sides_keys_are_updated(run_program: RunProgram, tls_world: T
 
 @ensure_deferred
 async def test_renegotiation_is_refused(
-    run_program: RunProgram, tls_world: TLSWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tls_world: TLSWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is optional in TLS 1.2 (RFC 5246, 7.4.1.1), and no longer there in TLS 1.3."""
-    server = await started(run_program, tls_world, tmp_path, "-tls1_2")
+    server = await started(world.program, tls_world, tmp_path, "-tls1_2")
     tls_world.authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     ours = await connected(server, tls_host("localhost"))

@@ -24,7 +24,7 @@ FAILED = "TLS handshake failed"
 
 @pytest.fixture(autouse=True)
 def trusted(tls_world: TLSWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with the world's authority, which is all that this process trusts."""
+    """A file with the tls_world's authority, which is all that this process trusts."""
     file = tmp_path / "authority.pem"
     tls_world.authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -32,11 +32,11 @@ def trusted(tls_world: TLSWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return file
 
 
-async def asked(world: TLSWorld, certificate: trustme.LeafCert, name: str) -> str:
+async def asked(tls_world: TLSWorld, certificate: trustme.LeafCert, name: str) -> str:
     """Connects; the reason why not, or the name that the server was asked for."""
-    server = world.serve(certificate)
+    server = tls_world.serve(certificate)
     try:
-        await world.pair(server, tls_host(name))
+        await tls_world.pair(server, tls_host(name))
     except HandshakeFailed as failed:
         return str(failed)
     return f"asked for {server.names[0]}"

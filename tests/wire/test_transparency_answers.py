@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wire.test_transparency_requests import ORDINARY, VALUES, Field
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Close, Send, Steps, answer, chunked, head
+from tests.world import World
 
 HOP_BY_HOP = {
     b"connection": "dropped, with every field that it names",
@@ -51,18 +51,16 @@ def framed(status: int, reason: bytes, fields: list[Field], body: bytes, frame: 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @ensure_deferred
 async def test_answers_come_down_as_they_came(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     status: int,
     reason: bytes,
     fields: list[Field],
     body: bytes,
     frame: str,
 ) -> None:
-    upstream = start_upstream(framed(status, reason, fields, body, frame))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(framed(status, reason, fields, body, frame))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     response = await client.read_response()
     assert (response.status, response.reason, response.body, response.complete) == (status, reason, body, True)
@@ -72,14 +70,12 @@ async def test_answers_come_down_as_they_came(
 
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"zstd"])
 @ensure_deferred
-async def test_encoded_streams_pass_undecoded(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, coding: bytes
-) -> None:
+async def test_encoded_streams_pass_undecoded(world: World, coding: bytes) -> None:
     body = gzip.compress(b"event: x\ndata: {}\n\n")
     fields = ((b"Content-Type", b"text/event-stream"), (b"Content-Encoding", coding))
-    upstream = start_upstream(chunked(body[:5], body[5:], fields=fields))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(chunked(body[:5], body[5:], fields=fields))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
     response = await client.read_response()
     assert response.body == body
@@ -101,16 +97,14 @@ BODILESS = {
 @pytest.mark.parametrize(("method", "data", "fields"), BODILESS.values(), ids=BODILESS.keys())
 @ensure_deferred
 async def test_no_body_where_there_is_none(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     method: bytes,
     data: bytes,
     fields: list[Field],
 ) -> None:
-    upstream = start_upstream((Send(data),))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((Send(data),))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(request(method, b"/claudecode/api/hello"))
         response = await client.read_response(bodyless=True)
@@ -119,13 +113,11 @@ async def test_no_body_where_there_is_none(
 
 
 @ensure_deferred
-async def test_interim_answers_are_not_forwarded(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_interim_answers_are_not_forwarded(world: World) -> None:
     interim = head(100) + head(103, ((b"Link", b"</x>"),)) + head(102)
-    upstream = start_upstream((Send(interim), *answer(200, b"hello")))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((Send(interim), *answer(200, b"hello")))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     response = await client.read_response()
     assert (response.status, response.body) == (200, b"hello")
@@ -133,32 +125,28 @@ async def test_interim_answers_are_not_forwarded(
 
 
 @ensure_deferred
-async def test_trailers_follow_a_chunked_body(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_trailers_follow_a_chunked_body(world: World) -> None:
     end = Send(b"0\r\nX-Sum: 1\r\nContent-Encoding: br\r\nHost: x\r\n\r\n")
-    upstream = start_upstream((*chunked(b"hello", fields=((b"Trailer", b"X-Sum"),), last=False), end))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"hello", fields=((b"Trailer", b"X-Sum"),), last=False), end))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     response = await client.read_response()
     assert (response.body, list(response.trailers)) == (b"hello", [(b"X-Sum", b"1")])
     assert response.values(b"trailer") == [b"X-Sum"]
-    old = await connect(proxy.port)
+    old = await world.connect(proxy.port)
     old.send(request(b"GET", b"/claudecode/v1/models").replace(b"HTTP/1.1", b"HTTP/1.0"))
     response = await old.read_response()
     assert (response.body, response.ended, response.values(b"trailer")) == (b"hello", "close", [])
 
 
 @ensure_deferred
-async def test_redirects_are_relayed_not_followed(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    other = start_upstream(answer(200, b"stolen"))
+async def test_redirects_are_relayed_not_followed(world: World) -> None:
+    other = world.upstream(answer(200, b"stolen"))
     location = ((b"Location", other.base_url.encode()),)
-    upstream = start_upstream(answer(307, b"go", location))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(307, b"go", location))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     response = await client.read_response()
     assert (response.status, response.values(b"location")) == (307, [other.base_url.encode()])
@@ -166,12 +154,10 @@ async def test_redirects_are_relayed_not_followed(
 
 
 @ensure_deferred
-async def test_cookies_are_nobody_elses(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer(200, b"x", ((b"Set-Cookie", b"a=b"), (b"Set-Cookie", b"c=d"))))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_cookies_are_nobody_elses(world: World) -> None:
+    upstream = world.upstream(answer(200, b"x", ((b"Set-Cookie", b"a=b"), (b"Set-Cookie", b"c=d"))))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     for _ in range(2):
         client.send(request(b"GET", b"/claudecode/v1/models"))
         assert (await client.read_response()).values(b"set-cookie") == [b"a=b", b"c=d"]
@@ -179,9 +165,7 @@ async def test_cookies_are_nobody_elses(
 
 
 @ensure_deferred
-async def test_hop_by_hop_fields_stay_behind(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_hop_by_hop_fields_stay_behind(world: World) -> None:
     fields = (
         (b"Connection", b"keep-alive, X-Hop, Content-Length"),
         (b"X-Hop", b"1"),
@@ -192,9 +176,9 @@ async def test_hop_by_hop_fields_stay_behind(
         (b"Server", b"theirs"),
         (b"Date", b"Mon, 23 Nov 2026 00:00:00 GMT"),
     )
-    upstream = start_upstream(answer(200, b"hello", fields))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer(200, b"hello", fields))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     response = await client.read_response()
     assert list(response.fields) == [*fields[-3:], (b"Content-Length", b"5")]

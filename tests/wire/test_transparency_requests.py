@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipal.config.model import Carrier
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import RawClient, request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer
 from tests.wirekit.upstream import ScriptedUpstream
+from tests.world import World
 
 Field = tuple[bytes, bytes]
 KEY = b"key-of-one"
@@ -108,17 +108,15 @@ async def through(
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @ensure_deferred
 async def test_requests_go_up_as_they_came(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     sent: list[Field],
     path: bytes,
     method: bytes,
     body: bytes | None,
 ) -> None:
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     raw = request(method, b"/claudecode/" + path, ((b"Host", b"localhost:1"), *sent), body)
     fields, got_method, target, got_body = await through(upstream, client, raw)
     assert (got_method, target, got_body) == (method, b"/" + path, body or b"")
@@ -153,14 +151,12 @@ FIELDS = ((b"Host", b"127.0.0.1"),)
 )
 @pytest.mark.parametrize("base", [b"", b"/api", b"/api/v1/", b"/api?token=t"])
 @ensure_deferred
-async def test_targets_are_appended_raw(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, target: bytes, base: bytes
-) -> None:
+async def test_targets_are_appended_raw(world: World, target: bytes, base: bytes) -> None:
     if target.startswith(b";"):
         target = b"/" + target
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url + base.decode())]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url + base.decode())]})
+    client = await world.connect(proxy.port)
     _, _, got, _ = await through(upstream, client, request(b"GET", b"/claudecode" + target, FIELDS))
     base_path, _, base_query = base.partition(b"?")
     path, mark, query = target.partition(b"?")
@@ -174,16 +170,14 @@ async def test_targets_are_appended_raw(
 @pytest.mark.parametrize("resource", [b"/responses", b"/chat/completions", b"/models", b"/responses/resp_1/cancel"])
 @ensure_deferred
 async def test_codex_with_and_without_v1_on_both_sides(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     base: str,
     prefix: bytes,
     resource: bytes,
 ) -> None:
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url + base)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url + base)]})
+    client = await world.connect(proxy.port)
     _, _, got, _ = await through(upstream, client, request(b"GET", b"/codex" + prefix + resource, FIELDS))
     version = b"" if base.rpartition("/")[2].startswith("v1") else b"/v1"
     assert got == base.encode() + version + resource
@@ -192,14 +186,12 @@ async def test_codex_with_and_without_v1_on_both_sides(
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 300_000, 3_000_000])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @ensure_deferred
-async def test_bodies_of_any_size_and_encoding_arrive_untouched(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, size: int, framing: str
-) -> None:
+async def test_bodies_of_any_size_and_encoding_arrive_untouched(world: World, size: int, framing: str) -> None:
     body = bytes((n * 7 + n // 251) % 256 for n in range(4096)) * (size // 4096 + 1)
     body = body[:size]
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     fields = (*FIELDS, (b"Content-Encoding", b"zstd"))
     if framing == "length":
         data = request(b"POST", b"/codex/responses", fields, body)
@@ -216,12 +208,10 @@ async def test_bodies_of_any_size_and_encoding_arrive_untouched(
 
 
 @ensure_deferred
-async def test_fields_named_by_connection_stay_behind(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_fields_named_by_connection_stay_behind(world: World) -> None:
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     named = ((b"Connection", b"keep-alive, X-Hop"), (b"x-hop", b"1"), (b"X-Kept", b"2"), (b"connection", b"x-other"))
     fields = (*FIELDS, *named, (b"X-Other", b"3"), (b"Connection", b"Host, Content-Length"))
     got, *_ = await through(upstream, client, request(b"POST", b"/claudecode/x", fields, b"body"))
@@ -243,13 +233,11 @@ SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 @ensure_deferred
-async def test_what_stays_behind_in_any_spelling(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, spell: Callable[[bytes], bytes]
-) -> None:
+async def test_what_stays_behind_in_any_spelling(world: World, spell: Callable[[bytes], bytes]) -> None:
     """Servers of the CGI tradition make one variable of `x-api-key` and `x_api_key`."""
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url, auth=Carrier.BEARER)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url, auth=Carrier.BEARER)]})
+    client = await world.connect(proxy.port)
     names = [*map(spell, STAYS_BEHIND), b"Content_Length", b"Transfer_Encoding", b"proxy_authorization"]
     # An Upgrade that is granted nowhere, and an Expect that is met, are other tests'.
     names = [name for name in names if name.lower() not in {b"upgrade", b"expect", b"trailer"}]
@@ -271,12 +259,10 @@ async def test_what_stays_behind_in_any_spelling(
     ],
 )
 @ensure_deferred
-async def test_a_key_among_the_subprotocols_stays_behind(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, sent: bytes, goes_up: bytes | None
-) -> None:
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url)]})
-    client = await connect(proxy.port)
+async def test_a_key_among_the_subprotocols_stays_behind(world: World, sent: bytes, goes_up: bytes | None) -> None:
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
     fields = (*FIELDS, (b"Sec-WebSocket-Protocol", sent))
     got, *_ = await through(upstream, client, request(b"GET", b"/codex/v1/models", fields))
     assert dict(got).get(b"Sec-WebSocket-Protocol") == goes_up
@@ -293,15 +279,13 @@ async def test_a_key_among_the_subprotocols_stays_behind(
 )
 @ensure_deferred
 async def test_azures_carrier(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     auth: Carrier,
     sent: Field,
     carrier: Field | None,
 ) -> None:
-    upstream = start_upstream(answer())
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url, auth=auth)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream(answer())
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url, auth=auth)]})
+    client = await world.connect(proxy.port)
     got, *_ = await through(upstream, client, request(b"GET", b"/codex/v1/models", (*FIELDS, sent)))
     assert got[1:] == ([] if carrier is None else [carrier])

@@ -13,11 +13,11 @@ from clipal.config.model import BaseURL
 from clipal.upstream.agent import Agent
 from clipal.upstream.provider_agent import TransparentClient
 from clipal.upstream.target import Target
-from tests.wirekit.fixtures import StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer, chunked
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 
 def client_of(upstream: ScriptedUpstream) -> TransparentClient:
@@ -26,8 +26,8 @@ def client_of(upstream: ScriptedUpstream) -> TransparentClient:
 
 
 @ensure_deferred
-async def test_its_functions_take_the_answers(start_upstream: StartUpstream) -> None:
-    upstream = start_upstream(chunked(b'{"a": ', b"1}"))
+async def test_its_functions_take_the_answers(world: World) -> None:
+    upstream = world.upstream(chunked(b'{"a": ', b"1}"))
     client, url = client_of(upstream), upstream.base_url
     assert await treq.content(await client.get(f"{url}/content")) == b'{"a": 1}'
     assert await treq.json_content(await client.get(f"{url}/json")) == {"a": 1}
@@ -39,8 +39,8 @@ async def test_its_functions_take_the_answers(start_upstream: StartUpstream) -> 
 
 
 @ensure_deferred
-async def test_its_verbs_send_what_they_are_given(start_upstream: StartUpstream) -> None:
-    upstream = start_upstream(answer(200, b"hello"))
+async def test_its_verbs_send_what_they_are_given(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
     client, url = client_of(upstream), upstream.base_url
     host = upstream.base_url.removeprefix("http://").encode()
     fields: Any = {"X-One": "1", "X-Two": ["2", "3"]}
@@ -72,8 +72,8 @@ async def test_its_verbs_send_what_they_are_given(start_upstream: StartUpstream)
     ],
 )
 @ensure_deferred
-async def test_what_it_cannot_do_is_an_error(start_upstream: StartUpstream, ask: Callable[[Any], object]) -> None:
-    upstream = start_upstream()
+async def test_what_it_cannot_do_is_an_error(world: World, ask: Callable[[Any], object]) -> None:
+    upstream = world.upstream()
     with pytest.raises(TypeError):
         ask(client_of(upstream))
     assert not upstream.connections

@@ -8,12 +8,13 @@ from twisted.internet.task import deferLater
 
 from tests.proxy import Proxy, StartProxy, provider
 from tests.wirekit.client import RawClient, request
-from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
+from tests.wirekit.fixtures import FlushLoggedFailures
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.message import Fields
 from tests.wirekit.steps import Close, Flood, Hang, Reset, Send, Steps, StopReading, Wait, WaitFor, answer, head
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 MIB = 1024 * 1024
 # The example of RFC 6455, 1.3.
@@ -56,12 +57,10 @@ async def opened(client: RawClient) -> None:
 
 
 @ensure_deferred
-async def test_the_handshake_goes_up_with_the_providers_key_and_comes_down_as_it_is(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), Hang()))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_the_handshake_goes_up_with_the_providers_key_and_comes_down_as_it_is(world: World) -> None:
+    upstream = world.upstream((Send(ACCEPTED), Hang()))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE)
     response = await client.read_response(bodyless=True)
     assert (response.status, response.reason) == (101, b"Switching Protocols")
@@ -75,13 +74,11 @@ async def test_the_handshake_goes_up_with_the_providers_key_and_comes_down_as_it
 
 
 @ensure_deferred
-async def test_bytes_pass_both_ways_also_those_that_came_with_the_handshake(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_bytes_pass_both_ways_also_those_that_came_with_the_handshake(world: World) -> None:
     script = (Send(ACCEPTED + b"early down"), WaitFor(b"early up, late up"), Send(b", late down"), Close())
-    upstream = start_upstream(script)
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+    upstream = world.upstream(script)
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE + b"early up")
     assert (await client.read_response(bodyless=True)).status == 101
     await client.wait_for(b"early down")
@@ -95,9 +92,7 @@ async def test_bytes_pass_both_ways_also_those_that_came_with_the_handshake(
 
 
 @ensure_deferred
-async def test_what_comes_while_hands_are_shaken_waits(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_what_comes_while_hands_are_shaken_waits(world: World) -> None:
     go_on: Deferred[None] = Deferred()
     asked: Deferred[None] = Deferred()
 
@@ -105,9 +100,9 @@ async def test_what_comes_while_hands_are_shaken_waits(
         asked.callback(None)
         return (Wait(go_on), Send(ACCEPTED), WaitFor(b"soon"), Send(b"heard"), Hang())
 
-    upstream = start_upstream(script)
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+    upstream = world.upstream(script)
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE)
     await asked
     client.send(b"soon")
@@ -133,12 +128,10 @@ FAILING: dict[str, tuple[Steps, str]] = {
 
 @pytest.mark.parametrize(("steps", "trail"), FAILING.values(), ids=FAILING.keys())
 @ensure_deferred
-async def test_the_next_provider_takes_it(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, steps: Steps, trail: str
-) -> None:
-    first, second = start_upstream(steps), start_upstream((Send(ACCEPTED + b"hi"), Close()))
-    proxy = tunnelled(start_proxy, first, second, response_header_timeout=0.3)
-    client = await connect(proxy.port)
+async def test_the_next_provider_takes_it(world: World, steps: Steps, trail: str) -> None:
+    first, second = world.upstream(steps), world.upstream((Send(ACCEPTED + b"hi"), Close()))
+    proxy = tunnelled(world.proxy, first, second, response_header_timeout=0.3)
+    client = await world.connect(proxy.port)
     await opened(client)
     assert await client.to_the_end() == b"hi"
     await proxy.logged("→ 101 via two")
@@ -146,29 +139,25 @@ async def test_the_next_provider_takes_it(
 
 
 @ensure_deferred
-async def test_another_key_is_tried_first_and_a_dead_port_fails_over(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    second = start_upstream(answer(401, b"{}"), (Send(ACCEPTED), Hang()))
-    proxy = tunnelled(start_proxy, "http://127.0.0.1:1", second, keys=2)
-    client = await connect(proxy.port)
+async def test_another_key_is_tried_first_and_a_dead_port_fails_over(world: World) -> None:
+    second = world.upstream(answer(401, b"{}"), (Send(ACCEPTED), Hang()))
+    proxy = tunnelled(world.proxy, "http://127.0.0.1:1", second, keys=2)
+    client = await world.connect(proxy.port)
     await opened(client)
     assert [each.values(b"authorization") for each in second.requests] == [[b"Bearer key-0"], [b"Bearer key-1"]]
 
 
 @pytest.mark.parametrize("pinned", [None, "one"])
 @ensure_deferred
-async def test_where_nobody_takes_it_the_client_is_told_to_send_a_post(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, pinned: str | None
-) -> None:
-    upstream = start_upstream(answer(404, b"{}"), answer(200, b"posted"))
-    proxy = tunnelled(start_proxy, upstream, pinned=pinned)
-    client = await connect(proxy.port)
+async def test_where_nobody_takes_it_the_client_is_told_to_send_a_post(world: World, pinned: str | None) -> None:
+    upstream = world.upstream(answer(404, b"{}"), answer(200, b"posted"))
+    proxy = tunnelled(world.proxy, upstream, pinned=pinned)
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE + b"early")
     response = await client.read_response()
     assert (response.status, response.values(b"connection")) == (426, [b"close"])
     client.close()
-    again = await connect(proxy.port)
+    again = await world.connect(proxy.port)
     again.send(request(b"POST", b"/codex/v1/responses", body=b"{}"))
     assert (await again.read_response()).body == b"posted"
     await proxy.logged(" → ", 2)
@@ -176,15 +165,13 @@ async def test_where_nobody_takes_it_the_client_is_told_to_send_a_post(
 
 
 @ensure_deferred
-async def test_providers_without_websocket_are_not_asked(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    plain, speaking = start_upstream(answer(500)), start_upstream((Send(ACCEPTED), Hang()))
+async def test_providers_without_websocket_are_not_asked(world: World) -> None:
+    plain, speaking = world.upstream(answer(500)), world.upstream((Send(ACCEPTED), Hang()))
     providers = [provider("plain", plain.base_url), provider("ws", speaking.base_url, websocket=True)]
-    proxy = start_proxy({"codex": providers, "claudecode": [provider("plain", plain.base_url)]})
-    client = await connect(proxy.port)
+    proxy = world.proxy({"codex": providers, "claudecode": [provider("plain", plain.base_url)]})
+    client = await world.connect(proxy.port)
     await opened(client)
-    other = await connect(proxy.port)
+    other = await world.connect(proxy.port)
     other.send(request(b"GET", b"/claudecode/v1/messages", OPENING))
     assert (await other.read_response()).status == 426
     assert not plain.requests
@@ -201,12 +188,10 @@ MALFORMED: dict[str, Fields] = {
 
 @pytest.mark.parametrize("fields", MALFORMED.values(), ids=MALFORMED.keys())
 @ensure_deferred
-async def test_what_is_no_handshake_is_not_tunnelled(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, fields: Fields
-) -> None:
-    upstream = start_upstream(answer(500))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_what_is_no_handshake_is_not_tunnelled(world: World, fields: Fields) -> None:
+    upstream = world.upstream(answer(500))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/codex/v1/responses", fields))
     assert (await client.read_response()).status == 426
     assert not upstream.requests
@@ -217,12 +202,10 @@ async def test_what_is_no_handshake_is_not_tunnelled(
 
 @pytest.mark.parametrize(("last", "ended"), [(Close(), "close"), (Reset(), "aborted")], ids=["a close", "a reset"])
 @ensure_deferred
-async def test_the_providers_end_is_the_clients(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, last: Close | Reset, ended: str
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), WaitFor(b"go"), Send(b"x" * 100_000), WaitFor(b"gone"), last))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_the_providers_end_is_the_clients(world: World, last: Close | Reset, ended: str) -> None:
+    upstream = world.upstream((Send(ACCEPTED), WaitFor(b"go"), Send(b"x" * 100_000), WaitFor(b"gone"), last))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     await opened(client)
     client.send(b"go")
     assert len(await client.up_to(100_000)) == 100_000
@@ -234,12 +217,10 @@ async def test_the_providers_end_is_the_clients(
 
 @pytest.mark.parametrize(("politely", "ended"), [(True, "close"), (False, "aborted")])
 @ensure_deferred
-async def test_the_clients_end_is_the_providers(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, politely: bool, ended: str
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), Hang()))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_the_clients_end_is_the_providers(world: World, politely: bool, ended: str) -> None:
+    upstream = world.upstream((Send(ACCEPTED), Hang()))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     await opened(client)
     client.send(b"last words")
     (connection,) = upstream.connections
@@ -251,12 +232,10 @@ async def test_the_clients_end_is_the_providers(
 
 
 @ensure_deferred
-async def test_a_client_that_leaves_the_handshake_leaves_the_provider(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Hang(),))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_a_client_that_leaves_the_handshake_leaves_the_provider(world: World) -> None:
+    upstream = world.upstream((Hang(),))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE)
     await upstream.next_request()
     client.abort()
@@ -265,12 +244,10 @@ async def test_a_client_that_leaves_the_handshake_leaves_the_provider(
 
 
 @ensure_deferred
-async def test_an_open_tunnel_counts_when_clipal_stops(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), Hang()))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_an_open_tunnel_counts_when_clipal_stops(world: World) -> None:
+    upstream = world.upstream((Send(ACCEPTED), Hang()))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     await opened(client)
     await proxy.service.site.drain(0.05, Deferred())
     assert await client.closed() == "aborted"
@@ -278,9 +255,7 @@ async def test_an_open_tunnel_counts_when_clipal_stops(
 
 @ensure_deferred
 async def test_a_bug_of_ours_is_a_500(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,
 ) -> None:
@@ -288,9 +263,9 @@ async def test_a_bug_of_ours_is_a_500(
         raise ZeroDivisionError
 
     monkeypatch.setattr("clipal.downstream.tunnel.switching_head", bug)
-    upstream = start_upstream((Send(ACCEPTED), Hang()))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+    upstream = world.upstream((Send(ACCEPTED), Hang()))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE)
     assert (await client.read_response()).status == 500
     await upstream.next_connection_lost()
@@ -301,12 +276,10 @@ async def test_a_bug_of_ours_is_a_500(
 
 
 @ensure_deferred
-async def test_a_client_that_does_not_read_stops_the_provider(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), Flood(b"x" * 65536, 240 * 16)))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+async def test_a_client_that_does_not_read_stops_the_provider(world: World) -> None:
+    upstream = world.upstream((Send(ACCEPTED), Flood(b"x" * 65536, 240 * 16)))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.pause()
     client.send(HANDSHAKE)
     await upstream.next_request()
@@ -322,12 +295,10 @@ async def test_a_client_that_does_not_read_stops_the_provider(
 
 
 @ensure_deferred
-async def test_a_client_that_takes_nothing_is_aborted(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), Flood(b"x" * 65536, 240 * 16)))
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url, websocket=True)]}, client_idle_timeout=0.5)
-    client = await connect(proxy.port, receive_buffer=64 * 1024)
+async def test_a_client_that_takes_nothing_is_aborted(world: World) -> None:
+    upstream = world.upstream((Send(ACCEPTED), Flood(b"x" * 65536, 240 * 16)))
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url, websocket=True)]}, client_idle_timeout=0.5)
+    client = await world.connect(proxy.port, receive_buffer=64 * 1024)
     client.pause()
     client.send(HANDSHAKE)
     await upstream.next_request()
@@ -336,12 +307,10 @@ async def test_a_client_that_takes_nothing_is_aborted(
 
 
 @ensure_deferred
-async def test_a_provider_that_does_not_read_stops_the_client(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Send(ACCEPTED), StopReading(), Hang()))
-    proxy = tunnelled(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_a_provider_that_does_not_read_stops_the_client(world: World) -> None:
+    upstream = world.upstream((Send(ACCEPTED), StopReading(), Hang()))
+    proxy = tunnelled(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     await opened(client)
     flooding = Deferred.fromCoroutine(client.flood(b"x" * 65536, 240 * 16))
     taken = -1

@@ -13,11 +13,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server, ServerConnection, serve
 
-from tests.proxy import StartProxy, provider
-from tests.wirekit.fixtures import StartUpstream
+from tests.proxy import provider
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 T = TypeVar("T")
 Talk: TypeAlias = Callable[[ClientConnection], T]
@@ -78,7 +78,7 @@ async def talk(threads: ThreadPool, port: int, what: Talk[T]) -> T:
 
 @ensure_deferred
 async def test_messages_pings_and_compression_pass(
-    start_proxy: StartProxy, threads: ThreadPool, server: Server, seen: list[str | None]
+    world: World, threads: ThreadPool, server: Server, seen: list[str | None]
 ) -> None:
     def what(client: ClientConnection) -> tuple[object, ...]:
         client.send("text")
@@ -89,14 +89,14 @@ async def test_messages_pings_and_compression_pass(
         assert client.response is not None
         return text, binary, client.response.headers["Sec-WebSocket-Extensions"].partition(";")[0]
 
-    proxy = start_proxy({"codex": [provider("one", base_url(server), websocket=True)]})
+    proxy = world.proxy({"codex": [provider("one", base_url(server), websocket=True)]})
     assert await talk(threads, proxy.port, what) == ("text", b"\0binary", "permessage-deflate")
     assert seen == ["Bearer key-of-one"]
     await proxy.logged("→ 101 via one in")
 
 
 @ensure_deferred
-async def test_a_closes_code_and_reason_pass(start_proxy: StartProxy, threads: ThreadPool, server: Server) -> None:
+async def test_a_closes_code_and_reason_pass(world: World, threads: ThreadPool, server: Server) -> None:
     def what(client: ClientConnection) -> tuple[int, str]:
         client.send("close")
         with pytest.raises(ConnectionClosed) as closed:
@@ -104,24 +104,24 @@ async def test_a_closes_code_and_reason_pass(start_proxy: StartProxy, threads: T
         assert closed.value.rcvd is not None
         return closed.value.rcvd.code, closed.value.rcvd.reason
 
-    proxy = start_proxy({"codex": [provider("one", base_url(server), websocket=True)]})
+    proxy = world.proxy({"codex": [provider("one", base_url(server), websocket=True)]})
     assert await talk(threads, proxy.port, what) == (4001, "as you wish")
 
 
 @ensure_deferred
-async def test_large_messages_pass_whole(start_proxy: StartProxy, threads: ThreadPool, server: Server) -> None:
+async def test_large_messages_pass_whole(world: World, threads: ThreadPool, server: Server) -> None:
     message = bytes(range(256)) * (8 * MIB // 256)
 
     def what(client: ClientConnection) -> bool:
         client.send(message)
         return client.recv() == message
 
-    proxy = start_proxy({"codex": [provider("one", base_url(server), websocket=True)]})
+    proxy = world.proxy({"codex": [provider("one", base_url(server), websocket=True)]})
     assert await talk(threads, proxy.port, what)
 
 
 @ensure_deferred
-async def test_a_cut_is_an_abnormal_closure(start_proxy: StartProxy, threads: ThreadPool, server: Server) -> None:
+async def test_a_cut_is_an_abnormal_closure(world: World, threads: ThreadPool, server: Server) -> None:
     def what(client: ClientConnection) -> int:
         client.send("hello")
         assert client.recv() == "hello"
@@ -135,25 +135,23 @@ async def test_a_cut_is_an_abnormal_closure(start_proxy: StartProxy, threads: Th
         for channel in proxy.service.site.channels:
             channel.transport.abortConnection()
 
-    proxy = start_proxy({"codex": [provider("one", base_url(server), websocket=True)]})
+    proxy = world.proxy({"codex": [provider("one", base_url(server), websocket=True)]})
     assert await talk(threads, proxy.port, what) == 1006
 
 
 @ensure_deferred
-async def test_the_next_provider_takes_it(
-    start_proxy: StartProxy, start_upstream: StartUpstream, threads: ThreadPool, server: Server
-) -> None:
+async def test_the_next_provider_takes_it(world: World, threads: ThreadPool, server: Server) -> None:
     def what(client: ClientConnection) -> object:
         client.send("hello")
         return client.recv()
 
-    limited = start_upstream(answer(429, b"{}"))
+    limited = world.upstream(answer(429, b"{}"))
     providers = [
         provider("limited", limited.base_url, websocket=True),
         provider("plain", limited.base_url),
         provider("good", base_url(server), websocket=True),
     ]
-    proxy = start_proxy({"codex": providers})
+    proxy = world.proxy({"codex": providers})
     assert await talk(threads, proxy.port, what) == "hello"
     await proxy.logged("→ 101 via good")
     assert len(limited.requests) == 1

@@ -9,12 +9,12 @@ from twisted.internet.task import deferLater
 
 from clipal.config.model import CircuitBreaker
 from tests.asking import BY_PREFIX, ask, ranked
-from tests.proxy import StartProxy, provider
+from tests.proxy import provider
 from tests.wirekit.client import RawClient, RawResponse, request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Pause, Send, Steps, answer, chunk, event, event_stream
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 GOOD = answer(200, b"good")
 HTML = ((b"Content-Type", b"text/html"),)
@@ -67,11 +67,9 @@ ROWS: dict[str, tuple[str, Steps, str]] = {
 
 @pytest.mark.parametrize(("prefix", "script", "why"), ROWS.values(), ids=ROWS)
 @ensure_deferred
-async def test_the_next_provider_answers(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, prefix: str, script: Steps, why: str
-) -> None:
-    proxy = ranked(start_proxy, start_upstream(script), start_upstream(GOOD), prefix=prefix)
-    assert await ask(await connect(proxy.port), prefix, body=b'{"stream": true}') == b"good"
+async def test_the_next_provider_answers(world: World, prefix: str, script: Steps, why: str) -> None:
+    proxy = ranked(world.proxy, world.upstream(script), world.upstream(GOOD), prefix=prefix)
+    assert await ask(await world.connect(proxy.port), prefix, body=b'{"stream": true}') == b"good"
     assert why in proxy.requests[0]
 
 
@@ -80,13 +78,11 @@ async def test_the_next_provider_answers(
 
 @pytest.mark.parametrize("other", [answer(503), answer(429), answer(404, NGINX, HTML), answer(401, b"{}", JSON)])
 @ensure_deferred
-async def test_the_first_answer_about_a_lack_is_relayed_where_nobody_does_better(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, other: Steps
-) -> None:
+async def test_the_first_answer_about_a_lack_is_relayed_where_nobody_does_better(world: World, other: Steps) -> None:
     """Wherever it comes in the order; and it rests nobody."""
     lacking = answer(404, MODEL, (*JSON, (b"X-Own", b"field")))
-    proxy = ranked(start_proxy, start_upstream(answer(500)), start_upstream(lacking), start_upstream(other))
-    response = await post(await connect(proxy.port))
+    proxy = ranked(world.proxy, world.upstream(answer(500)), world.upstream(lacking), world.upstream(other))
+    response = await post(await world.connect(proxy.port))
     assert (response.status, response.body, response.values(b"x-own")) == (404, MODEL, [b"field"])
     second = proxy.service.failovers["claudecode"].route.providers[1]
     assert second.unwell_at is None
@@ -94,13 +90,11 @@ async def test_the_first_answer_about_a_lack_is_relayed_where_nobody_does_better
 
 
 @ensure_deferred
-async def test_an_answer_about_a_lack_is_closed_where_another_provider_answers(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_an_answer_about_a_lack_is_closed_where_another_provider_answers(world: World) -> None:
     endless = (Send(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"x" * 40_000)), Hang())
-    first = start_upstream(endless)
-    proxy = ranked(start_proxy, first, start_upstream(GOOD))
-    assert await ask(await connect(proxy.port)) == b"good"
+    first = world.upstream(endless)
+    proxy = ranked(world.proxy, first, world.upstream(GOOD))
+    assert await ask(await world.connect(proxy.port)) == b"good"
     await first.next_connection_lost()
 
 
@@ -108,14 +102,12 @@ async def test_an_answer_about_a_lack_is_closed_where_another_provider_answers(
 
 
 @ensure_deferred
-async def test_the_wait_is_of_whoever_is_back_soonest(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_the_wait_is_of_whoever_is_back_soonest(world: World) -> None:
     """Though only one provider was asked, and its own answer names another time."""
-    first = start_upstream(answer(429, b"{}", ((b"Retry-After", b"30"),)))
-    second = start_upstream(GOOD, answer(429, b"{}", ((b"Retry-After", b"3000"),)))
-    proxy = ranked(start_proxy, first, second)
-    client = await connect(proxy.port)
+    first = world.upstream(answer(429, b"{}", ((b"Retry-After", b"30"),)))
+    second = world.upstream(GOOD, answer(429, b"{}", ((b"Retry-After", b"3000"),)))
+    proxy = ranked(world.proxy, first, second)
+    client = await world.connect(proxy.port)
     assert await ask(client) == b"good"
     response = await post(client)
     assert response.status == 429
@@ -128,24 +120,20 @@ async def test_the_wait_is_of_whoever_is_back_soonest(
 
 
 @ensure_deferred
-async def test_the_only_answer_is_relayed_where_its_provider_is_back_first(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first = start_upstream(answer(401, b"{}", JSON))
+async def test_the_only_answer_is_relayed_where_its_provider_is_back_first(world: World) -> None:
+    first = world.upstream(answer(401, b"{}", JSON))
     own = answer(429, b'{"own": 1}', ((b"Retry-After", b"30"),))
-    proxy = ranked(start_proxy, first, start_upstream(GOOD, own))
-    client = await connect(proxy.port)
+    proxy = ranked(world.proxy, first, world.upstream(GOOD, own))
+    client = await world.connect(proxy.port)
     await ask(client)
     assert (await post(client)).body == b'{"own": 1}'
 
 
 @pytest.mark.parametrize("script", [answer(429, USAGE_LIMIT, JSON), event_stream(FAILED)], ids=["429", "an event"])
 @ensure_deferred
-async def test_usage_limits_everywhere_let_codex_give_up_at_once(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
-) -> None:
-    proxy = ranked(start_proxy, start_upstream(script), start_upstream(script), prefix="codex")
-    response = await post(await connect(proxy.port), "codex")
+async def test_usage_limits_everywhere_let_codex_give_up_at_once(world: World, script: Steps) -> None:
+    proxy = ranked(world.proxy, world.upstream(script), world.upstream(script), prefix="codex")
+    response = await post(await world.connect(proxy.port), "codex")
     assert (response.status, response.values(b"retry-after")) == (429, [])
     assert "Please retry in 3600s." in json.loads(response.body)["error"]["message"]
 
@@ -155,13 +143,11 @@ async def test_usage_limits_everywhere_let_codex_give_up_at_once(
 
 @pytest.mark.parametrize("status", [524, 520, 530, 500, 429, 403])
 @ensure_deferred
-async def test_a_trial_fails_with_any_of_them(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
+async def test_a_trial_fails_with_any_of_them(world: World, status: int) -> None:
     """A second trial does not follow at once."""
-    first = start_upstream(answer(401, b"{}", JSON), answer(status, b"{}", JSON))
-    proxy = ranked(start_proxy, first, start_upstream(GOOD), reactivate_after=0.2, failback="always")
-    client = await connect(proxy.port)
+    first = world.upstream(answer(401, b"{}", JSON), answer(status, b"{}", JSON))
+    proxy = ranked(world.proxy, first, world.upstream(GOOD), reactivate_after=0.2, failback="always")
+    client = await world.connect(proxy.port)
     for expected in (1, 2, 2):
         proxy.service.failovers["claudecode"].route.cursor = None
         assert await ask(client) == b"good"
@@ -173,12 +159,10 @@ async def test_a_trial_fails_with_any_of_them(
 
 @pytest.mark.parametrize("status", [429, 500, 503, 524])
 @ensure_deferred
-async def test_a_get_rests_nobody_and_moves_nothing(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
-    first = start_upstream(answer(status, b"", ((b"Retry-After", b"30"),)), answer(200, b"first"))
-    proxy = ranked(start_proxy, first, start_upstream(GOOD), circuit_breaker=CircuitBreaker(1, 60))
-    client = await connect(proxy.port)
+async def test_a_get_rests_nobody_and_moves_nothing(world: World, status: int) -> None:
+    first = world.upstream(answer(status, b"", ((b"Retry-After", b"30"),)), answer(200, b"first"))
+    proxy = ranked(world.proxy, first, world.upstream(GOOD), circuit_breaker=CircuitBreaker(1, 60))
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     assert (await client.read_response()).body == b"good"
     assert await ask(client) == b"first"
@@ -187,12 +171,10 @@ async def test_a_get_rests_nobody_and_moves_nothing(
 
 @pytest.mark.parametrize("status", [401, 402, 403])
 @ensure_deferred
-async def test_a_get_says_that_a_key_is_refused(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, status: int
-) -> None:
-    first = start_upstream(answer(status, b"{}", JSON), answer(200, b"first"))
-    proxy = ranked(start_proxy, first, start_upstream(GOOD))
-    client = await connect(proxy.port)
+async def test_a_get_says_that_a_key_is_refused(world: World, status: int) -> None:
+    first = world.upstream(answer(status, b"{}", JSON), answer(200, b"first"))
+    proxy = ranked(world.proxy, first, world.upstream(GOOD))
+    client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/claudecode/v1/models"))
     assert (await client.read_response()).body == b"good"
     assert await ask(client) == b"good"
@@ -209,22 +191,20 @@ SILENCES = {
 @pytest.mark.parametrize(("script", "first_event_timeout", "charged"), SILENCES.values(), ids=SILENCES)
 @ensure_deferred
 async def test_a_client_that_gives_up_on_pings_alone_charges_the_provider(
-    start_proxy: StartProxy,
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     script: Steps,
     first_event_timeout: float,
     charged: bool,
 ) -> None:
     """Once it has waited for as long as a head may take."""
-    upstream = start_upstream((*script, Hang()))
-    proxy = start_proxy(
+    upstream = world.upstream((*script, Hang()))
+    proxy = world.proxy(
         {"claudecode": [provider("one", upstream.base_url)]},
         response_header_timeout=0.4,
         first_event_timeout=first_event_timeout,
         circuit_breaker=CircuitBreaker(1, 60),
     )
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream": true}'))
     await upstream.next_request()
     await deferLater(reactor, 0.5)

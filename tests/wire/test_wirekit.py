@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, FlushLoggedFailures, StartUpstream
+from tests.wirekit.fixtures import FlushLoggedFailures
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.message import MalformedError
 from tests.wirekit.steps import (
@@ -20,12 +20,13 @@ from tests.wirekit.steps import (
 )
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import RecordedRequest
+from tests.world import World
 
 
 @ensure_deferred
-async def test_a_request_is_recorded_as_it_was_on_the_wire(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(answer())
-    client = await connect(upstream.port)
+async def test_a_request_is_recorded_as_it_was_on_the_wire(world: World) -> None:
+    upstream = world.upstream(answer())
+    client = await world.connect(upstream.port)
     raw_head = b"POST /a%2Fb?x HTTP/1.1\r\nhOst:  h \r\nX: 1\r\nx: 2\r\nEmpty:\r\nContent-Length: 3\r\n\r\n"
     client.send(raw_head + b"abc")
     recorded = await upstream.next_request()
@@ -44,17 +45,17 @@ async def test_a_request_is_recorded_as_it_was_on_the_wire(start_upstream: Start
 
 
 @ensure_deferred
-async def test_a_chunked_request_is_put_together(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(answer())
-    client = await connect(upstream.port)
+async def test_a_chunked_request_is_put_together(world: World) -> None:
+    upstream = world.upstream(answer())
+    client = await world.connect(upstream.port)
     client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n")
     assert (await upstream.next_request()).body == b"abc0123456789"
 
 
 @ensure_deferred
-async def test_scripts_answer_in_turn_and_the_last_one_stays(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(answer(503), lambda recorded: answer(200, recorded.target), answer(404))
-    client = await connect(upstream.port)
+async def test_scripts_answer_in_turn_and_the_last_one_stays(world: World) -> None:
+    upstream = world.upstream(answer(503), lambda recorded: answer(200, recorded.target), answer(404))
+    client = await world.connect(upstream.port)
     answers = []
     for target in (b"/0", b"/1", b"/2", b"/3"):
         client.send(request(target=target))
@@ -116,8 +117,7 @@ _BARE = b"HTTP/1.1 200 OK\r\n\r\n"
 @pytest.mark.parametrize("over_tls", [False, True])
 @ensure_deferred
 async def test_the_client_knows_how_an_answer_ended(
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     authority: Authority,
     over_tls: bool,
     steps: Steps,
@@ -126,8 +126,8 @@ async def test_the_client_knows_how_an_answer_ended(
     complete: bool,
     ended: str,
 ) -> None:
-    upstream = start_upstream(steps, tls=authority.server if over_tls else None)
-    client = await connect(upstream.port, tls=authority.client() if over_tls else None)
+    upstream = world.upstream(steps, tls=authority.server if over_tls else None)
+    client = await world.connect(upstream.port, tls=authority.client() if over_tls else None)
     client.send(request())
     response = await client.read_response()
     assert (response.body, response.complete, response.ended) == (body, complete, ended)
@@ -137,12 +137,12 @@ async def test_the_client_knows_how_an_answer_ended(
 
 
 @ensure_deferred
-async def test_heads_are_read_as_they_are(start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_heads_are_read_as_they_are(world: World) -> None:
     first = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     second = _CHUNKED + b"1\r\na\r\n0\r\nT: x\r\n\r\n"
     third = b"HTTP/1.0 599 \r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 7\r\n\r\n"
-    upstream = start_upstream((Send(first + second + third),))
-    client = await connect(upstream.port)
+    upstream = world.upstream((Send(first + second + third),))
+    client = await world.connect(upstream.port)
     client.send(request())
     hints, ok, odd = [await client.read_response(bodyless=each == 2) for each in range(3)]
     assert (hints.status, hints.reason, hints.raw) == (103, b"Early Hints", first)
@@ -171,9 +171,9 @@ async def test_heads_are_read_as_they_are(start_upstream: StartUpstream, connect
     ],
 )
 @ensure_deferred
-async def test_what_is_no_answer_is_refused(start_upstream: StartUpstream, connect: Connect, garbage: bytes) -> None:
-    upstream = start_upstream(on_connect=(Send(garbage),))
-    client = await connect(upstream.port)
+async def test_what_is_no_answer_is_refused(world: World, garbage: bytes) -> None:
+    upstream = world.upstream(on_connect=(Send(garbage),))
+    client = await world.connect(upstream.port)
     with pytest.raises(MalformedError):
         await client.read_response()
 
@@ -190,13 +190,12 @@ async def test_what_is_no_answer_is_refused(start_upstream: StartUpstream, conne
 )
 @ensure_deferred
 async def test_what_is_no_request_fails_the_test(
-    start_upstream: StartUpstream,
-    connect: Connect,
+    world: World,
     flush_logged_failures: FlushLoggedFailures,
     garbage: bytes,
 ) -> None:
-    upstream = start_upstream(answer())
-    client = await connect(upstream.port)
+    upstream = world.upstream(answer())
+    client = await world.connect(upstream.port)
     client.send(garbage)
     assert await client.closed() == "aborted"
     assert [failure.type for failure in flush_logged_failures(MalformedError)] == [MalformedError]

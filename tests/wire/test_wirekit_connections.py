@@ -11,7 +11,6 @@ from twisted.python.failure import Failure
 
 from tests.wirekit.client import RawClient, request
 from tests.wirekit.connection import RawConnection
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import (
     Close,
@@ -32,6 +31,7 @@ from tests.wirekit.steps import (
 from tests.wirekit.tls import Authority
 from tests.wirekit.upstream import ScriptedUpstream
 from tests.wirekit.waiting import Conditions, NeverError, TooLateError, reactor
+from tests.world import World
 
 _MIB = 1024 * 1024
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -40,29 +40,29 @@ _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 @pytest.mark.parametrize(("last", "ended"), [(Close(), "close"), (Reset(), "aborted")])
 @ensure_deferred
 async def test_an_upstream_can_end_a_connection_before_any_request(
-    start_upstream: StartUpstream, connect: Connect, last: Close | Reset, ended: str
+    world: World, last: Close | Reset, ended: str
 ) -> None:
-    upstream = start_upstream(on_connect=(last,))
-    client = await connect(upstream.port)
+    upstream = world.upstream(on_connect=(last,))
+    client = await world.connect(upstream.port)
     assert await client.closed() == ended
     with pytest.raises(NeverError):
         await client.read_response()
 
 
 @ensure_deferred
-async def test_an_answer_can_come_before_the_body(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(on_connect=(WaitFor(b"\r\n\r\n"), *answer(413), CloseWrite(), Hang()))
-    client = await connect(upstream.port)
+async def test_an_answer_can_come_before_the_body(world: World) -> None:
+    upstream = world.upstream(on_connect=(WaitFor(b"\r\n\r\n"), *answer(413), CloseWrite(), Hang()))
+    client = await world.connect(upstream.port)
     client.send(b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")
     assert (await client.read_response()).status == 413
     assert await client.closed() == "close"
 
 
 @ensure_deferred
-async def test_a_script_can_wait_for_the_test(start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_a_script_can_wait_for_the_test(world: World) -> None:
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((Send(head(fields=((b"Content-Length", b"2"),)) + b"a"), Wait(go), Send(b"b")))
-    clients = [await connect(upstream.port) for _ in range(3)]
+    upstream = world.upstream((Send(head(fields=((b"Content-Length", b"2"),)) + b"a"), Wait(go), Send(b"b")))
+    clients = [await world.connect(upstream.port) for _ in range(3)]
     for client in clients:
         client.send(request())
         await client.wait_for(b"\r\n\r\na")
@@ -73,13 +73,11 @@ async def test_a_script_can_wait_for_the_test(start_upstream: StartUpstream, con
 
 
 @ensure_deferred
-async def test_a_flood_is_bounded_by_a_client_that_does_not_read(
-    start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_flood_is_bounded_by_a_client_that_does_not_read(world: World) -> None:
     piece = chunk(b"x" * 65536)
     go: Deferred[None] = Deferred()
-    upstream = start_upstream((Send(_CHUNKED), Wait(go), Flood(piece, 480), Send(b"0\r\n\r\n")))
-    client = await connect(upstream.port, receive_buffer=65536)
+    upstream = world.upstream((Send(_CHUNKED), Wait(go), Flood(piece, 480), Send(b"0\r\n\r\n")))
+    client = await world.connect(upstream.port, receive_buffer=65536)
     client.send(request())
     await client.wait_for(_CHUNKED)
     client.pause()
@@ -102,11 +100,9 @@ async def _stuck(connection: RawConnection) -> int:
 
 
 @ensure_deferred
-async def test_an_upstream_that_does_not_read_holds_the_client_up(
-    start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream(on_connect=(StopReading(), Hang()))
-    client = await connect(upstream.port)
+async def test_an_upstream_that_does_not_read_holds_the_client_up(world: World) -> None:
+    upstream = world.upstream(on_connect=(StopReading(), Hang()))
+    client = await world.connect(upstream.port)
     flooding = Deferred.fromCoroutine(client.flood(b"x" * 65536, 1600))
     assert 0 < await _stuck(client) < 16 * _MIB
     client.abort()
@@ -117,9 +113,9 @@ async def test_an_upstream_that_does_not_read_holds_the_client_up(
 
 
 @ensure_deferred
-async def test_an_upstream_sees_its_client_leave(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream((*chunked(b"a", last=False), Pause(60)))
-    clients = [await connect(upstream.port) for _ in range(2)]
+async def test_an_upstream_sees_its_client_leave(world: World) -> None:
+    upstream = world.upstream((*chunked(b"a", last=False), Pause(60)))
+    clients = [await world.connect(upstream.port) for _ in range(2)]
     for client in clients:
         client.send(request())
         await client.wait_for(chunk(b"a"))
@@ -133,9 +129,9 @@ async def test_an_upstream_sees_its_client_leave(start_upstream: StartUpstream, 
 
 
 @ensure_deferred
-async def test_the_client_can_close_its_side_only(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream((Hang(),))
-    client = await connect(upstream.port)
+async def test_the_client_can_close_its_side_only(world: World) -> None:
+    upstream = world.upstream((Hang(),))
+    client = await world.connect(upstream.port)
     client.send(request(b"POST", body=b"x"))
     client.close_write()
     lost = await upstream.next_connection_lost()
@@ -144,9 +140,9 @@ async def test_the_client_can_close_its_side_only(start_upstream: StartUpstream,
 
 
 @ensure_deferred
-async def test_tls_is_checked(start_upstream: StartUpstream, connect: Connect, authority: Authority) -> None:
-    upstream = start_upstream(answer(200, b"abc"), tls=authority.stranger)
-    client = await connect(upstream.port, tls=authority.client())
+async def test_tls_is_checked(world: World, authority: Authority) -> None:
+    upstream = world.upstream(answer(200, b"abc"), tls=authority.stranger)
+    client = await world.connect(upstream.port, tls=authority.client())
     client.send(request())
     assert await client.closed() == "aborted"
     assert upstream.requests == []
@@ -154,12 +150,10 @@ async def test_tls_is_checked(start_upstream: StartUpstream, connect: Connect, a
 
 
 @ensure_deferred
-async def test_a_tls_black_hole_accepts_and_says_nothing(
-    start_upstream: StartUpstream, connect: Connect, authority: Authority
-) -> None:
-    upstream = start_upstream(on_connect=(Hang(),), scheme="https")
+async def test_a_tls_black_hole_accepts_and_says_nothing(world: World, authority: Authority) -> None:
+    upstream = world.upstream(on_connect=(Hang(),), scheme="https")
     assert upstream.base_url.startswith("https://")
-    client = await connect(upstream.port, tls=authority.client())
+    client = await world.connect(upstream.port, tls=authority.client())
     with pytest.raises(TooLateError, match="open, 0 bytes received"):
         await client.wait_for(1, deadline=0.05)
     # The handshake began, so the other side heard something.
@@ -167,9 +161,9 @@ async def test_a_tls_black_hole_accepts_and_says_nothing(
 
 
 @ensure_deferred
-async def test_a_wait_that_fails_shows_what_there_was(start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(on_connect=(Send(b"something"), Hang()))
-    client = await connect(upstream.port)
+async def test_a_wait_that_fails_shows_what_there_was(world: World) -> None:
+    upstream = world.upstream(on_connect=(Send(b"something"), Hang()))
+    client = await world.connect(upstream.port)
     await client.wait_for(lambda received: received.endswith(b"thing"))
     with pytest.raises(TooLateError, match="open, 9 bytes received, the last ones b'something'"):
         await client.wait_for(b"else", deadline=0.01)

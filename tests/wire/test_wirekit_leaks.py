@@ -8,11 +8,12 @@ from twisted.internet.defer import fail
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from tests.wirekit.fixtures import FlushLoggedFailures, RunProgram, StartUpstream
+from tests.wirekit.fixtures import FlushLoggedFailures
 from tests.wirekit.leaks import Leftovers, LoggedFailures
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 
 def test_logged_failures_and_critical_events_are_kept_until_flushed() -> None:
@@ -39,11 +40,11 @@ def test_an_error_that_no_errback_took_is_noticed(flush_logged_failures: FlushLo
 
 
 @ensure_deferred
-async def test_what_a_test_leaves_in_the_reactor_is_noticed(start_upstream: StartUpstream) -> None:
+async def test_what_a_test_leaves_in_the_reactor_is_noticed(world: World) -> None:
     leftovers = Leftovers()
     assert await leftovers.settled() == []
     call = reactor.callLater(60, lambda: None)
-    upstream = start_upstream()
+    upstream = world.upstream()
     assert len(leftovers.now()) == 2
     call.cancel()
     await upstream.close()
@@ -68,10 +69,10 @@ def test_unhandled():
 
 
 @ensure_deferred
-async def test_a_test_that_leaves_something_behind_fails(run_program: RunProgram, tmp_path: Path) -> None:
+async def test_a_test_that_leaves_something_behind_fails(world: World, tmp_path: Path) -> None:
     (tmp_path / "test_careless.py").write_text(_CARELESS)
     arguments = ("-p", "no:cacheprovider", "-p", "tests.conftest", "-rE", "--rootdir", tmp_path, tmp_path)
-    program = run_program(PYTHON, "-m", "pytest", *arguments, cwd=Path(__file__).parents[2])
+    program = world.program(PYTHON, "-m", "pytest", *arguments, cwd=Path(__file__).parents[2])
     await program.ended(deadline=60)
     output = program.stdout.decode()
     assert "4 passed, 3 errors" in output
