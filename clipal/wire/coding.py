@@ -91,7 +91,7 @@ class _Identity:
 
 
 class _Inflate:
-    """zlib's formats. A gzip body may have several providers, one behind another (RFC 1952, 2.2)."""
+    """zlib's formats. A gzip body may have several members, one behind another (RFC 1952, 2.2)."""
 
     def __init__(self, window: int) -> None:
         self._window = window
