@@ -1,6 +1,6 @@
-"""Undoes the content codings of a copy of a body, within bounds: what comes from a provider may be a bomb.
+"""Decodes a copy of a body, within limits, because a provider may send a decompression bomb.
 
-Never used on what is relayed: an error's body, and the beginning of an answer, are looked at to tell what they mean.
+Only errors and the beginnings of answers are decoded, to find out what they mean. What is relayed is never decoded.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class BrokenCoding(Exception):
-    """What came is not in the coding that it is said to be in."""
+    """The data is not in the coding that its header field names."""
 
 
 class Decoder(Protocol):
     """Undoes one coding, piece by piece."""
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """All that the pieces up to `data` decode to and that has not been returned yet.
+        """What the pieces up to `data` decode to, without what was returned before.
 
         Parameters:
-            limit: bytes of the result at most, at least 1. What is beyond is lost: whoever gets so much must not go on.
+            limit: bytes of the result at most, at least 1. What exceeds it is lost; the caller must stop then.
 
         Raises:
             BrokenCoding: the pieces cannot be decoded.
@@ -42,7 +42,7 @@ class Decoder(Protocol):
 
 
 def decoder(content_encoding: bytes) -> Decoder | None:
-    """Undoes the coding that a Content-Encoding field names (RFC 9110, 8.4).
+    """A decoder for the coding that a Content-Encoding field names (RFC 9110, 8.4).
 
     Returns:
         None for a coding that is not known, and for several, one upon another.
@@ -55,7 +55,7 @@ def decoder(content_encoding: bytes) -> Decoder | None:
 
 
 def decode(body: bytes, content_encoding: bytes, limit: int) -> bytes:
-    """What `body` says without its codings.
+    """`body` without its codings.
 
     Parameters:
         content_encoding: the field's value: codings in the order in which they were applied.
@@ -84,7 +84,7 @@ def _codings(content_encoding: bytes) -> list[bytes]:
 
 
 class _Identity:
-    """No coding. It has no state, so that one serves all; what came is here already, so that nothing is bounded."""
+    """No coding. It has no state, so one instance serves all. It needs no limit, because it makes nothing larger."""
 
     def feed(self, data: bytes, limit: int) -> bytes:
         return data
@@ -112,7 +112,10 @@ class _Inflate:
 
 
 class _Deflate:
-    """With zlib's wrapping, as the RFC has it, or without, as some servers do: its two bytes tell (RFC 1950, 2.2)."""
+    """Deflate with zlib's wrapping (RFC 9110, 8.4.1.2), or without it, as some servers send it.
+
+    The first two bytes tell which (RFC 1950, 2.2).
+    """
 
     def __init__(self) -> None:
         self._begun = b""
@@ -164,7 +167,7 @@ class _Full(Exception):
 
 
 class _Sink:
-    """Where a zstd decoder writes. It is no file, but the decoder calls only its `write`."""
+    """What a zstd decoder writes to. It only has `write`, because the decoder calls nothing else."""
 
     room = 0
     decoded = b""

@@ -1,11 +1,11 @@
-"""Raw header fields: which of them may cross the proxy, and how a head is written.
+"""Header fields: which of them may cross the proxy, and how a head is written.
 
-Fields stay the (name, value) pairs of bytes that the parser found. A head is made in one pass over them, and all the
-permitted differences between the fields that came and those that go stand in this module:
+Fields are the (name, value) pairs of bytes that the parser found. All permitted differences between the fields that
+came and the fields that go are in this module:
 
-- hop-by-hop fields stay behind (RFC 9110, 7.6.1), and a body's framing is what the next hop uses;
-- of a request, the client's credentials stay behind, the provider's key goes up in their place, Host is the provider's;
-  a name that spells one of these with underscores stays behind too, for servers of the CGI tradition take both for one.
+- Hop-by-hop fields are dropped (RFC 9110, 7.6.1), and the framing of a body is that of the next hop.
+- In a request, the client's credentials are dropped, the provider's key takes their place, and Host is the provider's.
+- A name that spells one of these with underscores is dropped too, because CGI-like servers take both for one name.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from attrs import field, frozen
 from clipal.wire.message import Fields, RequestHead, ResponseHead
 
 CREDENTIALS: Final = frozenset([b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"])
-"""Where a client's key may travel; the first of them in a request is where the provider's key goes."""
+"""Fields in which a client may send its key. The provider's key takes the place of the first of them."""
 
 _HOP_BY_HOP: Final = frozenset([b"connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"])
 _NOT_UPWARDS: Final = _HOP_BY_HOP | {b"trailer", b"expect", b"http2-settings", b"cookie", b"chatgpt-account-id"}
 _REWRITTEN: Final = CREDENTIALS | {b"host", b"content-length", b"transfer-encoding", b"sec-websocket-protocol"}
 _KEY_AS_PROTOCOL: Final = b"openai-insecure-api-key."
-"""With this a web page, which cannot set Authorization for a WebSocket, sends its key as a subprotocol."""
+"""The prefix of a subprotocol that holds a key. A web page cannot set Authorization for a WebSocket."""
 _FRAMING: Final = frozenset([b"content-length", b"host"])
-"""What Connection cannot take away, for the message would be read otherwise without it."""
+"""Fields that Connection cannot remove, because the message would be read differently without them."""
 _NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
     b"content-length",
     b"host",
@@ -34,7 +34,7 @@ _NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
     b"content-encoding",
     b"content-type",
 }
-"""What a trailer section must not say, for it would change how the message is read (RFC 9110, 6.5.1)."""
+"""Fields that are dropped from a trailer section, because they change how the message is read (RFC 9110, 6.5.1)."""
 
 
 @frozen

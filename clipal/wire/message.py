@@ -1,4 +1,4 @@
-"""What a parser finds: heads, the end of a message, and what is not a message at all."""
+"""The items that a parser returns: a head, the end of a message, a message that is not accepted."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ END: Final = End()
 
 @frozen
 class BadMessage:
-    """What came is not a message that we accept.
+    """A message that is not accepted.
 
     Attributes:
         status: the status code that says so to a client (RFC 9110, 15.5 and 15.6); without meaning for an answer.
-        problem: which rule was broken, in our words: it holds nothing of what was received.
+        problem: which rule was broken. It contains nothing of what was received.
     """
 
     status: int
@@ -39,14 +39,14 @@ class BadMessage:
 
 @define(eq=False, slots=True)
 class Head:
-    """What a request's and an answer's head share. Its repr shows no field: they hold keys and tokens.
+    """What the heads of requests and answers have in common. The repr shows no field: they hold keys and tokens.
 
     Attributes:
         version: `1.1` or `1.0`.
         fields: as they came; optional white space around a value is not part of it (RFC 9110, 5.5).
         keys: the lower-case names, one for each of `fields`.
         table: the last value of each name, by its lower-case name.
-        keep_alive: whether the sender would use the connection again (RFC 9112, 9.3).
+        keep_alive: whether the sender allows another message on the connection (RFC 9112, 9.3).
         chunked: whether the body is framed by chunks.
     """
 
@@ -73,7 +73,7 @@ class RequestHead(Head):
 
     Attributes:
         target: raw, as it came.
-        upgrade: whether the client asks to leave HTTP/1.1 (Connection: upgrade beside Upgrade, or CONNECT).
+        upgrade: whether the client asks for an upgrade (Connection: upgrade beside Upgrade, or CONNECT).
     """
 
     method: bytes

@@ -1,13 +1,13 @@
-"""HTTP/1.1 messages out of bytes, for both sides, sans-IO: what `RequestParser` and `ResponseParser` share.
+"""Parses HTTP/1.1 messages, without any I/O: what `RequestParser` and `ResponseParser` have in common.
 
-llhttp (through httptools) does the parsing and most of the refusing: a repeated or malformed Content-Length, one
-beside Transfer-Encoding, bad chunk sizes, bare CR and LF, control characters, folded lines, blanks before the colon.
-This module and the two parsers add what llhttp leaves to its caller, and the limits, so that each rule about the form
-of a message stands once and holds for both sides.
+llhttp (through httptools) parses, and refuses most of what is malformed: a repeated or malformed Content-Length,
+Content-Length beside Transfer-Encoding, bad chunk sizes, bare CR and LF, control characters, folded lines, blanks
+before the colon. This module and the two parsers add the limits and the checks that llhttp leaves to its caller. A rule
+that holds for requests and answers stands here.
 
-A parser is fed what a socket brought and returns what that completed, in order: a head, the body bytes of this feed
-in one piece, `END`; or a `BadMessage` as the last item, after which it is done for good. Nothing is called back, so
-nothing that a caller does can run inside llhttp.
+A parser is fed what a socket brought. It returns the items that are complete, in order: a head, the body bytes of this
+feed in one piece, `END`. A `BadMessage` is the last item; the parser returns nothing after it. Items are returned, not
+called back, so a caller's code never runs inside llhttp.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from clipal.wire.message import BadMessage, Fields
 TARGET_LIMIT: Final = 8 * 1024
 """Bytes of a request's target."""
 _READ: Final = 64 * 1024
-"""What one read of a socket brings at most: by so much a limit that counts whole reads may be passed."""
+"""Bytes that one read of a socket brings at most. A limit that counts whole reads may be exceeded by so much."""
 _QUIET_LIMIT: Final = 16 * 1024
-"""Bytes that a body may bring without any content: chunk extensions, trailers."""
+"""Bytes of chunk extensions and trailers that may come without any byte of content between them."""
 
 _SEEN: Final = 2 * _READ
-"""Bytes of a head that are kept to look at; what is longer is looked at field by field."""
+"""Bytes of a head that are kept for the check of its start line and of its size."""
 
 _SINGLE: Final = frozenset([b"host", b"transfer-encoding"])
 
 
 class Refuse(Exception):
-    """Carries a BadMessage out of one of llhttp's callbacks."""
+    """Raised in one of llhttp's callbacks, to carry a BadMessage to the parser's caller."""
 
     def __init__(self, problem: str, status: int = 400) -> None:
         self.bad = BadMessage(status, problem)
 
 
 class Parser:
-    """What requests and answers have in common: fields, pieces of a body, limits. Subclasses make the heads."""
+    """Collects fields and pieces of a body, and enforces the limits. Subclasses make the heads."""
 
     def __init__(self, head_limit: int, fields_limit: int) -> None:
         self._head_limit = head_limit
@@ -47,7 +47,7 @@ class Parser:
         self._least_limit = min(head_limit, _READ)
         self._items: list[Any] = []
         self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # llhttp's callback, with no call in Python for each of many small chunks
+        self.on_body = self._pieces.append  # llhttp's callback: small chunks cost no call of a Python function
         self._failed = False
         self._open = False
         self._now = b""
@@ -69,13 +69,13 @@ class Parser:
         self._open = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called for each field, so it does the least: `_close_head` looks at all of them in a few passes in C."""
+        """Called for each field, so it only collects: `_close_head` checks all fields of a head at once."""
         self._fields.append((name, value.rstrip(b" \t")))
 
     # Rules about heads
 
     def _close_head(self) -> Fields:
-        """The fields of a complete head; what comes from now on is trailers. One pass, where no rule asks for more."""
+        """Checks the fields of a complete head and returns them. Fields that come after this are trailers."""
         fields, self._fields = self._fields, self.trailers
         table = self._table = {name.lower(): value for name, value in fields}
         keys = self._keys = list(table)
@@ -92,9 +92,9 @@ class Parser:
         return fields
 
     def _check_start_line(self, line: bytes) -> None:
-        """Refuses what llhttp takes for HTTP/1.0 (RTSP/1.0, ICE/1.0), and words with more than one space between.
+        """Refuses start lines that llhttp accepts: RTSP/1.0, ICE/1.0, and words with more than one space between them.
 
-        Interim answers may stand before it in what was seen.
+        Interim answers may precede `line` in the bytes that were kept.
         """
         if not self._seen.startswith(line) and b"\n" + line not in self._seen:
             raise Refuse("malformed start line")
@@ -105,7 +105,7 @@ class Parser:
         self._in_head = False
 
     def _is_chunked(self, version: str) -> bool:
-        """Whether chunks frame the body; any other coding, and one in HTTP/1.0, is refused (RFC 9112, 6.1)."""
+        """Whether chunks frame the body. Refuses any other coding, and any coding in HTTP/1.0 (RFC 9112, 6.1)."""
         coding = self._table.get(b"transfer-encoding")
         if coding is None:
             return False
@@ -116,14 +116,14 @@ class Parser:
     # Feeding
 
     def _collect(self, data: bytes) -> list[Any]:
-        """The items that `data` completes; a refusal is the last one of all."""
+        """The items that `data` completes. A BadMessage is the last one."""
         try:
             self._feed(data)
         except Refuse as refuse:
             self._failed = True
             self._flush()
             self._items.append(refuse.bad)
-        items, self._items = self._items, []  # nothing of them is kept while the connection is idle
+        items, self._items = self._items, []  # an idle connection keeps no items
         return items
 
     def _feed(self, data: bytes) -> None:
@@ -131,14 +131,14 @@ class Parser:
         raise NotImplementedError
 
     def _flush(self) -> None:
-        """Adds the body bytes of this feed, in one piece, so that they can go out in one write."""
+        """Adds the body bytes of this feed as one item, so that they can go out in one write."""
         pieces = self._pieces
         if pieces:
             self._items.append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             pieces.clear()
 
     def _feed_llhttp(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, data: bytes) -> None:
-        """In the middle of a body, `parser.feed_data` alone does it: no head begins there."""
+        """Feeds `parser` and keeps what may belong to a head. In the middle of a body, `parser.feed_data` is enough."""
         self._now = data
         if self._open and self._in_head and len(self._seen) < _SEEN:
             self._seen += data
@@ -148,9 +148,9 @@ class Parser:
             self._now = b""
 
     def _bound(self, data: bytes) -> None:
-        """Bounds what is held below without a callback: a field, a chunk extension or a trailer that never ends.
+        """Limits what llhttp buffers without a callback: a field, a chunk extension or a trailer that never ends.
 
-        Called with what completed nothing; whoever calls it sets `_quiet` back when something was.
+        Called with data that completed no item. The caller resets `_quiet` when data completes one.
         """
         if self._in_head:
             self._held += len(data)
@@ -163,5 +163,5 @@ class Parser:
 
 
 def size_of(fields: Fields) -> int:
-    """Bytes of a header section."""
+    """The size of a header section in bytes."""
     return sum([len(name) + len(value) + 4 for name, value in fields])

@@ -1,7 +1,7 @@
-"""A client's requests out of bytes.
+"""Parses a client's requests.
 
-llhttp's form, and here what it leaves to its caller: limits on the target, the two versions that are served, leaving
-HTTP/1.1 only where it is allowed, the end of each request, and bodies of a known length, which need no parsing.
+Added to llhttp here: limits on the target, the two versions that are served, an upgrade only where it is allowed, where
+each request ends, and bodies of a known length, which are taken without parsing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FIELDS_LIMIT: Final = 500
 """Fields of a request's head."""
 
 _SMALL: Final = 16 * 1024
-"""Bytes of a body that llhttp copies more cheaply than another parser is made."""
+"""Bytes up to which it is cheaper to let llhttp copy a body than to make a new parser behind it."""
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _SOME_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
@@ -31,10 +31,11 @@ class RequestParser(Parser):
     """The requests of one client connection, one after another.
 
     Parameters:
-        leaves: whether a request that asks to leave HTTP/1.1 may; one that may is the last one.
+        leaves: whether a request that asks for an upgrade may have it. Such a request is the last one.
 
     Attributes:
-        rest: what came behind the end of a request, unparsed; whoever takes it feeds it again, or does not.
+        rest: the bytes behind the end of a request, not parsed. The caller takes them with `take_rest` and feeds them
+            again for the next request.
     """
 
     def __init__(self, leaves: Callable[[RequestHead], bool] = lambda head: False) -> None:
@@ -58,14 +59,14 @@ class RequestParser(Parser):
         return self._open and self._in_head
 
     def take_rest(self) -> bytes:
-        """Gives `rest` away."""
+        """Returns `rest` and keeps nothing of it."""
         rest, self.rest = self.rest, b""
         return rest
 
     def feed(self, data: bytes) -> list[RequestItem]:
-        """What `data` completes of one request, in order; nothing after a `BadMessage`.
+        """The items that `data` completes of one request, in order; none after a `BadMessage`.
 
-        It stops behind the end of a request, so that nothing is parsed before its turn: see `rest`.
+        Parsing stops at the end of a request, so that a pipelined request is parsed only when it is its turn.
         """
         return [] if self._failed else self._collect(data)
 
@@ -98,8 +99,8 @@ class RequestParser(Parser):
         """Where the first empty line behind `start` ends; the end of `data` if there is none.
 
         llhttp does not say where in its input a request ends. A head, a chunked body and a trailer section all end with
-        an empty line, so what llhttp gets ends with one, and no piece holds the end of one request and more. The line
-        may have begun with the bytes before `data`, which are in `_tail`.
+        an empty line. So llhttp is fed up to the end of an empty line, and no piece contains the end of one request and
+        the beginning of the next. The empty line may have begun in the bytes before `data`, which are in `_tail`.
         """
         if not start and self._tail:
             found = (self._tail + data[:3]).find(_EMPTY_LINE)
@@ -117,9 +118,10 @@ class RequestParser(Parser):
             raise self._refusal(error) from None
 
     def _count(self, data: bytes, at: int) -> None:
-        """Takes a body of a known length, which begins at `at`: there is nothing to parse.
+        """Takes a body of a known length, which begins at `at`. There is nothing to parse in it.
 
-        A small one that is here already goes through llhttp, which costs less than another parser for the next request.
+        A small body that has come whole goes through llhttp, because that costs less than a new parser for the next
+        request.
         """
         length = int(self._table[b"content-length"])
         if length <= min(_SMALL, len(data) - at):
@@ -133,7 +135,7 @@ class RequestParser(Parser):
             self._take_counted(data[at:])
 
     def _take_counted(self, data: bytes) -> None:
-        """Takes what is the body's; what is behind its end becomes `rest`."""
+        """Takes the bytes that belong to the body. Bytes behind its end become `rest`."""
         if len(data) > self._left:
             self.rest = data[self._left :]
             data = data[: self._left]
@@ -151,10 +153,10 @@ class RequestParser(Parser):
         return Refuse("malformed HTTP")
 
     def _upgrade(self) -> None:
-        """Leaves HTTP/1.1 behind a head that asked for it, or goes on in it, as RFC 9110, 7.8 allows.
+        """Ends HTTP/1.1 behind a head that may be upgraded, or ignores the wish, as RFC 9110, 7.8 allows.
 
-        llhttp takes such a message for complete and would read its body as the next one. So another parser is told
-        of the body's framing.
+        llhttp takes a message with an upgrade for complete and would parse its body as the next message. So a new
+        parser is told of the body's framing.
         """
         assert self._items[-1] is END
         head = self._items[-2]

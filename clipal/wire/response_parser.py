@@ -1,7 +1,7 @@
-"""A provider's answers out of bytes.
+"""Parses a provider's answers.
 
-llhttp's form, and here what it leaves to its caller: which request an answer is to, interim answers, where a body
-ends, and whether the connection can carry another request.
+Added to llhttp here: which request an answer belongs to, interim answers, where a body ends, and whether the connection
+can carry another request.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class ResponseParser(Parser):
         self.expect(b"GET")
 
     def expect(self, method: bytes, *, upgrade: bool = False) -> None:
-        """Begins with the answer to a request of this method: one to HEAD has no body, whatever it says.
+        """Prepares for the answer to a request of this method; an answer to HEAD has no body.
 
         Parameters:
-            upgrade: whether a 101 was asked for: then its body is whatever comes behind it, until close.
+            upgrade: whether the request asked for a 101. All bytes behind a 101 are its body.
         """
         self._to_head = method == b"HEAD"
         self._upgrade = upgrade
@@ -46,10 +46,10 @@ class ResponseParser(Parser):
         self._reason = b""
         self._spent = 0
         self.reusable = False
-        """Whether the connection can carry another request; True only behind an END."""
+        """Whether the connection can carry another request. It is True only after an END."""
 
     def feed(self, data: bytes) -> list[ResponseItem]:
-        """What `data` completes, in order; nothing after a `BadMessage`. Bytes behind the END are dropped."""
+        """The items that `data` completes, in order; none after a `BadMessage`. Surplus bytes are dropped."""
         if self._failed or self._complete:
             self.reusable = False
             return []
@@ -73,7 +73,7 @@ class ResponseParser(Parser):
             else:
                 raise Refuse("malformed HTTP") from None
         if self._complete:
-            if self._pieces:  # a body behind an answer to HEAD, in the same read as its head
+            if self._pieces:  # surplus bytes behind an answer to HEAD, in the same read as its head
                 self._pieces.clear()
                 self.reusable = False
             return
@@ -84,7 +84,7 @@ class ResponseParser(Parser):
             self._bound(data)
 
     def eof(self) -> ResponseItem:
-        """What the orderly end of the connection means: the END of a body without a length, else something broken."""
+        """What an orderly end of the connection means: END for a body without a length, else a broken answer."""
         if self._failed or self._complete or self._head is None or not self._head.until_close:
             return BadMessage(502, "connection closed in the middle of the answer")
         self._complete = True
@@ -99,7 +99,7 @@ class ResponseParser(Parser):
         self._head = None
 
     def _says_close(self, version: str) -> bool:
-        """Whether the provider closes behind an answer to HEAD, which llhttp takes for one until close."""
+        """Whether the provider closes the connection after an answer to HEAD; llhttp cannot tell."""
         return version != "1.1" or b"close" in self._table.get(b"connection", b"").lower()
 
     # llhttp's callbacks
@@ -110,7 +110,7 @@ class ResponseParser(Parser):
         self._new_message()
         self._open = True
         self._reason = b""
-        self._size = self._spent  # interim answers count: together they are as long as one head may be
+        self._size = self._spent  # interim answers count towards the limit of one head
 
     def on_status(self, piece: bytes) -> None:
         self._reason += piece
@@ -143,12 +143,12 @@ class ResponseParser(Parser):
         )
         self._items.append(head)
         if self._to_head:
-            self._parser = httptools.HttpResponseParser(self)  # this one would wait for a body that never comes
+            self._parser = httptools.HttpResponseParser(self)  # the old one would wait for a body that never comes
             self._end()
 
     def on_message_complete(self) -> None:
         self._open = False
-        self._in_head = True  # where this was an interim answer; the final one is still to come
+        self._in_head = True  # after an interim answer, the head of the final one comes
         if self._head is not None and self._head.status == 101:
             self._raw = True
         elif self._head is not None and not self._complete:

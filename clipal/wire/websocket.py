@@ -1,4 +1,4 @@
-"""WebSocket's opening handshake (RFC 6455, 4), as far as a tunnel must know of it. What follows are bytes."""
+"""WebSocket's opening handshake (RFC 6455, 4). The frames behind it are opaque bytes to clipal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from clipal.wire.message import Fields, RequestHead, ResponseHead
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""
 UPGRADE_FIELDS: Final[Fields] = [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-"""What a handshake adds to a request, in place of the client's own, which are for one hop."""
+"""Fields of a handshake to a provider. The client's own are hop-by-hop and stay behind."""
 
 
 def asks_for_websocket(head: RequestHead) -> bool:
-    """Whether a request names WebSocket as what it would like to go on with, in a proper handshake or not."""
+    """Whether a request asks for WebSocket, in a valid handshake or not."""
     values = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"upgrade"]
     return any(_names(value, b"websocket") for value in values)
 
@@ -38,7 +38,7 @@ def opens_websocket(head: RequestHead) -> bool:
 
 
 def accepts_websocket(request: RequestHead, answer: ResponseHead) -> bool:
-    """Whether an answer is the server's handshake to `request` (RFC 6455, 4.1): nobody else could have made it."""
+    """Whether an answer is the valid handshake of a server that has seen `request` (RFC 6455, 4.1)."""
     digest = sha1(request.table[b"sec-websocket-key"] + _GUID, usedforsecurity=False).digest()
     return (
         answer.status == 101
@@ -49,7 +49,7 @@ def accepts_websocket(request: RequestHead, answer: ResponseHead) -> bool:
 
 
 def switching_head(head: ResponseHead) -> bytes:
-    """A server's handshake as the client gets it: as any answer's head, and the upgrade of this hop."""
+    """A server's handshake as the client gets it: the head of any answer, with the upgrade fields of this hop."""
     return response_head(head, chunked=False, connection=b"Upgrade")[:-2] + b"Upgrade: websocket\r\n\r\n"
 
 
