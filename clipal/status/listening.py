@@ -20,11 +20,11 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 
 from clipal.config.addresses import plain_host
 from clipal.downstream.admission import Admission
-from clipal.status.resources import error
+from clipal.status.resources import UNKNOWN, error
 from clipal.wire.message import RequestHead
 
 
@@ -50,6 +50,18 @@ class OpenAccess:
         return None if found is None else (found.refused.value, found.message)
 
 
+class _Request(Request):
+    """One whose errors are JSON."""
+
+    def render(self, resrc: IResource) -> None:
+        if self.method in (b"GET", b"HEAD"):
+            super().render(resrc)
+            return
+        self.setHeader(b"Allow", b"GET, HEAD")
+        self.write(error(self, 405, "This method is not served here."))
+        self.finish()
+
+
 class StatusSite(Site):
     """The pages, and nothing else."""
 
@@ -57,7 +69,7 @@ class StatusSite(Site):
         root = _Root()
         for name, page in children.items():
             root.putChild(name, page)
-        super().__init__(root, reactor=reactor, parsePOSTFormSubmission=False)
+        super().__init__(root, requestFactory=_Request, reactor=reactor, parsePOSTFormSubmission=False)
         self.noisy = False
 
     def startFactory(self) -> None:
@@ -79,7 +91,7 @@ class _Unknown(Resource):
     isLeaf = True
 
     def render_GET(self, request: IRequest) -> bytes:
-        return error(request, 404, "Nothing is served at this path. The pages are /status and /metrics.")
+        return error(request, *UNKNOWN)
 
 
 class StatusListening(Service):

@@ -19,6 +19,8 @@ _FORBIDDEN: Final = (
     "This page is for requests from this machine that came through no proxy, and for tokens with status: true."
 )
 
+UNKNOWN: Final = 404, "Nothing is served at this path. The pages are /status and /metrics."
+
 
 class Access(Protocol):
     """Who may see a page."""
@@ -65,6 +67,8 @@ class Page(Resource):
     def render_GET(self, request: IRequest) -> bytes:
         refusal = self._access.refusal(request)
         request.setHeader(b"Cache-Control", b"no-store")
+        if refusal is None and request.postpath:
+            refusal = UNKNOWN
         if refusal is not None:
             status, message = refusal
             return error(request, status, message)

@@ -1,0 +1,193 @@
+"""Who may see `/status` and `/metrics`, on the port of the clients and where `status_listen` says."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import cast
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IAddress
+from twisted.web.iweb import IRequest
+from twisted.web.test.requesthelper import DummyRequest
+
+from clipal.status.listening import socket_at
+from clipal.status.resources import LocalAccess
+from tests.asking import ranked
+from tests.proxy import Proxy, StartProxy
+from tests.seen import get, metrics, status
+from tests.wirekit.client import RawClient, RawResponse, request
+from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
+from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.process import PYTHON
+from tests.wirekit.steps import Send, Wait, chunked
+from tests.wirekit.waiting import reactor
+
+HOST = (b"Host", b"127.0.0.1")
+PAGES = [b"/status", b"/metrics"]
+FOREIGN = {
+    "a foreign Host": ((b"Host", b"rebound.example"),),
+    "a page's Origin": (HOST, (b"Origin", b"https://page.example")),
+    "a page's image": (HOST, (b"Sec-Fetch-Site", b"cross-site")),
+}
+
+
+def asked_from(peer: IAddress) -> IRequest:
+    asked = DummyRequest([b"status"])
+    asked.client = peer
+    return cast("IRequest", asked)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("trace", [b"Forwarded", b"X-Forwarded-For", b"Via", b"x-real-ip"])
+@ensure_deferred
+async def test_what_came_through_a_proxy_may_not(start_proxy: StartProxy, path: bytes, trace: bytes) -> None:
+    """The proxy is on this machine, and the one who asks may be anywhere."""
+    proxy = start_proxy({})
+    answer = await get(proxy.port, path, (HOST, (trace, b"127.0.0.1")))
+    assert answer.status == 403
+    assert "status: true" in json.loads(answer.body)["error"]["message"]
+    assert (await metrics(proxy))("clipal_refused_total", reason="status") == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("fields", FOREIGN.values(), ids=FOREIGN.keys())
+@ensure_deferred
+async def test_no_web_page_may(start_proxy: StartProxy, path: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+    assert (await get(proxy.port, path, fields)).status == 403
+    assert (await get(proxy.status_port, path, fields)).status == 403
+
+
+@pytest.mark.parametrize(
+    ("peer", "allowed"),
+    [
+        (IPv4Address("TCP", "127.0.0.1", 5), True),
+        (IPv4Address("TCP", "127.8.9.10", 5), True),
+        (IPv6Address("TCP", "::1", 5), True),
+        (IPv6Address("TCP", "::ffff:127.0.0.1", 5), True),
+        (UNIXAddress(None), True),
+        (IPv4Address("TCP", "192.0.2.1", 5), False),
+        (IPv6Address("TCP", "::ffff:192.0.2.1", 5), False),
+        (IPv6Address("TCP", "2001:db8::1", 5), False),
+    ],
+    ids=str,
+)
+def test_this_machine_may_and_no_other(peer: IAddress, allowed: bool) -> None:
+    refused: list[str] = []
+    assert (LocalAccess(lambda: refused.append("one")).refusal(asked_from(peer)) is None) is allowed
+    assert len(refused) == (not allowed)
+
+
+def test_a_token_may_that_allows_it() -> None:
+    asked = asked_from(IPv4Address("TCP", "192.0.2.1", 5))
+    asked.requestHeaders.addRawHeader(b"x-api-key", b"clp_good")
+    access = LocalAccess(lambda: None, lambda request: request.requestHeaders.hasHeader(b"x-api-key"))
+    assert access.refusal(asked) is None
+
+
+@pytest.mark.parametrize("path", [*PAGES, b"/health"])
+@ensure_deferred
+async def test_ordinary_pages(start_proxy: StartProxy, path: bytes) -> None:
+    proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+    for port in (proxy.port, proxy.status_port)[: 1 if path == b"/health" else 2]:
+        asked, head = await get(port, path), await get(port, path, method=b"HEAD")
+        assert (asked.status, head.status, head.body) == (200, 200, b"")
+        assert (await get(port, path, method=b"POST")).status == 405
+    if path != b"/health":
+        assert asked.values(b"cache-control") == [b"no-store"]
+
+
+@ensure_deferred
+async def test_health_says_nothing_of_all_this(start_proxy: StartProxy) -> None:
+    """It tells a supervisor whether to start clipal anew, which helps no provider."""
+    proxy = start_proxy({})
+    assert (await get(proxy.port, b"/health")).body == b'{"status":"healthy"}'
+
+
+# status_listen
+
+
+@ensure_deferred
+async def test_a_port_of_its_own_serves_these_pages_to_whoever_asks_and_nothing_else(start_proxy: StartProxy) -> None:
+    proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+    fields = (HOST, (b"X-Forwarded-For", b"192.0.2.1"))
+    assert json.loads((await get(proxy.status_port, b"/status", fields)).body)["state"] == "serving"
+    assert (await get(proxy.status_port, b"/metrics", fields)).body.startswith(b"# HELP clipal_")
+    for path in (b"/", b"/health", b"/claudecode/v1/messages", b"/status/more"):
+        assert (await get(proxy.status_port, path)).status == 404
+
+
+async def by_path(path: Path) -> RawResponse:
+    client = await connectProtocol(UNIXClientEndpoint(reactor, str(path)), RawClient())
+    client.send(request(b"GET", b"/status"))
+    answer: RawResponse = await client.read_response()
+    client.abort()
+    await client.closed()
+    return answer
+
+
+@ensure_deferred
+async def test_a_socket_of_its_own_is_for_its_owner_and_goes_with_clipal(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    path = tmp_path / "status.sock"
+    left_over = socket_at(path)
+    left_over.close()
+    proxy = start_proxy({}, status_listen=path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads((await by_path(path)).body)["state"] == "serving"
+    await proxy.service.stopService()
+    assert not path.exists()
+
+
+@ensure_deferred
+async def test_a_drain_can_be_watched(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+    goes_on: Deferred[None] = Deferred()
+    upstream = start_upstream((*chunked(b"begun", last=False), Wait(goes_on), Send(b"0\r\n\r\n")))
+    proxy = ranked(start_proxy, upstream, status_listen=("127.0.0.1", 0))
+    client = await connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
+    await client.wait_for(b"begun")
+    assert (await status(proxy))["state"] == "serving"
+    stopped = proxy.service.stopService()
+    draining = json.loads((await get(proxy.status_port, b"/status")).body)
+    assert (draining["state"], draining["open_requests"]) == ("draining", 1)
+    goes_on.callback(None)
+    await stopped
+
+
+@pytest.mark.parametrize("scheme", ["unix", "tcp"])
+@ensure_deferred
+async def test_a_place_that_is_taken_is_an_error_at_the_start(
+    run_program: RunProgram, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "taken.sock"
+    with socket_at(path) if scheme == "unix" else socket.create_server(("127.0.0.1", 0)) as taken:
+        taken.listen()
+        where = f"unix:{path}" if scheme == "unix" else "{}:{}".format(*taken.getsockname())
+        (tmp_path / "config.yaml").write_text(f'status_listen: "{where}"\n')
+        os.chmod(tmp_path / "config.yaml", 0o600)
+        program = run_program(PYTHON, "-m", "clipal", "--config-dir", tmp_path, "--port", "0")
+        assert (await program.ended()).code == 1
+    assert bytes(program.stderr).decode() == f"clipal: cannot listen on {where}: address already in use\n"
+
+
+def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text("precious")
+    with pytest.raises(OSError, match="in use"):
+        socket_at(path)
+    assert path.read_text() == "precious"
+
+
+@ensure_deferred
+async def test_where_it_listens_is_in_the_log(start_proxy: StartProxy) -> None:
+    proxy: Proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+    assert f"Status on 127.0.0.1:{proxy.status_port}" in proxy.lines
