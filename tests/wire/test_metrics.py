@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 import clipal.service
+from clipal.logs.observer import Logs
 from tests.asking import ask, ranked
 from tests.proxy import Proxy, StartProxy, provider
 from tests.seen import get, metrics
@@ -187,3 +188,9 @@ async def test_prometheus_own_tool_finds_nothing_wrong(
         pytest.skip("promtool is not installed")
     checked = subprocess.run([PROMTOOL, "check", "metrics"], input=scraped.body, capture_output=True)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+@ensure_deferred
+async def test_lines_that_the_log_dropped(start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Logs, "dropped", 3)
+    assert (await metrics(start_proxy({})))("clipal_log_lines_dropped_total") == 3

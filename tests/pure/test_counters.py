@@ -1,0 +1,192 @@
+"""The snapshots of several processes, added up; and what is measured by a clock."""
+
+from __future__ import annotations
+
+import json
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from clipal.providers.tally import BOUNDS, RECENT, ClientTally, Histogram
+from clipal.status.counters import Plain, Snapshot, add_counts, added, ended
+from clipal.status.lag import LOOKS, ReactorLag
+from clipal.status.metrics import Metrics
+from clipal.status.report import quantiles
+from tests.seen import Samples
+
+
+def provider_state(rests: float, failed_at: float | None, *recent: float) -> Plain:
+    last = None if failed_at is None else {"reason": "auth", "status": 401, "at": failed_at}
+    health, reason = ("open", "auth") if rests else ("closed", None)
+    return {
+        "health": health,
+        "reason": reason,
+        "rests_seconds": rests,
+        "until": 100 + rests if rests else None,
+        "keys": [],
+        "last_failure": last,
+        "recent": list(recent),
+    }
+
+
+def snapshot(
+    provider: Plain, *, requests: int = 1, lag: float = 0.0, draining: bool = False, **loaded: object
+) -> Snapshot:
+    client = {
+        "requests": requests,
+        "statuses": {"200": requests},
+        "unanswered": 0,
+        "open_requests": 1,
+        "request_bytes": 10,
+        "response_bytes": 100,
+        "duration": {"counts": [requests, *[0] * len(BOUNDS)], "total": 0.5},
+        "by_token": {"anna": {"200": requests}},
+        "providers": {
+            "one": {
+                "attempts": requests,
+                "outcomes": {"answered": requests},
+                "failovers": {},
+                "open_requests": 1,
+                "first_byte": {"counts": [requests, *[0] * len(BOUNDS)], "total": 0.25},
+                "tokens": {"input": 7, "cached_input": 5, "output": 3},
+            }
+        },
+    }
+    counts = {
+        "workers": 1,
+        "connections": 2,
+        "refused": {"host": 1},
+        "log_lines_dropped": 4,
+        "process": {"process_resident_memory_bytes": 1000.0},
+        "clients": {"codex": client},
+    }
+    configuration = {"fingerprint": "a", "loaded": 50.0, "error": None, "succeeded": 1, "failed": 0, **loaded}
+    states = {
+        "now": 100.0,
+        "started": 10.0,
+        "process_started": 9.0,
+        "draining": draining,
+        "lag": lag,
+        "configuration": configuration,
+        "clients": {"codex": {"preferred": "one", "can_answer": True, "providers": {"one": provider}}},
+    }
+    return Snapshot(counts, states)
+
+
+def test_counts_add_up_and_a_provider_is_as_its_longest_cooldown_says() -> None:
+    one = snapshot(provider_state(0, 80.0, 0.1), requests=2, lag=0.2)
+    other = snapshot(provider_state(30, 90.0, 0.3), requests=3, lag=0.1, failed=2, error="codex.yaml: wrong")
+    both = added(one, other)
+    client = both.counts["clients"]["codex"]
+    assert (both.counts["workers"], both.counts["connections"], client["requests"]) == (2, 4, 5)
+    assert client["duration"]["counts"][0] == client["statuses"]["200"] == 5
+    assert both.states["lag"] == 0.2
+    assert both.states["configuration"]["error"] == "codex.yaml: wrong"
+    assert both.states["configuration"]["failed"] == 2, "all of them read the same files"
+    provider = both.states["clients"]["codex"]["providers"]["one"]
+    assert (provider["health"], provider["rests_seconds"], provider["last_failure"]["at"]) == ("open", 30, 90.0)
+    assert provider["recent"] == [0.1, 0.3]
+    assert both.states["draining"] is False
+
+
+def test_a_service_drains_when_all_of_its_processes_do() -> None:
+    well = provider_state(0, None)
+    draining, serving = snapshot(well, draining=True), snapshot(well)
+    assert added(draining, draining).states["draining"]
+    assert not added(draining, serving).states["draining"]
+
+
+def test_what_a_process_counted_outlives_it_and_what_was_open_does_not() -> None:
+    one = snapshot(provider_state(0, None), requests=2)
+    counts = add_counts(ended(one.counts), one.counts)
+    assert (counts["workers"], counts["connections"]) == (1, 2)
+    assert counts["process"] == one.counts["process"]
+    client = counts["clients"]["codex"]
+    assert (client["requests"], client["open_requests"], client["providers"]["one"]["attempts"]) == (4, 1, 4)
+    assert client["providers"]["one"]["open_requests"] == 1
+    assert counts["refused"] == {"host": 2}
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)), min_size=1))
+def test_counts_of_any_names_add_up(each: list[dict[str, int]]) -> None:
+    together = reduce(add_counts, each)
+    assert together == {name: sum(one.get(name, 0) for one in each) for name in {key for one in each for key in one}}
+
+
+def test_a_snapshot_is_plain_data_that_passes_between_processes_as_json() -> None:
+    one = snapshot(provider_state(3, 1.0, 0.5))
+    assert Snapshot(**json.loads(json.dumps({"counts": one.counts, "states": one.states}))) == one
+
+
+def test_metrics_of_what_no_single_request_shows() -> None:
+    both = added(snapshot(provider_state(0, None), lag=0.4), snapshot(provider_state(0, None)))
+    found = Samples(Metrics(lambda: both).text())
+    assert found("clipal_token_requests_total", token="anna", status="200") == 2
+    assert found("clipal_tokens_total", client="codex", provider="one", kind="input") == 14
+    assert found("clipal_tokens_total", client="codex", provider="one", kind="cached_input") == 10
+    assert found("clipal_tokens_total", client="codex", provider="one", kind="output") == 6
+    assert found("clipal_log_lines_dropped_total") == 8
+    assert found("clipal_reactor_lag_seconds") == 0.4
+    assert found("process_resident_memory_bytes") == 2000
+
+
+def test_requests_that_brought_a_token_are_counted_by_its_name() -> None:
+    tally = ClientTally()
+    for status, token in ((200, "anna"), (200, "anna"), (429, "anna"), (200, None)):
+        tally.began()
+        tally.ended(status, 0.1, 0, 0, token)
+    assert tally.by_token == {"anna": {200: 2, 429: 1}}
+    assert (tally.statuses, tally.open_requests) == ({200: 3, 429: 1}, 0)
+
+
+@pytest.mark.parametrize(("seconds", "bucket"), [(0, 0), (0.01, 0), (0.011, 1), (1200, 16), (1201, 17)])
+def test_a_time_is_in_the_first_bucket_that_is_not_below_it(seconds: float, bucket: int) -> None:
+    histogram = Histogram()
+    histogram.observe(seconds)
+    assert histogram.counts.index(1) == bucket
+    assert histogram.total == seconds
+
+
+@pytest.mark.parametrize(
+    ("values", "p50", "p99"),
+    [([], None, None), ([2.0], 2.0, 2.0), ([3.0, 1.0, 2.0], 2.0, 3.0), ([0.1] * 99 + [9.0], 0.1, 0.1)],
+)
+def test_quantiles(values: list[float], p50: float | None, p99: float | None) -> None:
+    assert quantiles(values) == {"p50": p50, "p99": p99}
+
+
+def test_times_to_first_byte_are_bounded_in_memory() -> None:
+    tally = ClientTally().provider("one")
+    for number in range(10 * RECENT):
+        tally.handed_on(float(number))
+    assert len(tally.recent) == RECENT
+    assert min(tally.recent) == 9 * RECENT
+    assert sum(tally.first_byte.counts) == 10 * RECENT
+
+
+# Lag
+
+
+def test_an_event_loop_that_keeps_time_has_no_lag() -> None:
+    clock = Clock()
+    lag = ReactorLag(clock)
+    lag.startService()
+    clock.pump([0.25] * 400)
+    assert lag.seconds == 0
+    lag.stopService()
+
+
+def test_one_late_look_is_the_lag_for_a_while() -> None:
+    clock = Clock()
+    lag = ReactorLag(clock)
+    lag.startService()
+    clock.pump([1.0, 1.0, 3.5])
+    assert lag.seconds == pytest.approx(2.5), "it was due a second after the look before"
+    clock.pump([0.5] + [1.0] * (LOOKS - 2))
+    assert lag.seconds == pytest.approx(2.5)
+    clock.pump([1.0])
+    assert lag.seconds == 0
+    lag.stopService()
