@@ -15,14 +15,14 @@ from twisted.internet.defer import Deferred
 import clipal.service
 from clipal.logs.observer import Logs
 from tests.asking import ask, ranked
-from tests.proxy import Proxy, StartProxy, provider
+from tests.proxy import Proxy, provider
 from tests.seen import get, metrics
 from tests.wire.test_reload_service import KEPT, LOADED, write
 from tests.wire.test_tunnel import HANDSHAKE, SWITCHING
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Pause, Send, Wait, answer, chunked, head
+from tests.world import World
 
 LIMITED = answer(429, b"", ((b"Retry-After", b"30"),))
 PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
@@ -33,12 +33,10 @@ def ask_for(body: bytes = b"{}") -> bytes:
 
 
 @ensure_deferred
-async def test_requests_attempts_and_failovers(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    first, second = start_upstream(LIMITED), start_upstream(answer(200, b"two"), answer(400, b"{}"))
-    proxy = ranked(start_proxy, first, second)
-    client = await connect(proxy.port)
+async def test_requests_attempts_and_failovers(world: World) -> None:
+    first, second = world.upstream(LIMITED), world.upstream(answer(200, b"two"), answer(400, b"{}"))
+    proxy = ranked(world.proxy, first, second)
+    client = await world.connect(proxy.port)
     for _ in range(2):
         await ask(client)
     found = await metrics(proxy)
@@ -54,10 +52,10 @@ async def test_requests_attempts_and_failovers(
 
 
 @ensure_deferred
-async def test_bytes_and_times(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_bytes_and_times(world: World) -> None:
     slow = (Pause(0.03), *chunked(b"half", last=False), Pause(0.03), Send(b"4\r\nhalf\r\n0\r\n\r\n"))
-    proxy = ranked(start_proxy, start_upstream(slow))
-    await ask(await connect(proxy.port), body=b'{"twenty": "bytes.."}'[:20])
+    proxy = ranked(world.proxy, world.upstream(slow))
+    await ask(await world.connect(proxy.port), body=b'{"twenty": "bytes.."}'[:20])
     found = await metrics(proxy)
     assert found("clipal_request_bytes_total", client="claudecode") == 20
     assert found("clipal_response_bytes_total", client="claudecode") == 8
@@ -73,12 +71,10 @@ async def test_bytes_and_times(start_proxy: StartProxy, start_upstream: StartUps
 
 
 @ensure_deferred
-async def test_what_is_open_now_and_who_disconnected(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    upstream = start_upstream((Hang(),), (*chunked(b"begun", last=False), Hang()))
-    proxy = ranked(start_proxy, upstream)
-    waiting, reading = await connect(proxy.port), await connect(proxy.port)
+async def test_what_is_open_now_and_who_disconnected(world: World) -> None:
+    upstream = world.upstream((Hang(),), (*chunked(b"begun", last=False), Hang()))
+    proxy = ranked(world.proxy, upstream)
+    waiting, reading = await world.connect(proxy.port), await world.connect(proxy.port)
     waiting.send(ask_for())
     await upstream.next_request()
     reading.send(ask_for())
@@ -96,14 +92,12 @@ async def test_what_is_open_now_and_who_disconnected(
 
 
 @ensure_deferred
-async def test_a_websocket_is_one_long_request(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_websocket_is_one_long_request(world: World) -> None:
     over: Deferred[None] = Deferred()
     accepted = Send(head(101, SWITCHING, b"Switching Protocols") + b"down")
-    upstream = start_upstream((accepted, Wait(over)))
-    proxy = start_proxy({"codex": [provider("one", upstream.base_url, websocket=True)]})
-    client = await connect(proxy.port)
+    upstream = world.upstream((accepted, Wait(over)))
+    proxy = world.proxy({"codex": [provider("one", upstream.base_url, websocket=True)]})
+    client = await world.connect(proxy.port)
     client.send(HANDSHAKE + b"up and away")
     await client.wait_for(b"down")
     assert (await metrics(proxy))("clipal_open_requests", client="codex") == 1
@@ -131,9 +125,9 @@ async def test_a_websocket_is_one_long_request(
     ],
 )
 @ensure_deferred
-async def test_refusals_by_their_reason(start_proxy: StartProxy, connect: Connect, sent: bytes, reason: str) -> None:
-    proxy = start_proxy({}, max_request_body_bytes=100)
-    client = await connect(proxy.port)
+async def test_refusals_by_their_reason(world: World, sent: bytes, reason: str) -> None:
+    proxy = world.proxy({}, max_request_body_bytes=100)
+    client = await world.connect(proxy.port)
     client.send(sent)
     await client.read_response()
     found = await metrics(proxy)
@@ -163,8 +157,8 @@ async def test_reloads_taken_and_not(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @ensure_deferred
-async def test_what_is_running(start_proxy: StartProxy) -> None:
-    found = await metrics(start_proxy({}))
+async def test_what_is_running(world: World) -> None:
+    found = await metrics(world.proxy({}))
     build = {"version": version("clipal"), "python": platform.python_version(), "twisted": version("Twisted")}
     assert found("clipal_build_info", **build) == 1
     assert found("process_start_time_seconds") > 1e9
@@ -176,12 +170,10 @@ async def test_what_is_running(start_proxy: StartProxy) -> None:
 
 
 @ensure_deferred
-async def test_prometheus_own_tool_finds_nothing_wrong(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_prometheus_own_tool_finds_nothing_wrong(world: World) -> None:
     """Where it is not installed, its parser in Python has read the same text in every test above."""
-    proxy = ranked(start_proxy, start_upstream(LIMITED), start_upstream(answer(200, b"two")))
-    await ask(await connect(proxy.port))
+    proxy = ranked(world.proxy, world.upstream(LIMITED), world.upstream(answer(200, b"two")))
+    await ask(await world.connect(proxy.port))
     scraped = await get(proxy.port, b"/metrics")
     assert scraped.values(b"content-type") == [b"text/plain; version=0.0.4; charset=utf-8"]
     if PROMTOOL is None:
@@ -191,6 +183,6 @@ async def test_prometheus_own_tool_finds_nothing_wrong(
 
 
 @ensure_deferred
-async def test_lines_that_the_log_dropped(start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lines_that_the_log_dropped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Logs, "dropped", 3)
-    assert (await metrics(start_proxy({})))("clipal_log_lines_dropped_total") == 3
+    assert (await metrics(world.proxy({})))("clipal_log_lines_dropped_total") == 3

@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred
 import clipal.service
 from clipal.config.model import CircuitBreaker
 from tests.asking import FAILED, ask, ranked
-from tests.proxy import Proxy, StartProxy, provider
+from tests.proxy import Proxy, provider
 from tests.seen import client_status, get, status
 from tests.wire.test_reload_service import KEPT, LOADED, SECRET, providers, write
 from tests.wirekit.client import request
-from tests.wirekit.fixtures import Connect, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Pause, Send, Steps, Wait, answer, chunk, chunked
+from tests.world import World
 
 ASK = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 LIMITED = answer(429, b"", ((b"Retry-After", b"30"),))
@@ -27,9 +27,9 @@ REFUSED = answer(401, b"")
 
 
 @ensure_deferred
-async def test_what_is_running_and_since_when(start_proxy: StartProxy, tmp_path: Path) -> None:
+async def test_what_is_running_and_since_when(world: World, tmp_path: Path) -> None:
     began = datetime.now(timezone.utc) - timedelta(seconds=1)
-    proxy = start_proxy({})
+    proxy = world.proxy({})
     found = await status(proxy)
     assert found["version"] == version("clipal")
     assert began < datetime.fromisoformat(found["started"]) <= datetime.now(timezone.utc)
@@ -40,11 +40,11 @@ async def test_what_is_running_and_since_when(start_proxy: StartProxy, tmp_path:
 
 
 @ensure_deferred
-async def test_what_is_open_now(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_what_is_open_now(world: World) -> None:
     answered: Deferred[None] = Deferred()
-    upstream = start_upstream((*chunked(b"begun", last=False), Wait(answered), Send(b"0\r\n\r\n")))
-    proxy = ranked(start_proxy, upstream)
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"begun", last=False), Wait(answered), Send(b"0\r\n\r\n")))
+    proxy = ranked(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     await client.wait_for(b"begun")
     found = await status(proxy)
@@ -60,14 +60,12 @@ async def test_what_is_open_now(start_proxy: StartProxy, start_upstream: StartUp
 
 
 @ensure_deferred
-async def test_the_numbers_of_a_failover(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    proxy = ranked(start_proxy, start_upstream(LIMITED), start_upstream(answer(200, b"two")))
+async def test_the_numbers_of_a_failover(world: World) -> None:
+    proxy = ranked(world.proxy, world.upstream(LIMITED), world.upstream(answer(200, b"two")))
     before = await client_status(proxy)
     assert (before["preferred"], before["requests"], before["failovers"]) == ("one", 0, 0)
     assert {each["health"] for each in before["providers"]} == {"closed"}
-    assert await ask(await connect(proxy.port)) == b"two"
+    assert await ask(await world.connect(proxy.port)) == b"two"
     found = await client_status(proxy)
     assert (found["preferred"], found["can_answer"], found["requests"], found["failovers"]) == ("two", True, 1, 1)
     one, two = found["providers"]
@@ -86,10 +84,10 @@ async def test_the_numbers_of_a_failover(
 
 
 @ensure_deferred
-async def test_each_key_by_itself(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
-    upstream = start_upstream(REFUSED, answer(200, b"one"))
-    proxy = start_proxy({"claudecode": [provider("one", upstream.base_url, "key-a", "key-b")]})
-    assert await ask(await connect(proxy.port)) == b"one"
+async def test_each_key_by_itself(world: World) -> None:
+    upstream = world.upstream(REFUSED, answer(200, b"one"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url, "key-a", "key-b")]})
+    assert await ask(await world.connect(proxy.port)) == b"one"
     found = await client_status(proxy)
     (one,) = found["providers"]
     first, second = one["keys"]
@@ -101,11 +99,9 @@ async def test_each_key_by_itself(start_proxy: StartProxy, start_upstream: Start
 
 
 @ensure_deferred
-async def test_a_client_that_nobody_can_answer(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    proxy = ranked(start_proxy, start_upstream(REFUSED), start_upstream(REFUSED))
-    client = await connect(proxy.port)
+async def test_a_client_that_nobody_can_answer(world: World) -> None:
+    proxy = ranked(world.proxy, world.upstream(REFUSED), world.upstream(REFUSED))
+    client = await world.connect(proxy.port)
     await ask(client)
     await ask(client)
     found = await client_status(proxy)
@@ -114,38 +110,32 @@ async def test_a_client_that_nobody_can_answer(
 
 
 @ensure_deferred
-async def test_a_provider_that_waits_for_its_trial(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
+async def test_a_provider_that_waits_for_its_trial(world: World) -> None:
     breaker = CircuitBreaker(1, 1e-6)
-    proxy = ranked(start_proxy, start_upstream(FAILED), circuit_breaker=breaker)
-    await ask(await connect(proxy.port))
+    proxy = ranked(world.proxy, world.upstream(FAILED), circuit_breaker=breaker)
+    await ask(await world.connect(proxy.port))
     (one,) = (await client_status(proxy))["providers"]
     assert (one["health"], one["reason"], one["rests_seconds"], one["until"]) == ("half-open", "server error", 0, None)
 
 
 @ensure_deferred
-async def test_the_last_resort_can_answer(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    proxy = ranked(start_proxy, start_upstream(FAILED), circuit_breaker=CircuitBreaker(1, 60))
-    await ask(await connect(proxy.port))
+async def test_the_last_resort_can_answer(world: World) -> None:
+    proxy = ranked(world.proxy, world.upstream(FAILED), circuit_breaker=CircuitBreaker(1, 60))
+    await ask(await world.connect(proxy.port))
     found = await client_status(proxy)
     assert (found["providers"][0]["health"], found["can_answer"]) == ("open", True)
 
 
 @ensure_deferred
-async def test_a_pinned_provider_and_those_that_nobody_asks(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    two = start_upstream(answer(503, b"two's own"))
+async def test_a_pinned_provider_and_those_that_nobody_asks(world: World) -> None:
+    two = world.upstream(answer(503, b"two's own"))
     configured = [
         provider("one", "http://127.0.0.1:1/v1?key=hidden", "key-a", "key-b", priority=7),
         provider("two", two.base_url),
         provider("three", "https://user.example", enabled=False),
     ]
-    proxy = start_proxy({"claudecode": configured}, pinned="two")
-    await ask(await connect(proxy.port))
+    proxy = world.proxy({"claudecode": configured}, pinned="two")
+    await ask(await world.connect(proxy.port))
     found = await client_status(proxy)
     assert (found["mode"], found["pinned"], found["preferred"], found["can_answer"]) == ("manual", "two", "two", True)
     one, two_, three = found["providers"]
@@ -155,12 +145,12 @@ async def test_a_pinned_provider_and_those_that_nobody_asks(
 
 
 @ensure_deferred
-async def test_times_to_first_byte(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_times_to_first_byte(world: World) -> None:
     slow = (Pause(0.2), *answer(200, b"late"))
-    proxy = ranked(start_proxy, start_upstream(answer(200, b"soon"), slow))
+    proxy = ranked(world.proxy, world.upstream(answer(200, b"soon"), slow))
     (one,) = (await client_status(proxy))["providers"]
     assert one["first_byte_seconds"] == {"p50": None, "p99": None}
-    client = await connect(proxy.port)
+    client = await world.connect(proxy.port)
     for _ in range(3):
         await ask(client)
     (one,) = (await client_status(proxy))["providers"]
@@ -174,12 +164,10 @@ async def test_times_to_first_byte(start_proxy: StartProxy, start_upstream: Star
     ids=["in the body", "waiting for an answer"],
 )
 @ensure_deferred
-async def test_a_client_that_disconnects_is_no_failure_of_the_provider(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect, script: Steps
-) -> None:
-    upstream = start_upstream(script)
-    proxy = ranked(start_proxy, upstream)
-    client = await connect(proxy.port)
+async def test_a_client_that_disconnects_is_no_failure_of_the_provider(world: World, script: Steps) -> None:
+    upstream = world.upstream(script)
+    proxy = ranked(world.proxy, upstream)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     await upstream.next_request()
     if len(script) > 1:
@@ -193,14 +181,12 @@ async def test_a_client_that_disconnects_is_no_failure_of_the_provider(
 
 
 @ensure_deferred
-async def test_an_answer_that_breaks_off_is_a_failure_and_no_answer(
-    start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect
-) -> None:
-    cut = start_upstream(
+async def test_an_answer_that_breaks_off_is_a_failure_and_no_answer(world: World) -> None:
+    cut = world.upstream(
         (Send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"begun") + b"zz\r\n"),)
     )
-    proxy = ranked(start_proxy, cut)
-    client = await connect(proxy.port)
+    proxy = ranked(world.proxy, cut)
+    client = await world.connect(proxy.port)
     client.send(ASK)
     await client.closed()
     (one,) = (await client_status(proxy))["providers"]
@@ -212,14 +198,14 @@ async def test_an_answer_that_breaks_off_is_a_failure_and_no_answer(
 
 @ensure_deferred
 async def test_the_configuration_in_force_and_what_is_wrong_with_the_files(
-    start_upstream: StartUpstream, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
     write(tmp_path / "config.yaml", "log_stdout: false\n")
-    write(tmp_path / "claude-code.yaml", providers(start_upstream(answer(200, b"one"))))
+    write(tmp_path / "claude-code.yaml", providers(world.upstream(answer(200, b"one"))))
     proxy = Proxy.load(tmp_path)
     try:
-        await ask(await connect(proxy.port))
+        await ask(await world.connect(proxy.port))
         first = await status(proxy)
         assert first["configuration"]["error"] is None
         write(tmp_path / "codex.yaml", "mode: auto\n\nmode_: manual\n")

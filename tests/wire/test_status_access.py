@@ -20,14 +20,14 @@ from twisted.web.test.requesthelper import DummyRequest
 from clipal.status.listening import socket_at
 from clipal.status.resources import LocalAccess
 from tests.asking import ranked
-from tests.proxy import Proxy, StartProxy
+from tests.proxy import Proxy
 from tests.seen import get, metrics, status
 from tests.wirekit.client import RawClient, RawResponse, request
-from tests.wirekit.fixtures import Connect, RunProgram, StartUpstream
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON
 from tests.wirekit.steps import Send, Wait, chunked
 from tests.wirekit.waiting import reactor
+from tests.world import World
 
 HOST = (b"Host", b"127.0.0.1")
 PAGES = [b"/status", b"/metrics"]
@@ -47,9 +47,9 @@ def asked_from(peer: IAddress) -> IRequest:
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("trace", [b"Forwarded", b"X-Forwarded-For", b"Via", b"x-real-ip"])
 @ensure_deferred
-async def test_what_came_through_a_proxy_may_not(start_proxy: StartProxy, path: bytes, trace: bytes) -> None:
+async def test_what_came_through_a_proxy_may_not(world: World, path: bytes, trace: bytes) -> None:
     """The proxy is on this machine, and the one who asks may be anywhere."""
-    proxy = start_proxy({})
+    proxy = world.proxy({})
     answer = await get(proxy.port, path, (HOST, (trace, b"127.0.0.1")))
     assert answer.status == 403
     assert "status: true" in json.loads(answer.body)["error"]["message"]
@@ -59,8 +59,8 @@ async def test_what_came_through_a_proxy_may_not(start_proxy: StartProxy, path: 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("fields", FOREIGN.values(), ids=FOREIGN.keys())
 @ensure_deferred
-async def test_no_web_page_may(start_proxy: StartProxy, path: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> None:
-    proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+async def test_no_web_page_may(world: World, path: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    proxy = world.proxy({}, status_listen=("127.0.0.1", 0))
     assert (await get(proxy.port, path, fields)).status == 403
     assert (await get(proxy.status_port, path, fields)).status == 403
 
@@ -94,8 +94,8 @@ def test_a_token_may_that_allows_it() -> None:
 
 @pytest.mark.parametrize("path", [*PAGES, b"/health"])
 @ensure_deferred
-async def test_ordinary_pages(start_proxy: StartProxy, path: bytes) -> None:
-    proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+async def test_ordinary_pages(world: World, path: bytes) -> None:
+    proxy = world.proxy({}, status_listen=("127.0.0.1", 0))
     for port in (proxy.port, proxy.status_port)[: 1 if path == b"/health" else 2]:
         asked, head = await get(port, path), await get(port, path, method=b"HEAD")
         assert (asked.status, head.status, head.body) == (200, 200, b"")
@@ -105,9 +105,9 @@ async def test_ordinary_pages(start_proxy: StartProxy, path: bytes) -> None:
 
 
 @ensure_deferred
-async def test_health_says_nothing_of_all_this(start_proxy: StartProxy) -> None:
+async def test_health_says_nothing_of_all_this(world: World) -> None:
     """It tells a supervisor whether to start clipal anew, which helps no provider."""
-    proxy = start_proxy({})
+    proxy = world.proxy({})
     assert (await get(proxy.port, b"/health")).body == b'{"status":"healthy"}'
 
 
@@ -115,8 +115,8 @@ async def test_health_says_nothing_of_all_this(start_proxy: StartProxy) -> None:
 
 
 @ensure_deferred
-async def test_a_port_of_its_own_serves_these_pages_to_whoever_asks_and_nothing_else(start_proxy: StartProxy) -> None:
-    proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+async def test_a_port_of_its_own_serves_these_pages_to_whoever_asks_and_nothing_else(world: World) -> None:
+    proxy = world.proxy({}, status_listen=("127.0.0.1", 0))
     fields = (HOST, (b"X-Forwarded-For", b"192.0.2.1"))
     assert json.loads((await get(proxy.status_port, b"/status", fields)).body)["state"] == "serving"
     assert (await get(proxy.status_port, b"/metrics", fields)).body.startswith(b"# HELP clipal_")
@@ -134,13 +134,11 @@ async def by_path(path: Path) -> RawResponse:
 
 
 @ensure_deferred
-async def test_a_socket_of_its_own_is_for_its_owner_and_goes_with_clipal(
-    start_proxy: StartProxy, tmp_path: Path
-) -> None:
+async def test_a_socket_of_its_own_is_for_its_owner_and_goes_with_clipal(world: World, tmp_path: Path) -> None:
     path = tmp_path / "status.sock"
     left_over = socket_at(path)
     left_over.close()
-    proxy = start_proxy({}, status_listen=path)
+    proxy = world.proxy({}, status_listen=path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads((await by_path(path)).body)["state"] == "serving"
     await proxy.service.stopService()
@@ -148,11 +146,11 @@ async def test_a_socket_of_its_own_is_for_its_owner_and_goes_with_clipal(
 
 
 @ensure_deferred
-async def test_a_drain_can_be_watched(start_proxy: StartProxy, start_upstream: StartUpstream, connect: Connect) -> None:
+async def test_a_drain_can_be_watched(world: World) -> None:
     goes_on: Deferred[None] = Deferred()
-    upstream = start_upstream((*chunked(b"begun", last=False), Wait(goes_on), Send(b"0\r\n\r\n")))
-    proxy = ranked(start_proxy, upstream, status_listen=("127.0.0.1", 0))
-    client = await connect(proxy.port)
+    upstream = world.upstream((*chunked(b"begun", last=False), Wait(goes_on), Send(b"0\r\n\r\n")))
+    proxy = ranked(world.proxy, upstream, status_listen=("127.0.0.1", 0))
+    client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
     await client.wait_for(b"begun")
     assert (await status(proxy))["state"] == "serving"
@@ -165,16 +163,14 @@ async def test_a_drain_can_be_watched(start_proxy: StartProxy, start_upstream: S
 
 @pytest.mark.parametrize("scheme", ["unix", "tcp"])
 @ensure_deferred
-async def test_a_place_that_is_taken_is_an_error_at_the_start(
-    run_program: RunProgram, tmp_path: Path, scheme: str
-) -> None:
+async def test_a_place_that_is_taken_is_an_error_at_the_start(world: World, tmp_path: Path, scheme: str) -> None:
     path = tmp_path / "taken.sock"
     with socket_at(path) if scheme == "unix" else socket.create_server(("127.0.0.1", 0)) as taken:
         taken.listen()
         where = f"unix:{path}" if scheme == "unix" else "{}:{}".format(*taken.getsockname())
         (tmp_path / "config.yaml").write_text(f'status_listen: "{where}"\n')
         os.chmod(tmp_path / "config.yaml", 0o600)
-        program = run_program(PYTHON, "-m", "clipal", "--config-dir", tmp_path, "--port", "0")
+        program = world.program(PYTHON, "-m", "clipal", "--config-dir", tmp_path, "--port", "0")
         assert (await program.ended()).code == 1
     assert bytes(program.stderr).decode() == f"clipal: cannot listen on {where}: address already in use\n"
 
@@ -188,6 +184,6 @@ def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
 
 
 @ensure_deferred
-async def test_where_it_listens_is_in_the_log(start_proxy: StartProxy) -> None:
-    proxy: Proxy = start_proxy({}, status_listen=("127.0.0.1", 0))
+async def test_where_it_listens_is_in_the_log(world: World) -> None:
+    proxy: Proxy = world.proxy({}, status_listen=("127.0.0.1", 0))
     assert f"Status on 127.0.0.1:{proxy.status_port}" in proxy.lines
