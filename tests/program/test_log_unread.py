@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
+import re
 import select
 import socket
 import subprocess
@@ -99,7 +100,9 @@ def test_whoever_does_not_read_loses_lines_and_is_told_how_many(
     seen += read_all(reader)
     lines = seen.splitlines()
     assert lines[-1].endswith("] somebody reads again")
-    assert lines[-2].endswith(f"] {dropped} lines are missing here: nobody read them")
+    told = [int(number) for number in re.findall(r"\] (\d+) lines are missing here: nobody read them\n", seen)]
+    assert told, "a terminal makes room by itself now and then, so there may be several"
+    assert sum(told) == dropped
     assert len([line for line in lines if line.endswith(f"[x] {TEXT}")]) == 2000 - dropped, "each line is whole"
     (file,) = tmp_path.glob("clipal-*.log")
     assert file.read_text().count(TEXT) == 2000
