@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,6 +13,8 @@ from tests.proxy import Proxy
 from tests.wirekit.client import RawClient, RawResponse, request
 from tests.wirekit.message import Fields
 
+PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
+"""Prometheus' own tool, where it is installed."""
 LOCAL = ((b"Host", b"127.0.0.1"),)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +14,7 @@ import clipal.service
 from clipal.logs.observer import Logs
 from tests.asking import ask, ranked
 from tests.proxy import Proxy, provider
-from tests.seen import get, metrics
+from tests.seen import PROMTOOL, get, metrics
 from tests.wire.test_reload_service import KEPT, LOADED, write
 from tests.wire.test_tunnel import HANDSHAKE, SWITCHING
 from tests.wirekit.client import request
@@ -25,7 +23,6 @@ from tests.wirekit.steps import Hang, Pause, Send, Wait, answer, chunked, head
 from tests.world import World
 
 LIMITED = answer(429, b"", ((b"Retry-After", b"30"),))
-PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
 
 
 def ask_for(body: bytes = b"{}") -> bytes:
