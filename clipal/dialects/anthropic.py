@@ -22,6 +22,7 @@ from clipal.dialects.dialect import (
     compact_json,
 )
 from clipal.dialects.error_events import event_name, failure, parse_object
+from clipal.dialects.token_counts import TokenCounts, Usage, UsageKey, count, is_events
 
 _WORDS: Final = {
     HTTPStatus.FORBIDDEN: "permission_error",
@@ -50,6 +51,9 @@ _EMPTY_LENGTH: Final = 4096
 """Bytes of an event that may begin an empty block; a longer one has something in it."""
 _EMPTY_KINDS: Final = frozenset(("text", "thinking", "tool_use", "server_tool_use", "mcp_tool_use"))
 _FILLED: Final = ("text", "thinking", "signature", "input", "citations")
+
+_USAGE: Final = UsageKey("usage", "input_tokens", "output_tokens")
+_NO_USAGE: Final[Usage] = {}
 
 
 class Anthropic(Dialect):
@@ -80,6 +84,21 @@ class Anthropic(Dialect):
         """See Dialect. Claude Code asks for it when it starts."""
         return path == b"/api/hello"
 
+    def tokens(self, beginning: bytes, end: bytes, path: bytes) -> TokenCounts | None:
+        """See Dialect. A stream tells its input in `message_start`, and its output in the last `message_delta`.
+
+        Some providers know the input at the end only: then `message_start` says 0.
+        """
+        events = is_events(beginning)
+        start = _USAGE.first(beginning, events=events) if events else None
+        last = _USAGE.last(end, events=events, depth=1)
+        if start is None and last is None:
+            return None
+        given = max(start or _NO_USAGE, last or _NO_USAGE, key=_input)
+        return TokenCounts.of(
+            _input(given), count(given, "cache_read_input_tokens"), count(last or _NO_USAGE, "output_tokens")
+        )
+
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect."""
         name = event_name(event, data)
@@ -88,6 +107,12 @@ class Anthropic(Dialect):
         if name == b"content_block_start":
             return PREAMBLE if _is_empty_block(data) else CONTENT
         return _MEANINGS.get(name, UNKNOWN)
+
+
+def _input(usage: Usage) -> int:
+    """All of the input: Anthropic counts what was read from the cache, or written to it, apart."""
+    parts = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    return sum(count(usage, each) for each in parts)
 
 
 def _is_empty_block(data: bytes) -> bool:

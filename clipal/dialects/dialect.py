@@ -19,6 +19,7 @@ from attrs import field, frozen
 
 from clipal.config.model import Carrier
 from clipal.dialects.model_name import ModelName
+from clipal.dialects.token_counts import TokenCounts
 
 FieldPairs = Sequence[tuple[bytes, bytes]]
 """Header fields as they stand on the wire: names with their own case, in order, duplicates too."""
@@ -192,6 +193,16 @@ class Dialect(ABC):
     def says_nothing(self, document: object) -> bool:
         """Whether a whole answer in JSON has nothing in it."""
         return False
+
+    @abstractmethod
+    def tokens(self, beginning: bytes, end: bytes, path: bytes) -> TokenCounts | None:
+        """What an answer says that it cost; None where it does not say, or not within what is known of it.
+
+        Parameters:
+            beginning: the first 4 KiB of its body, or all of a shorter one.
+            end: the last 8 KiB, likewise.
+            path: the request's raw path behind the prefix.
+        """
 
     @abstractmethod
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:

@@ -25,6 +25,8 @@ from clipal.dialects.dialect import (
 )
 from clipal.dialects.error_events import failure, parse_object
 from clipal.dialects.model_name import LONGEST_MODEL_NAME, ModelName
+from clipal.dialects.openai import openai_tokens
+from clipal.dialects.token_counts import TokenCounts, UsageKey, count, is_events
 
 _WORDS: Final = {
     HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
@@ -43,6 +45,8 @@ _LONE_MODEL: Final = re.compile(rb"/models/(?P<name>[^/:?]+)(?=/|\Z)")  # withou
 
 _CANDIDATES: Final = re.compile(rb'\s{0,16}\{\s{0,16}"candidates"')
 _SAYS_NOTHING: Final = frozenset(("usageMetadata", "modelVersion", "responseId", "createTime", "modelStatus"))
+
+_USAGE: Final = UsageKey("usageMetadata", "promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
 
 _GEMINI_CLI: Final = TimeLimits(stream=40.0, whole=50.0)
 
@@ -96,6 +100,17 @@ class Gemini(Dialect):
     def time_limits(self, fields: FieldTable) -> TimeLimits:
         """See Dialect. Gemini CLI gives up after 60 s without a head; SDKs wait for longer."""
         return _GEMINI_CLI if fields.get(b"user-agent", b"").startswith(b"GeminiCLI") else super().time_limits(fields)
+
+    def tokens(self, beginning: bytes, end: bytes, path: bytes) -> TokenCounts | None:
+        """See Dialect. Each part of a stream may have a `usageMetadata`; the last one counts all of it."""
+        if self.names_model_in_body(path):  # Google's OpenAI-compatible endpoints
+            return openai_tokens(beginning, end)
+        usage = _USAGE.last(end, events=is_events(beginning))
+        if usage is None:
+            return None
+        given = count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount")
+        output = count(usage, "candidatesTokenCount") + count(usage, "thoughtsTokenCount")
+        return TokenCounts.of(given, count(usage, "cachedContentTokenCount"), output)
 
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. A blocked prompt is an answer like any other."""

@@ -26,6 +26,7 @@ from clipal.dialects.dialect import (
     whole_seconds,
 )
 from clipal.dialects.error_events import event_name, failure, parse_object
+from clipal.dialects.token_counts import TokenCounts, UsageKey, count, is_events, part
 
 _LONGEST_WAIT: Final = 60
 """Seconds of Retry-After that Codex is told at most: it obeys any value, silently, for each of 30 tries."""
@@ -58,6 +59,8 @@ _ID: Final = rb'"[ \t\r\n]*:[ \t\r\n]*"(resp_[A-Za-z0-9_-]{1,128})"'
 _PREVIOUS_NAME: Final = b'"previous_response_id"'
 _PREVIOUS: Final = re.compile(rb'"previous_response_id' + _ID)
 _MADE: Final = re.compile(rb'"id' + _ID)
+
+_USAGE: Final = UsageKey("usage", "input_tokens", "prompt_tokens", "output_tokens", "completion_tokens")
 
 
 class OpenAI(Dialect):
@@ -116,6 +119,10 @@ class OpenAI(Dialect):
         found = _MADE.search(beginning, 0, _BEGINNING)
         return None if found is None else found[1]
 
+    def tokens(self, beginning: bytes, end: bytes, path: bytes) -> TokenCounts | None:
+        """See Dialect."""
+        return openai_tokens(beginning, end)
+
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect. `…/completions` has chunks of data only, everything else the events of Responses."""
         if data == b"[DONE]":
@@ -132,6 +139,24 @@ class OpenAI(Dialect):
         if name.endswith((b".delta", b".done")) or name in (b"response.completed", b"response.incomplete"):
             return CONTENT
         return UNKNOWN
+
+
+def openai_tokens(beginning: bytes, end: bytes) -> TokenCounts | None:
+    """What an answer of Responses or Chat Completions says that it cost.
+
+    In a stream it is in `response.completed`, or in the last chunk, if the client asked for it. Some vendors count
+    reasoning apart from the output; then the total says so.
+    """
+    usage = _USAGE.last(end, events=is_events(beginning))
+    if usage is None:
+        return None
+    given, output = count(usage, "input_tokens", "prompt_tokens"), count(usage, "output_tokens", "completion_tokens")
+    details = part(usage, "input_tokens_details") or part(usage, "prompt_tokens_details")
+    cached = count(details, "cached_tokens") or count(usage, "prompt_cache_hit_tokens", "cached_tokens")
+    reasoning = count(part(usage, "completion_tokens_details"), "reasoning_tokens")
+    if reasoning and count(usage, "total_tokens") == given + output + reasoning:
+        output += reasoning
+    return TokenCounts.of(given, cached, output)
 
 
 def _type(refused: HTTPStatus) -> str:

@@ -13,6 +13,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from clipal.dialects.dialect import Dialect
+from clipal.dialects.token_counts import BEGINNING, END, TokenCounts
 from clipal.downstream.relay import Relay, write_whole
 from clipal.downstream.request import Request
 from clipal.failover.failover import Failover
@@ -26,7 +27,9 @@ from clipal.upstream.request import UpstreamRequest
 
 _log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
 _NO_BODY = BytesBody()
-_LINE = "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes, attempts: {attempts}{trail} [{id}]"
+_LINE = (
+    "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes{spent}, attempts: {attempts}{trail} [{id}]"
+)
 
 
 class Exchange:
@@ -41,6 +44,7 @@ class Exchange:
         self._clock = request.channel.site.reactor
         self._body = _NO_BODY
         self._tally = failover.route.tally
+        self._spent: TokenCounts | None = None
 
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the exchange."""
@@ -64,6 +68,7 @@ class Exchange:
     def _pass_on(self, answer: HeldAnswer) -> None:
         def ended(ending: Ending) -> None:
             answer.ended(ending)
+            self._spent = self._count_tokens(answer, *relay.ends())
             self._report(answer.head.status, answer.provider, relay.sent, ending)
 
         try:
@@ -83,8 +88,28 @@ class Exchange:
         body = answer.take()
         write_whole(self._request, answer.head, body, answer.trailers())
         answer.ended(Ending.WHOLE)
+        self._spent = self._count_tokens(answer, body[:BEGINNING], body[-END:])
         self._report(answer.head.status, answer.provider, len(body), Ending.WHOLE)
         self._request.finish()
+
+    def _count_tokens(self, answer: HeldAnswer, beginning: bytes, end: bytes) -> TokenCounts | None:
+        """What the answer says that it cost, which its provider's tally learns too.
+
+        Nothing where it is compressed, or was made for an earlier request, which a GET shows again.
+        """
+        head, request = answer.head, self._request
+        if head.status != HTTPStatus.OK or request.method != b"POST":
+            return None
+        if head.table.get(b"content-encoding", b"identity").lower() != b"identity":
+            return None
+        try:
+            spent = self._dialect.tokens(beginning, end, self._path)
+        except Exception:
+            _log.failure("Bug while counting the tokens of {id}", id=request.id)
+            return None
+        if spent is not None:
+            self._tally.provider(answer.provider).spent(spent)
+        return spent
 
     def _refuse(self, result: Unanswered) -> None:
         self._tally.unanswered += 1
@@ -122,6 +147,7 @@ class Exchange:
             provider=provider,
             milliseconds=round(seconds * 1000),
             sent=sent,
+            spent="" if self._spent is None else f", tokens: {self._spent}",
             attempts=self._trail.attempts,
             trail=self._trail.in_brackets(),
             id=request.id,

@@ -7,6 +7,7 @@ the idle timeout) ends as an aborted connection: the client gets every byte that
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
+from clipal.dialects.token_counts import BEGINNING, END
 from clipal.downstream.request import Request
 from clipal.failover.trail import Ending
 from clipal.upstream.response import WHOLE
@@ -23,6 +25,8 @@ from clipal.wire.fields import last_chunk, response_head
 from clipal.wire.message import Fields, ResponseHead
 
 _log = Logger()
+_PIECES: Final = 256
+"""Pieces of a body that are kept one by one at most: small ones take more memory than their bytes."""
 
 
 @implementer(IPushProducer)
@@ -55,6 +59,9 @@ class Relay(Protocol):
         self._silence = request.channel.silence
         self.sent = 0
         """Bytes of the body that went to the client."""
+        self._beginning = b""
+        self._last: list[bytes] = []
+        self._gathers_at = END
 
     # The body
 
@@ -66,6 +73,10 @@ class Relay(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.sent += len(data)
+        last = self._last
+        last.append(data)
+        if self.sent >= self._gathers_at or len(last) > _PIECES:
+            self._gather()
         if self._chunked:
             if not data:
                 return  # an empty chunk would be the last one
@@ -75,6 +86,17 @@ class Relay(Protocol):
             self._unsent = b""
         self._silence.set(self._idle_timeout)
         self._write(data)  # may pause us: then the provider is not silent, but held
+
+    def _gather(self) -> None:
+        """Keeps no more than the ends of what went by, each in one piece. Called about once in 8 KiB."""
+        self._beginning, end = self.ends()
+        self._last = [end]
+        self._gathers_at = self.sent + END
+
+    def ends(self) -> tuple[bytes, bytes]:
+        """The first 4 KiB and the last 8 KiB of what went by, or all of what is less."""
+        last = b"".join(self._last)
+        return self._beginning or last[:BEGINNING], last[-END:]
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         try:

@@ -12,6 +12,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from clipal.dialects.token_counts import TokenCounts
+
 BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 """Upper bounds in seconds of a histogram's buckets; the last bucket, of longer times, has none."""
 RECENT: Final = 256
@@ -93,6 +95,11 @@ class ProviderTally:
         self.first_byte.observe(seconds)
         self.recent.append(seconds)
 
+    def spent(self, tokens: TokenCounts) -> None:
+        """An answer has said what it cost."""
+        for kind in TOKENS:
+            self.tokens[kind] += getattr(tokens, kind)
+
     def ended(self, outcome: str) -> None:
         """An attempt, which said nothing against the provider."""
         self.open_requests -= 1
@@ -134,7 +141,9 @@ class ClientTally:
 
     def provider(self, name: str) -> ProviderTally:
         """That of the provider of this name, which keeps it when it is configured anew."""
-        return self.providers.setdefault(name, ProviderTally())
+        if name not in self.providers:
+            self.providers[name] = ProviderTally()
+        return self.providers[name]
 
     def began(self) -> None:
         """A request."""
