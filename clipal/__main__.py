@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from twisted.python import usage
 
 from clipal.commands.options import chosen, command, parse_command
-from clipal.process.hangup import hold_hangup
+from clipal.process.hangup import hold_hangup, ignore_user_signals
 
 INTERRUPTED = 130
 
@@ -51,6 +51,7 @@ def _run(words: list[str]) -> int:
 
 def _serve(words: list[str]) -> int:
     hold_hangup()
+    ignore_user_signals()
     from clipal.commands import serve
 
     if words and not words[0].startswith("-"):

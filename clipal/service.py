@@ -44,7 +44,9 @@ from clipal.upstream.provider_agent import ProviderAgent
 UPKEEP: Final = 2.0
 """Seconds between two looks at the configuration files and at resting providers."""
 DRAIN: Final = 10.0
-"""Seconds that open streams have to finish after SIGTERM."""
+"""Seconds that open requests have to finish when clipal is to end, where `drain_timeout` does not say."""
+SUPERVISED_DRAIN: Final = 600.0
+"""The same where no person waits for the end."""
 
 
 class Clipal(MultiService):
@@ -55,6 +57,7 @@ class Clipal(MultiService):
         logs: whose level and secrets follow the configuration.
         status_listening: one more such socket, for `/status` and `/metrics` alone; None for none.
         is_the_log: whether an application that this service becomes a part of logs to `logs` alone.
+        supervised: whether a supervisor starts and ends the process, or it is a daemon.
 
     Attributes:
         failovers: the attempt loop of each client, by its prefix.
@@ -74,6 +77,7 @@ class Clipal(MultiService):
         status_listening: socket.socket | None = None,
         *,
         is_the_log: bool = True,
+        supervised: bool = False,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -81,6 +85,7 @@ class Clipal(MultiService):
         self._dialects = {dialect.prefix: dialect for dialect in dialects}
         self._logs = logs
         self._is_the_log = is_the_log
+        self._drain_timeout = SUPERVISED_DRAIN if supervised else DRAIN
         self._resolver = SharedResolver(reactor)
         self._descriptors = Descriptors.of_this_process()
         self.tallies = {prefix: ClientTally() for prefix in self._dialects}
@@ -98,7 +103,7 @@ class Clipal(MultiService):
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._failing: set[str] = set()  # the looks of the upkeep that raised when they were last made
         self._desktop = Desktop(reactor)
-        self._signals = Signals(reactor, reload=self._reloader.reload_all)
+        self._signals = Signals(reactor, reload=self._reloader.reload_all, reopen_log=self._reopen_log)
         self._upkeep = TimerService(UPKEEP, self._look_after)
         self._upkeep.clock = reactor
         self._listening = Listening(reactor, listening, self.site)
@@ -158,6 +163,11 @@ class Clipal(MultiService):
             for provider in failover.route.providers:
                 self._try(f"{provider.client}: {provider.name}", partial(provider.look_after, now))
 
+    def _reopen_log(self) -> None:
+        """Writes to a file of the log's name again: whoever rotates logs has moved the old one away."""
+        self._logs.close()
+        self._log.info("Opened the log anew")
+
     def _try(self, what: str, look: Callable[[], None]) -> None:
         """Looks; a bug is logged when it begins, and not again before the look has succeeded."""
         try:
@@ -203,18 +213,34 @@ class Clipal(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        """Nobody new comes in, what is under way may finish, then everything closes."""
+        """What is under way may finish, and what still comes is served; then everything closes."""
+        cut = await self._drain()
         await self._listening.stopService()
+        self.site.connections.stop()
+        self.site.sum_up()
         await maybeDeferred(self._upkeep.stopService)
-        if self.site.channels:
-            self._log.info("Waiting up to {seconds:.0f} s for open requests", seconds=DRAIN)
-        await self.site.drain(DRAIN, self._signals.again)
         for failover in self.failovers.values():
             self._try(f"the end of /{failover.route.dialect.prefix}", failover.route.close)
         await self._status.stopService()
         self._signals.stopService()
         self._desktop.stopService()
-        self._log.info("Stopped")
+        if cut:
+            what = "1 open request was" if cut == 1 else f"{cut} open requests were"
+            self._log.warn("Stopped; {what} cut", what=what)
+        else:
+            self._log.info("Stopped; no open request was cut")
+
+    async def _drain(self) -> int:
+        """Lets requests end; how many were cut."""
+        seconds = self._reloader.current.settings.drain_timeout
+        if seconds is None:
+            seconds = self._drain_timeout
+        if self.site.channels:
+            limit = f"up to {seconds:g} s" if seconds else "without a limit"
+            self._log.info("Waiting {limit} for open requests", limit=limit)
+        return await self.site.drain.run(
+            seconds, self._signals.again, patient=self._signals.patient, accepting=self._listening.accepting
+        )
 
 
 def make_route(

@@ -6,6 +6,7 @@ An error is one line on standard error and status 1.
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import NoReturn
@@ -22,7 +23,7 @@ from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.process.clock import use_monotonic_time
 from clipal.process.garbage import spare_what_stays
-from clipal.process.hangup import hold_hangup, ignore_hangup
+from clipal.process.hangup import hold_hangup, ignore_hangup, ignore_user_signals
 from clipal.service import Clipal
 from clipal.status.listening import socket_at
 
@@ -62,6 +63,11 @@ class Options(usage.Options):
         return self.parent is not None and any(map(self.parent.get, ("logger", "logfile", "syslog")))
 
     @property
+    def daemonizes(self) -> bool:
+        """Whether twistd is about to leave the terminal."""
+        return self.parent is not None and not self.parent.get("nodaemon", True)
+
+    @property
     def overrides(self) -> Overrides:
         """What the command line says in place of config.yaml."""
         return Overrides(listen_addr=self["listen-addr"], port=self["port"], log_level=self["log-level"])
@@ -74,6 +80,7 @@ def makeService(options: Options) -> IService:
         SystemExit: with a line for the operator, where the configuration is wrong or the port is taken.
     """
     hold_hangup()
+    ignore_user_signals(*(["SIGUSR2"] if options.other_log else []))  # twistd rotates its own log by SIGUSR1
     from twisted.internet import reactor
 
     reactor.addSystemEventTrigger("after", "shutdown", ignore_hangup)
@@ -93,6 +100,7 @@ def makeService(options: Options) -> IService:
         logs,
         status_listening,
         is_the_log=not options.other_log,
+        supervised=options.daemonizes or "NOTIFY_SOCKET" in os.environ,
     )
 
 

@@ -54,6 +54,7 @@ _SETTINGS: Final = Table(
         "max_request_body_bytes": read.whole(1),
         "max_buffered_bytes": read.whole(1),
         "client_idle_timeout": read.duration,
+        "drain_timeout": read.duration,
         "ignore_count_tokens_failover": read.truth,
         "affinity": read.one_of(Affinity),
         "failback": read.one_of(FailBack),

@@ -164,6 +164,7 @@ class Settings:
         failback_after: how long a better provider must have been healthy before anyone goes back to it.
         max_buffered_bytes: of all requests' bodies that wait together.
         client_idle_timeout: after which a client that takes nothing of its answer is aborted.
+        drain_timeout: for open requests when clipal is to end; None for a default that depends on who started it.
         log_dir: absolute.
         log_max_bytes: of all log files of one day; 0 for no limit.
         status_listen: where `/status` and `/metrics` are served in addition: an address and a port, or the path of a
@@ -189,6 +190,7 @@ class Settings:
     max_request_body_bytes: int = 32 * 1024 * 1024
     max_buffered_bytes: int = 512 * 1024 * 1024
     client_idle_timeout: float = 600.0
+    drain_timeout: float | None = None
     ignore_count_tokens_failover: bool = False
     affinity: Affinity = Affinity.SESSION
     failback: FailBack = FailBack.NEW_SESSIONS

@@ -20,8 +20,8 @@ from twisted.web.http import HTTPChannel
 
 from clipal.config.addresses import plain_host
 from clipal.downstream.addresses import unmapped
-from clipal.downstream.closing import Closing
-from clipal.downstream.incoming import IDLE_DEADLINE, Incoming, Rejected
+from clipal.downstream.closing import Closing, unsent
+from clipal.downstream.incoming import Incoming, Rejected
 from clipal.downstream.request import Request
 from clipal.downstream.untaken import Untaken
 from clipal.transport.deadline import Deadline
@@ -82,6 +82,7 @@ class Channel(HTTPChannel):
         self._paused = False
         self._reading = True
         self._closing: Closing | None = None
+        self._patience = 0.0
 
     # The connection
 
@@ -94,7 +95,7 @@ class Channel(HTTPChannel):
         self._host = unmapped(self.transport.getHost())
         self.local_address = plain_host(self.transport.getHost().host)
         self.site.connection_made(self)
-        self._deadline.set(self._incoming.patience())
+        self._be_patient()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         self._become(ChannelState.CLOSED)
@@ -130,7 +131,14 @@ class Channel(HTTPChannel):
     def idle_since(self) -> float:
         """Since when it is idle, on the reactor's clock; infinity while it is not."""
         until = self._deadline.at
-        return until - IDLE_DEADLINE if self.idle and until is not None else inf
+        return until - self._patience if self.idle and until is not None else inf
+
+    @property
+    def busy(self) -> bool:
+        """Whether a client would lose something if the connection ended now."""
+        if self._state is ChannelState.CLOSING:
+            return unsent(self.transport) > 0
+        return self._state is not ChannelState.CLOSED and not self.idle
 
     def gives_way(self, before: float) -> bool:
         """Whether it has been idle since `before`, all is sent, and no request is in the kernel already."""
@@ -165,7 +173,16 @@ class Channel(HTTPChannel):
         if self._incoming.continue_due:
             self._incoming.continue_due = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._deadline.set(self._incoming.patience())
+        self._be_patient()
+
+    def _be_patient(self) -> None:
+        self._patience = self._incoming.patience()
+        self._deadline.set(self._patience)
+
+    def drain(self) -> None:
+        """A drain begins: if nothing is asked or answered, the connection ends soon."""
+        if self.idle and self._deadline.at is not None:
+            self._be_patient()
 
     # Answering, in order
 
@@ -202,9 +219,15 @@ class Channel(HTTPChannel):
             self._current = ready
             ready.process()
 
-    def closes_behind(self, request: Request) -> bool:
-        """Whether the connection ends with the answer to `request`, which is being answered."""
-        return self.site.draining or self._incoming.last_is_in
+    def closes_behind(self) -> bool:
+        """Whether the connection ends with the answer whose head is being written.
+
+        In a drain it does, unless the client has sent more already. An answer whose head was written before the drain
+        has not said so: behind that one, the connection stays open for a while.
+        """
+        if self.site.draining and not self._incoming.has_kept:
+            self._incoming.close()
+        return self._incoming.last_is_in
 
     def close_behind(self) -> None:
         """Ends the connection with the answer that is being given: nothing else can show the end of it."""
@@ -224,12 +247,11 @@ class Channel(HTTPChannel):
         """The answer to `request` is written."""
         self._current = None
         request.forget_body()
-        if self._state is ChannelState.UPGRADED or self.closes_behind(request):
+        if self._state is ChannelState.UPGRADED or self._incoming.last_is_in:
             self._half_close()
         else:
             self._become(ChannelState.READING)
             self._advance()
-        self.site.request_ended()
 
     # The two ways to end: gracefully, behind the answer, or at once, so that the client notices
 

@@ -36,7 +36,7 @@ _LARGE_READ: Final = 256 * 1024
 _LEAST: Final = 0.001
 
 _SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time.", "too slow")
-_STOPPING = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "clipal is stopping.", "stopping")
+_STOPPED = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "clipal has stopped.", "stopped")
 _NO_MEMORY = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Too many large requests wait at once. Please retry in 1s.",
@@ -88,9 +88,14 @@ class Incoming:
         if self._request is not None:
             left = self._body_due - self._site.reactor.seconds()
             return min(BODY_SILENCE, max(_LEAST, left))
-        return HEAD_DEADLINE if self._parser.in_head else IDLE_DEADLINE
+        return HEAD_DEADLINE if self._parser.in_head else self._site.drain.idle_deadline or IDLE_DEADLINE
 
     # Bytes
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether bytes have come behind the request that is being answered."""
+        return bool(self._ahead)
 
     def keep(self, data: bytes) -> bool:
         """Keeps `data` until its turn; whether more may be read."""
@@ -131,7 +136,7 @@ class Incoming:
 
     def _begin(self, head: RequestHead) -> None:
         site = self._site
-        refusal = _STOPPING if site.draining else site.admission.refusal(head, self._channel.local_address)
+        refusal = _STOPPED if site.drain.over else site.admission.refusal(head, self._channel.local_address)
         if refusal is not None:
             self._reject(refusal, head)
             return

@@ -37,6 +37,11 @@ class Listening(Service):
         self._site.connections.accept_from(port)
         self._listening.close()
 
+    @property
+    def accepting(self) -> bool:
+        """Whether connections come in."""
+        return self._port is not None
+
     def stopService(self) -> Deferred[None]:
         super().stopService()
         return Deferred.fromCoroutine(self._stop())

@@ -111,8 +111,8 @@ class Request(WebRequest):
 
     @property
     def closes(self) -> bool:
-        """Whether the connection ends with the answer."""
-        return self.channel.closes_behind(self)
+        """Whether the connection ends with the answer; to be asked when its head is written."""
+        return self.channel.closes_behind()
 
     # Answering
 

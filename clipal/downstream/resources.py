@@ -55,12 +55,15 @@ class ClientResource(Relaying):
 
 
 class HealthResource(Resource):
-    """Whether clipal serves; a Resource like any other."""
+    """Whether clipal serves: 503 in a drain, so that a pool sends its requests elsewhere."""
 
     isLeaf = True
 
     def render_GET(self, request: IRequest) -> bytes:
         request.setHeader(b"Content-Type", b"application/json")
+        if cast("Request", request).channel.site.draining:
+            request.setResponseCode(HTTPStatus.SERVICE_UNAVAILABLE)
+            return compact_json({"status": "draining"})
         return compact_json({"status": "healthy"})
 
 

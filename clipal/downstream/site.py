@@ -8,7 +8,6 @@ from http import HTTPStatus
 from itertools import count
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -19,6 +18,7 @@ from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.channel import Channel
 from clipal.downstream.connections import Connections
+from clipal.downstream.drain import Drain
 from clipal.downstream.refusal import OwnAnswer
 from clipal.downstream.refusal_log import RefusalLog
 from clipal.downstream.request import Relaying, Request
@@ -37,7 +37,7 @@ class Site(WebSite):
         bodies: what the bodies of all requests take together.
         connections: bounds the open ones, `channels`.
         refused: how many requests clipal refused, by the reason.
-        draining: whether no further request is served: connections close behind what they are answering.
+        drain: its end, in good order.
     """
 
     _log = Logger()
@@ -56,9 +56,8 @@ class Site(WebSite):
         self.channels: set[Channel] = connections.open
         self.bodies = Bodies()
         self.refused: dict[str, int] = {}
-        self.draining = False
+        self.drain = Drain(reactor, self.channels)
         self.noisy = False
-        self._quiet: Deferred[None] | None = None
         self._dialects = {dialect.prefix.encode("ascii"): dialect for dialect in dialects}
         self._numbers = count(1)
         self._run = secrets.token_hex(4)
@@ -125,46 +124,26 @@ class Site(WebSite):
             id=request.id,
         )
 
-    async def drain(self, seconds: float, cut_short: Deferred[None]) -> None:
-        """Refuses every further request, and waits until those under way have ended.
-
-        Parameters:
-            seconds: after which the rest is aborted.
-            cut_short: fires when nobody wants to wait any longer.
-        """
-        self.draining = True
-        self.connections.stop()
-        if not self._is_quiet():
-            quiet = self._quiet = Deferred()
-            quiet.addTimeout(seconds, self.reactor, lambda *_: None)
-            await DeferredList([quiet, cut_short], fireOnOneCallback=True)
-            self._quiet = None
-            quiet.cancel()
-        self._refusals.sum_up()
-        for channel in list(self.channels):
-            if channel.idle:
-                channel.transport.loseConnection()
-            else:
-                channel.transport.abortConnection()
-
-    def request_ended(self) -> None:
-        """Whatever was under way on a channel has ended."""
-        if self._quiet is not None and not self._quiet.called and self._is_quiet():
-            self._quiet.callback(None)
-
-    def _is_quiet(self) -> bool:
-        return all(channel.idle for channel in self.channels)
+    @property
+    def draining(self) -> bool:
+        """Whether a drain has begun."""
+        return self.drain.began
 
     # Connections
 
     def connection_made(self, channel: Channel) -> None:
         """A client has come."""
         self.connections.add(channel)
+        self.drain.connected()
 
     def connection_lost(self, channel: Channel) -> None:
         """A client is gone."""
         self.connections.discard(channel)
-        self.request_ended()
+        self.drain.look()
+
+    def sum_up(self) -> None:
+        """Logs what is counted of refusals."""
+        self._refusals.sum_up()
 
     # twisted.web
 

@@ -1,4 +1,4 @@
-"""SIGHUP while nobody can act on it yet, or any more: without a handler, the system would end the process.
+"""Signals while nobody can act on them yet, or any more: without a handler, the system would end the process.
 
 Imports nothing heavy, so that a program can hold the signal before it imports what takes long.
 """
@@ -33,6 +33,14 @@ def hold_hangup() -> None:
     """
     if HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_DFL:
         signal.signal(HANGUP, HeldHangup())
+
+
+def ignore_user_signals(*names: str) -> None:
+    """Lets SIGUSR1 and SIGUSR2 do nothing until somebody wants them; a handler that is there already stays."""
+    for name in names or ("SIGUSR1", "SIGUSR2"):
+        number = getattr(signal, name, None)  # Windows has none
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def ignore_hangup() -> None:

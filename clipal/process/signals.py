@@ -1,4 +1,7 @@
-"""What the signals of an operator do: SIGTERM and SIGINT end the service with status 0, SIGHUP loads the files anew.
+"""What the signals of an operator do.
+
+SIGTERM and SIGINT end the service with status 0, SIGHUP loads the files anew, SIGUSR1 opens the log anew, SIGUSR2
+does nothing.
 
 Twisted's own handlers would do for the first two, but `twistd` then kills itself with the same signal, and a supervisor
 sees a failure. A second SIGTERM or SIGINT, an impatient operator's, ends the waiting for open requests.
@@ -23,24 +26,34 @@ class Signals(Service):
 
     Parameters:
         reload: called in the reactor on SIGHUP.
+        reopen_log: called in the reactor on SIGUSR1.
 
     Attributes:
+        patient: whether the end was asked for by SIGTERM, and not at a keyboard.
         again: fires when the operator asks for the end a second time.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: ReactorBase, reload: Callable[[], None]) -> None:
+    def __init__(self, reactor: ReactorBase, reload: Callable[[], None], reopen_log: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._reload = reload
+        self._actions = {
+            "SIGINT": self._end,
+            "SIGTERM": self._end_patiently,
+            "SIGHUP": reload,
+            "SIGUSR1": reopen_log,
+            "SIGUSR2": lambda: None,
+        }
+        self.patient = False
         self._ending = False
         self._before: dict[int, object] = {}
         self.again: Deferred[None] = Deferred()
 
     def startService(self) -> None:
-        """Takes the signals over once the reactor runs, because it installs its own handlers when it begins."""
+        """Takes the signals over: some only once the reactor runs, which installs its own handlers when it begins."""
         super().startService()
-        self._reactor.callWhenRunning(self._install)
+        self._install("SIGUSR1", "SIGUSR2")
+        self._reactor.callWhenRunning(self._install, "SIGINT", "SIGTERM", "SIGHUP")
 
     def stopService(self) -> None:
         """Gives them back."""
@@ -49,12 +62,12 @@ class Signals(Service):
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave us
         self._before.clear()
 
-    def _install(self) -> None:
-        for name, action in (("SIGINT", self._end), ("SIGTERM", self._end), ("SIGHUP", self._reload)):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
+    def _install(self, *names: str) -> None:
+        for name in names:
+            number = getattr(signal, name, None)  # Windows has two of them
             if number is None:
                 continue
-            handler = self._in_reactor(name, action)
+            handler = self._in_reactor(name, self._actions[name])
             before = self._before[number] = signal.signal(number, handler)
             if isinstance(before, HeldHangup) and before.received:
                 before.received = False
@@ -69,7 +82,16 @@ class Signals(Service):
             self._log.info("Received {name}", name=name)
             action()
 
-        return lambda number, frame: self._reactor.callFromThread(received)
+        def handler(number: int, frame: FrameType | None) -> None:
+            self._reactor.callFromThread(received)
+            if name == "SIGUSR1" and callable(before := self._before.get(number)):
+                before(number, frame)  # twistd's, which rotates the log that it was told to write
+
+        return handler
+
+    def _end_patiently(self) -> None:
+        self.patient = self.patient or not self._ending
+        self._end()
 
     def _end(self) -> None:
         if not self._ending:

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from tests.wirekit.client import request
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, Program, free_port
-from tests.wirekit.steps import Hang, Send, Wait, chunk, chunked
+from tests.wirekit.steps import Hang, Send, Wait, answer, chunk, chunked
 from tests.wirekit.waiting import reactor
 from tests.world import World
 
@@ -87,7 +87,8 @@ async def test_it_drains_before_it_ends(world: World, tmp_path: Path) -> None:
     from twisted.internet.defer import Deferred
 
     go: Deferred[None] = Deferred()
-    upstream = world.upstream((*chunked(b"begin", last=False), Wait(go), Send(chunk(b"end") + b"0\r\n\r\n")))
+    begun = (*chunked(b"begin", last=False), Wait(go), Send(chunk(b"end") + b"0\r\n\r\n"))
+    upstream = world.upstream(begun, answer(200, b"served"))
     configure(tmp_path, upstream.base_url)
     port = free_port()
     program = world.program(*CLIPAL, *arguments(tmp_path, port))
@@ -100,15 +101,71 @@ async def test_it_drains_before_it_ends(world: World, tmp_path: Path) -> None:
     program.signal(signal.SIGTERM)
     await program.wait_for_output("Waiting up to 10 s")
     idle.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
-    refused = await idle.read_response()
-    assert (refused.status, refused.values(b"connection")) == (503, [b"close"])
-    with socket.socket() as late:
-        late.settimeout(5)
-        assert late.connect_ex(("127.0.0.1", port)) != 0, "nobody new comes in"
+    served = await idle.read_response()
+    assert (served.status, served.values(b"connection")) == (200, [b"close"])
+    late = await world.connect(port)
+    late.send(request(b"GET", b"/health"))
+    assert (await late.read_response()).status == 503, "a pool sees that it drains"
     go.callback(None)
     response = await client.read_response()
     assert (response.body, response.complete) == (b"beginend", True)
     assert (await program.ended()).code == 0
+    assert printed(program).rstrip().endswith("Stopped; no open request was cut")
+
+
+@ensure_deferred
+async def test_it_says_how_long_it_waits_and_what_it_cut(world: World, tmp_path: Path) -> None:
+    """Where a supervisor started it, nobody waits at a keyboard: 10 minutes, unless `drain_timeout` says otherwise."""
+    upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
+    configure(tmp_path, upstream.base_url)
+    port = free_port()
+    supervised = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody")}
+    program = world.program(*CLIPAL, *arguments(tmp_path, port), env=supervised)
+    await serving(program)
+    client = await world.connect(port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
+    await client.wait_for(b"begin")
+    program.signal(signal.SIGTERM)
+    await program.wait_for_output("Waiting up to 600 s")
+    program.signal(signal.SIGTERM)
+    assert (await program.ended()).code == 0
+    assert printed(program).rstrip().endswith("Stopped; 1 open request was cut")
+
+
+@ensure_deferred
+async def test_the_drain_takes_no_longer_than_it_may(world: World, tmp_path: Path) -> None:
+    upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
+    configure(tmp_path, upstream.base_url)
+    (tmp_path / "config.yaml").write_text("drain_timeout: 300ms\n")
+    port = free_port()
+    program = world.program(*CLIPAL, *arguments(tmp_path, port))
+    await serving(program)
+    client = await world.connect(port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
+    await client.wait_for(b"begin")
+    program.signal(signal.SIGTERM)
+    assert (await program.ended()).code == 0
+    assert not (await client.read_response()).complete
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@ensure_deferred
+async def test_sigusr1_opens_the_log_anew_and_sigusr2_does_nothing(
+    way: tuple[str, ...], world: World, tmp_path: Path
+) -> None:
+    port = free_port()
+    program = world.program(*way, *arguments(tmp_path, port), cwd=tmp_path)
+    await serving(program)
+    await until(lambda: bool(log_of(tmp_path)))
+    (log,) = (tmp_path / "logs").iterdir()
+    rotated = log.rename(log.with_suffix(".old"))
+    program.signal(signal.SIGUSR1)
+    program.signal(signal.SIGUSR2)
+    await until(log.exists)
+    assert "Received SIGUSR1" in rotated.read_text() + log.read_text()
+    program.signal(signal.SIGTERM)
+    assert (await program.ended()).code == 0
+    assert "Stopped" in log.read_text()
 
 
 @ensure_deferred

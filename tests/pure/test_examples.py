@@ -75,7 +75,12 @@ def test_what_the_template_comments_out_are_the_defaults(tmp_path: Path) -> None
     optional = [line[2:] for line in lines if line.startswith(("#   ", "# ")) and yaml_key(line)]
     text = "\n".join(line for line in [*lines, *optional] if not line.startswith("#"))
     skipped = text
-    for line in ("response_header_timeout: 2m", "nonstreaming_timeout: 10m", "first_event_timeout: 1m"):
+    for line in (
+        "response_header_timeout: 2m",
+        "nonstreaming_timeout: 10m",
+        "first_event_timeout: 1m",
+        "drain_timeout: 10s",
+    ):
         skipped = skipped.replace(line + "\n", "")
     hosts = skipped.replace("allowed_hosts: [clipal.lan]\n", "").replace("status_listen: 127.0.0.1:9333\n", "")
     (tmp_path / "config.yaml").write_text(hosts.replace('allowed_origins: ["http://localhost:8080"]\n', ""))

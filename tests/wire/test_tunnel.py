@@ -249,7 +249,8 @@ async def test_an_open_tunnel_counts_when_clipal_stops(world: World) -> None:
     proxy = tunnelled(world.proxy, upstream)
     client = await world.connect(proxy.port)
     await opened(client)
-    await proxy.service.site.drain(0.05, Deferred())
+    cut = await proxy.service.site.drain.run(0.05, Deferred(), patient=False, accepting=True)
+    assert cut == 1
     assert await client.closed() == "aborted"
 
 
