@@ -254,7 +254,7 @@ def make_route(
 ) -> Route:
     """A fresh route of the enabled providers by priority, or of the pinned one alone."""
     policy = HealthPolicy.from_settings(settings)
-    chosen = [each for each in config.providers if each.enabled and config.pinned_provider in (None, each.name)]
+    chosen = [each for each in config.providers if each.is_asked and config.pinned_provider in (None, each.name)]
     chosen.sort(key=lambda each: each.priority)
     upstreams = [
         ProviderAgent(reactor, each, dialect, settings, resolver=resolver, descriptors=descriptors) for each in chosen

@@ -38,14 +38,24 @@ def parse_base_url(text: str) -> BaseURL:
     path, query = match["path"].rstrip("/"), match["query"] or ""
     if not (path + query).isascii():
         raise ValueError("a URL with characters that must be percent-encoded")
-    authority = _AUTHORITY.fullmatch(match["authority"])
+    scheme = match["scheme"].lower()
+    host, port = parse_host_and_port(match["authority"])
+    return BaseURL(scheme, host, port or _PORTS[scheme], path.encode("ascii"), query.encode("ascii"))
+
+
+def parse_host_and_port(text: str) -> tuple[str, int | None]:
+    """The host in its IDNA form, or an address without brackets; and the port, None where none is written.
+
+    Raises:
+        ValueError: it is malformed; the message does not repeat it.
+    """
+    authority = _AUTHORITY.fullmatch(text)
     if authority is None:
         raise ValueError("a URL whose host or port is malformed")
-    scheme = match["scheme"].lower()
-    port = int(authority["port"]) if authority["port"] else _PORTS[scheme]
-    if not 1 <= port <= 65535:
+    port = int(authority["port"]) if authority["port"] else None
+    if port is not None and not 1 <= port <= 65535:
         raise ValueError("a URL whose port is not between 1 and 65535")
-    return BaseURL(scheme, _host(authority["host"]), port, path.encode("ascii"), query.encode("ascii"))
+    return _host(authority["host"]), port
 
 
 def _host(text: str) -> str:

@@ -28,8 +28,9 @@ from clipal.config.model import (
     Settings,
 )
 from clipal.config.nodes import Scalar, read_document
-from clipal.config.original import SETTINGS, no_proxy, unread_files
+from clipal.config.original import SETTINGS, unread_files
 from clipal.config.problems import ConfigurationError, Problem, Problems, Severity
+from clipal.config.proxy_settings import SETTINGS_PROXY
 from clipal.config.stamps import fingerprint, look
 from clipal.config.tables import Table
 
@@ -64,12 +65,9 @@ _SETTINGS: Final = Table(
         "allowed_origins": read.several(read.origin),
         "circuit_breaker": read.mapping,
         "notifications": read.mapping,
-        "upstream_proxy": no_proxy("direct", ""),
-        "upstream_proxy_mode": no_proxy("direct", ""),
-        "upstream_proxy_url": no_proxy(""),
+        **SETTINGS_PROXY.readers,
     },
     foreign=SETTINGS,
-    unused=frozenset(("upstream_proxy", "upstream_proxy_mode", "upstream_proxy_url")),
 )
 _CIRCUIT_BREAKER: Final = Table(
     {
@@ -176,6 +174,9 @@ def _settings(directory: Path, problems: Problems) -> Settings:
     if notifications is not None:
         choices = _NOTIFICATIONS.read(path, "notifications", notifications, problems)
         values["notifications"] = NotificationSettings(**choices)
+    proxy = None if document is None else SETTINGS_PROXY.take(values, path, "", document, problems)
+    if proxy is not None:
+        values["upstream_proxy"] = proxy
     log_dir = directory / (values.pop("log_dir", None) or "logs")
     if isinstance(values.get("status_listen"), Path):
         values["status_listen"] = directory / values["status_listen"]

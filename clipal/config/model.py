@@ -6,12 +6,14 @@ Every duration is a float of seconds. Keys never show in a repr.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 
 from attrs import field, frozen
 
+from clipal.config.reach import ForwardProxy, ProxyChoice, ProxyMode, Trust
+from clipal.config.secret import Secret
 from clipal.config.stamps import Stamp
 
 
@@ -85,26 +87,39 @@ class BaseURL:
     query: bytes = b""
 
 
+def _secrets(keys: Iterable[Secret | str]) -> tuple[Secret, ...]:
+    return tuple(key if isinstance(key, Secret) else Secret(key) for key in keys)
+
+
 @frozen
 class ProviderConfig:
     """One configured upstream.
 
     Attributes:
-        api_keys: the keys in the order in which they are tried, without duplicates; empty only with `auth: none`.
+        api_keys: the keys in the order in which they are tried, without duplicates and without those of a template.
         priority: the lower, the sooner it is asked.
         models: its own name for a model, by the client's name; `*` stands for all that have no entry.
         serves: patterns of the models that it has, as clients name them, with `*` for any text; empty for all models.
+        trust: None for the system's certificates.
+        proxy: the forward proxy through which it is reached; None for none.
     """
 
     name: str
     base_url: BaseURL
-    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    api_keys: tuple[Secret, ...] = field(default=(), repr=False, converter=_secrets)
     priority: int = 1
     enabled: bool = True
     auth: Carrier = Carrier.AUTO
     websocket: bool = False
     models: Mapping[str, str] = field(factory=dict, hash=False)
     serves: tuple[str, ...] = ()
+    trust: Trust | None = None
+    proxy: ForwardProxy | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it takes part: it is enabled, and its key is not the template's."""
+        return self.enabled and (bool(self.api_keys) or self.auth is Carrier.NONE)
 
     @property
     def concerns_models(self) -> bool:
@@ -169,6 +184,7 @@ class Settings:
         log_max_bytes: of all log files of one day; 0 for no limit.
         status_listen: where `/status` and `/metrics` are served in addition: an address and a port, or the path of a
             socket; None for nowhere.
+        upstream_proxy: the forward proxy of every provider that has none of its own.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
         allowed_origins: further values that a request's Origin may have, lower case.
     """
@@ -198,6 +214,7 @@ class Settings:
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     notifications: NotificationSettings = NotificationSettings()
     status_listen: tuple[str, int] | Path | None = None
+    upstream_proxy: ProxyChoice = ProxyMode.ENVIRONMENT
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 
@@ -222,6 +239,8 @@ class Configuration:
 
     @property
     def secrets(self) -> list[str]:
-        """Every key, of disabled providers too: what must not be seen anywhere."""
-        providers = (each for client in self.clients.values() for each in client.providers)
-        return [key for provider in providers for key in provider.api_keys]
+        """Every key and every proxy's password, of disabled providers too: what must not be seen anywhere."""
+        providers = [each for client in self.clients.values() for each in client.providers]
+        found = [key for provider in providers for key in provider.api_keys]
+        found += [provider.proxy.password for provider in providers if provider.proxy is not None]
+        return [secret.reveal().decode("utf-8", "replace") for secret in dict.fromkeys(found) if secret]

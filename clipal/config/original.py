@@ -1,7 +1,7 @@
 """Names from later versions of the original system, so that its users' files are not silently ignored.
 
 The Go program had the three client files as clipal has them, and renamed two of them in its version 0.9. Its settings
-for proxies are known, but clipal has no forward proxies yet: what means "no proxy" is accepted.
+for forward proxies are read by `clipal.config.proxy_settings`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
-
-from clipal.config.nodes import Node, Scalar
-from clipal.config.values import Reader
 
 _RENAMED: Final = {"claude-code.yaml": "claude.yaml", "codex.yaml": "openai.yaml"}
 """The original's later name of a client's file, by clipal's name."""
@@ -44,14 +41,3 @@ def unread_files(path: Path) -> list[Path]:
     """What is there beside `path`, a file that clipal reads, under another name that its user may think of."""
     names = (_RENAMED.get(path.name), path.with_suffix(".yml").name)
     return [path.with_name(name) for name in names if name is not None and os.path.lexists(path.with_name(name))]
-
-
-def no_proxy(*accepted: str) -> Reader:
-    """A setting of a forward proxy, for which nothing but one of `accepted` will do."""
-
-    def read(node: Node) -> None:
-        found = node.text.strip().lower() if isinstance(node, Scalar) else None
-        if found not in accepted:
-            raise ValueError("forward proxies are not supported yet; remove it, and providers are asked directly")
-
-    return read

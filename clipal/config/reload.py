@@ -33,8 +33,8 @@ class Reloader:
     Parameters:
         clients: the name of each client's file, by the client's prefix.
         current: the configuration in force.
-        apply: takes a new one, and the prefixes of the clients whose file was saved anew. Where it raises, the
-            change is tried again at the next look.
+        apply: takes a new one, and the prefixes of the clients whose file was saved anew, or what it refers to. Where
+            it raises, the change is tried again at the next look.
         wall: seconds since the epoch.
 
     Attributes:
@@ -95,6 +95,7 @@ class Reloader:
             loaded = load_configuration(self._directory, self._clients, self._overrides, self.current.settings)
             if self._changed_meanwhile(stamps):
                 return
+            reset |= self._referring_elsewhere(loaded)
             current = evolve(loaded, settings=self._running(loaded.settings))
             self._apply(current, reset)
         except ConfigurationError as error:
@@ -111,6 +112,10 @@ class Reloader:
     def _changed_meanwhile(self, stamps: Mapping[str, Stamp]) -> bool:
         """Whether a file was saved while all were read: what was read may be half of it, and the next look reads it."""
         return self._look() != stamps
+
+    def _referring_elsewhere(self, loaded: Configuration) -> set[str]:
+        """The clients whose file may be as it was, but a key, a certificate or a proxy that it refers to is not."""
+        return {prefix for prefix, client in loaded.clients.items() if client != self.current.clients.get(prefix)}
 
     def _applied(
         self, loaded: Configuration, current: Configuration, stamps: Mapping[str, Stamp], reset: frozenset[str]

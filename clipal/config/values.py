@@ -136,18 +136,6 @@ def name(node: Node) -> str:
     return found
 
 
-def key(node: Node) -> str:
-    """A key; empty where there is none. Visible ASCII only, for it becomes part of a header field."""
-    if isinstance(node, Scalar) and node.value is None:
-        return ""
-    if not isinstance(node, Scalar):
-        raise ValueError("must be text; put it in quotes")
-    found = node.text.strip()
-    if not re.fullmatch(r"[\x21-\x7e]*", found):
-        raise ValueError("a key must be of visible ASCII characters, without spaces")
-    return found
-
-
 def several(reader: Reader) -> Reader:
     """A list, each of whose items `reader` reads."""
 

@@ -11,6 +11,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from attrs import frozen
 
 from clipal.config.model import Carrier
+from clipal.config.secret import Secret
 from clipal.wire.fields import Credential
 from clipal.wire.message import RequestHead
 
@@ -21,9 +22,9 @@ _FIELDS = {
     Carrier.X_GOOG_API_KEY: (b"x-goog-api-key", b"x-goog-api-key", b""),
 }
 _KINDS = (
-    ("sk-ant-oat", Carrier.BEARER),  # Anthropic takes an OAuth token as Bearer only
-    ("sk-ant-api", Carrier.X_API_KEY),
-    ("AIza", Carrier.X_GOOG_API_KEY),
+    (b"sk-ant-oat", Carrier.BEARER),  # Anthropic takes an OAuth token as Bearer only
+    (b"sk-ant-api", Carrier.X_API_KEY),
+    (b"AIza", Carrier.X_GOOG_API_KEY),
 )
 _NO_CREDENTIAL = Credential()
 
@@ -50,13 +51,13 @@ class KeyCarriers:
     query_key: bytes
 
     @classmethod
-    def prepare(cls, key: str, auth: Carrier) -> KeyCarriers:
+    def prepare(cls, key: Secret, auth: Carrier) -> KeyCarriers:
         """For `key` of a provider with this `auth`; an empty key stands for `auth: none`."""
-        raw = key.encode("ascii")
+        raw = key.reveal()
         credentials = {
             carrier: Credential(field, name, scheme + raw) for carrier, (field, name, scheme) in _FIELDS.items()
         }
-        kind = next((carrier for prefix, carrier in _KINDS if key.startswith(prefix)), None)
+        kind = next((carrier for prefix, carrier in _KINDS if raw.startswith(prefix)), None)
         fixed = auth if auth is Carrier.NONE else kind or (None if auth is Carrier.AUTO else auth)
         return cls(credentials, fixed, quote_from_bytes(raw, safe="").encode("ascii"))
 

@@ -16,6 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 
 from clipal.config.model import Carrier, ProviderConfig, Settings
+from clipal.config.secret import Secret
 from clipal.dialects.dialect import Dialect
 from clipal.process.descriptors import Descriptors
 from clipal.transport.resolver import SharedResolver
@@ -107,7 +108,7 @@ class ProviderAgent:
         self._dialect = dialect
         self._target = target = Target.from_base_url(provider.base_url)
         self._models = ModelNames(provider.models) if provider.models else None
-        self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or ("",)]
+        self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or (Secret(b""),)]
         timeout = settings.connect_timeout
         self._agents = [
             Agent(reactor, target, connect_timeout=timeout, resolver=resolver, descriptors=descriptors)

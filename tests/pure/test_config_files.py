@@ -155,8 +155,6 @@ def test_a_file_under_another_name_is_named_in_a_warning(tmp_path: Path, other: 
         ("thinking_budget_tokens: 1024", "set this in the client"),
         ("auth_type: oauth", "put a key into api_key"),
         ("oauth_provider: codex", "put a key into api_key"),
-        ("proxy_mode: custom", "forward proxies are not supported yet"),
-        ("proxy_url: http://user:secret@127.0.0.1:7890", "forward proxies are not supported yet"),
     ],
 )
 def test_a_providers_key_of_later_versions_is_named_with_what_replaces_it(tmp_path: Path, line: str, hint: str) -> None:
@@ -170,8 +168,6 @@ def test_a_providers_key_of_later_versions_is_named_with_what_replaces_it(tmp_pa
     ("text", "hint"),
     [
         ("routing:\n  sticky_sessions:\n    enabled: true", "affinity and failback replace sticky_sessions"),
-        ("upstream_proxy_mode: environment", "forward proxies are not supported yet"),
-        ("upstream_proxy_url: http://user:secret@127.0.0.1:7890", "forward proxies are not supported yet"),
     ],
 )
 def test_a_setting_of_later_versions_is_named_with_what_replaces_it(tmp_path: Path, text: str, hint: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clipal.config.model import Carrier
+from clipal.config.secret import Secret
 from clipal.upstream.credentials import KeyCarriers, client_carrier, with_query_key
 from clipal.wire.fields import Credential
 from clipal.wire.message import RequestHead
@@ -32,7 +33,7 @@ def expected(key: str, auth: Carrier, client: Carrier) -> Carrier:
 def test_a_key_goes_up_in_the_carrier_of_its_kind_else_of_auth_else_of_the_client(
     key: str, auth: Carrier, client: Carrier
 ) -> None:
-    assert KeyCarriers.prepare(key, auth).carrier(client) is expected(key, auth, client)
+    assert KeyCarriers.prepare(Secret(key), auth).carrier(client) is expected(key, auth, client)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_key_goes_up_in_the_carrier_of_its_kind_else_of_auth_else_of_the_clien
     ],
 )
 def test_each_carrier_has_its_field(carrier: Carrier, credential: Credential) -> None:
-    assert KeyCarriers.prepare("k&y", Carrier.AUTO).credential(carrier) == credential
+    assert KeyCarriers.prepare(Secret("k&y"), Carrier.AUTO).credential(carrier) == credential
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_each_carrier_has_its_field(carrier: Carrier, credential: Credential) ->
 def test_the_clients_key_leaves_the_query_in_any_case(
     carrier: Carrier, query: bytes | None, goes_up: bytes | None
 ) -> None:
-    assert KeyCarriers.prepare("k&/y", Carrier.AUTO).query(carrier, query) == goes_up
+    assert KeyCarriers.prepare(Secret("k&/y"), Carrier.AUTO).query(carrier, query) == goes_up
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,6 @@ def test_the_clients_carrier_is_its_own_if_it_uses_that(
 
 
 def test_no_key_shows_in_a_repr() -> None:
-    prepared = KeyCarriers.prepare("sk-secret", Carrier.AUTO)
+    prepared = KeyCarriers.prepare(Secret("sk-secret"), Carrier.AUTO)
     assert "secret" not in repr(prepared)
     assert all("secret" not in repr(prepared.credential(carrier)) for carrier in Carrier)
