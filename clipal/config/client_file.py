@@ -21,6 +21,8 @@ _CLIENT: Final = Table(
         "pinned_provider": read.text,
     }
 )
+
+
 def read_client(path: Path, listening: Several[Settings], problems: Problems) -> ClientConfig:
     """The client's configuration, as far as it could be read; what is wrong with it goes to `problems`.
 

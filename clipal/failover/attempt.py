@@ -20,7 +20,14 @@ from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.transport.deadline import Deadline
-from clipal.upstream.errors import ConnectFailed, ConnectionBroken, ConnectTimeout, StaleConnection, UpstreamError
+from clipal.upstream.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    ConnectTimeout,
+    ForwardProxyFailed,
+    StaleConnection,
+    UpstreamError,
+)
 from clipal.upstream.provider_agent import ProviderAgent
 from clipal.upstream.request import UpstreamRequest
 from clipal.upstream.response import Response
@@ -199,4 +206,6 @@ def _failure(error: UpstreamError) -> Outcome:
         return outcomes.CONNECT_TIMEOUT
     if isinstance(error, ConnectFailed | ConnectionBroken):
         return outcomes.network(str(error))
+    if isinstance(error, ForwardProxyFailed):
+        return outcomes.forward_proxy_failed(str(error))
     return outcomes.BROKEN_ANSWER

@@ -103,6 +103,11 @@ def network(reason: str) -> Outcome:
     return Outcome(Action.NEXT, Charge.FAILURE, reason, network=True)
 
 
+def forward_proxy_failed(reason: str) -> Outcome:
+    """There was no connection because of a forward proxy: nobody is charged, and it may be our own network."""
+    return Outcome(Action.NEXT, Charge.NEUTRAL, reason, network=True)
+
+
 @cache  # a status has three digits
 def relayed(status: int) -> Outcome:
     """An answer that is the client's, whatever it says."""

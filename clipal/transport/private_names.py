@@ -1,6 +1,6 @@
-"""The names of Twisted's that it does not promise to keep, and that this package stands on all the same.
+"""The names of Twisted's and python-socks' that they do not promise to keep, and that this package stands on.
 
-A test holds that they exist. Whoever raises the version of Twisted reads here what to look at.
+A test holds that they exist. Whoever raises their versions reads here what to look at.
 """
 
 from __future__ import annotations
@@ -44,4 +44,11 @@ PRIVATE_NAMES: Final = (
     PrivateName(
         "twisted.internet.posixbase.PosixReactorBase", "_disconnectSelectable", "epoll: the end of a connection"
     ),
+    PrivateName("python_socks._protocols.socks5.Connection", "send", "tunnel: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.Connection", "receive", "tunnel: what they are answered with"),
+    PrivateName("python_socks._protocols.socks5.AuthMethodsRequest", "dumps", "tunnel: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.AuthRequest", "dumps", "tunnel: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.ConnectRequest", "dumps", "tunnel: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.AuthMethod", "USERNAME_PASSWORD", "tunnel: what the proxy chose"),
+    PrivateName("python_socks._protocols.errors.ReplyError", "with_traceback", "tunnel: a refusal"),
 )

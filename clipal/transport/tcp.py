@@ -114,7 +114,24 @@ class EagerServer(SendsAtOnce, tcp.Server):
 
 
 class EagerClient(SendsAtOnce, tcp.Client):
-    """The client's side of a connection."""
+    """The client's side of a connection.
+
+    Attributes:
+        before: what happens between TCP and all that comes above it, None for nothing. It is given the transport, on
+            which it reads and writes itself, and calls `opened` or `failIfNotConnected` at its end.
+    """
+
+    before: Callable[[EagerClient], None] | None = None
+
+    def _connectDone(self) -> None:
+        if self.before is None:
+            self.opened()
+        else:
+            self.before(self)
+
+    def opened(self) -> None:
+        """The bytes are those of whom the connection is for: Twisted makes the protocol."""
+        super()._connectDone()
 
 
 class EagerPort(tcp.Port):

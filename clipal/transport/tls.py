@@ -37,7 +37,15 @@ Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
 
 
 class HandshakeFailed(Exception):
-    """The TLS handshake failed. Its text is in our own words: what OpenSSL says quotes the other side."""
+    """The TLS handshake failed. Its text is in our own words: what OpenSSL says quotes the other side.
+
+    Attributes:
+        spoken: whether any TLS came from the other side.
+    """
+
+    def __init__(self, problem: str, *, spoken: bool = True) -> None:
+        super().__init__(problem)
+        self.spoken = spoken
 
 
 @define(eq=False)
@@ -67,6 +75,7 @@ class TLSClient(EagerClient):
     """
 
     _shaking = False
+    _spoken = False
     _settled = False
     _problem = "TLS handshake failed"
     _ended = False
@@ -79,8 +88,8 @@ class TLSClient(EagerClient):
 
     # The handshake
 
-    def _connectDone(self) -> None:
-        """TCP is connected. Twisted's own `_connectDone`, which makes the protocol, has to wait for TLS."""
+    def opened(self) -> None:
+        """The bytes are the host's. Twisted's own `_connectDone`, which makes the protocol, has to wait for TLS."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self._to.wrap(self._incoming, self._outgoing)
         self._shaking = True
@@ -95,7 +104,9 @@ class TLSClient(EagerClient):
         costs 160 µs, so a connection that has resumed one leaves it to the next ones.
         """
         if self._shaking:
-            return self._shake_hands()
+            why = self._shake_hands()
+            self._spoken = self._spoken or why is None
+            return why
         self._settled = True
         why = self._take()
         if not self._tls.session_reused:
@@ -111,10 +122,11 @@ class TLSClient(EagerClient):
         except ssl.SSLError as error:
             super().write(self._outgoing.read())  # the alert
             self._problem = _why(error)
+            self._spoken = isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
             return main.CONNECTION_LOST
         super().write(self._outgoing.read())
         self._shaking = False
-        super()._connectDone()
+        super().opened()
         return self._take_rest()
 
     def failIfNotConnected(self, err: Exception) -> None:
@@ -223,7 +235,7 @@ class TLSClient(EagerClient):
         """The connection is gone, or the attempt to make it."""
         if self._shaking:
             self._to.session = None  # in case it was to blame
-            self.failIfNotConnected(HandshakeFailed(self._problem))
+            self.failIfNotConnected(HandshakeFailed(self._problem, spoken=self._spoken))
             return
         if self.connected and reason.check(ConnectionDone):
             if self._ended or self.disconnecting:

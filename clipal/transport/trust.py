@@ -1,7 +1,8 @@
 """TLS towards providers: whom to trust, and what to offer.
 
-Trusted are the system's certificates (on Windows its stores), or those of SSL_CERT_FILE and SSL_CERT_DIR; and where
-Python's OpenSSL knows no place for them (macOS; Windows, whose stores fill only when roots are used), certifi's.
+Trusted are the certificates of a provider's `ca_file`. Without one, it is the system's (on Windows its stores), or those
+of SSL_CERT_FILE and SSL_CERT_DIR; and where Python's OpenSSL knows no place for them (macOS; Windows, whose stores fill
+only when roots are used), certifi's.
 What is checked is what Twisted's `optionsForClientTLS` checks: the chain, and that a subject alternative name is the
 host's; a certificate's common name does not count.
 """
@@ -14,29 +15,59 @@ from functools import lru_cache
 
 import certifi
 
+from clipal.config.reach import Trust
 from clipal.transport.tls import TLSHost
 
 
-def tls_host(host: str) -> TLSHost:
-    """Whom connections to `host` must reach, a name in ASCII or an IP address; made once for each provider."""
+def tls_host(host: str, trust: Trust | None = None) -> TLSHost:
+    """Whom connections to `host` must reach, a name in ASCII or an IP address; made once for each provider.
+
+    Parameters:
+        trust: a provider's own; None for the system's certificates, in the context that all such connections share.
+    """
+    if trust is not None:
+        return TLSHost(_own_context(trust), host)
     paths = ssl.get_default_verify_paths()
     return TLSHost(_context(paths, os.stat(paths.cafile).st_mtime_ns if paths.cafile else 0), host)
 
 
+def _own_context(trust: Trust) -> ssl.SSLContext:
+    """One provider's, which nobody else gets."""
+    context = _new_context()
+    if trust.authorities is None:
+        _load_system(context, ssl.get_default_verify_paths())
+    else:
+        context.load_verify_locations(cadata=trust.authorities)
+    if trust.certificate is not None:
+        context.load_cert_chain(trust.certificate, trust.key)
+    return context
+
+
 @lru_cache(maxsize=1)
 def _context(paths: ssl.DefaultVerifyPaths, changed: int) -> ssl.SSLContext:
-    """One for all providers, as long as the certificates are the same: reading a system's takes 25 ms.
+    """One for all providers without a trust of their own, as long as the certificates are the same.
+
+    Reading a system's takes 25 ms.
 
     Parameters:
         paths: where certificates are.
         changed: when the file was that they are in.
     """
+    context = _new_context()
+    _load_system(context, paths)
+    return context
+
+
+def _new_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks chains and host names
     context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])  # all that we speak, said so that no server takes us for another protocol
+    return context
+
+
+def _load_system(context: ssl.SSLContext, paths: ssl.DefaultVerifyPaths) -> None:
     context.load_default_certs()
     if not (paths.cafile or paths.capath):
         context.load_verify_locations(certifi.where())
-    return context

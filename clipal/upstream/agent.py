@@ -10,28 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer
 from zope.interface import implementer
 
+from clipal.config.reach import ForwardProxy, Trust
 from clipal.process.descriptors import Descriptors
+from clipal.transport.endpoints import TunnelEndpoint, direct_endpoint, is_name
 from clipal.transport.resolver import Reactor as ResolverReactor
 from clipal.transport.resolver import SharedResolver
-from clipal.transport.tcp import Dialer
-from clipal.transport.tls import HandshakeFailed, TLSDialer
+from clipal.transport.tls import HandshakeFailed
 from clipal.transport.trust import tls_host
+from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed
 from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
     ConnectFailed,
     ConnectRefused,
     ConnectTimeout,
+    ForwardProxyFailed,
     NameNotFound,
     TLSFailed,
     UpstreamError,
@@ -54,6 +55,8 @@ class Agent:
         max_idle: how many unused connections are kept. A client's burst of requests opens a dozen at once.
         resolver: looks names up; by default one of its own.
         descriptors: shared with all other connections; without them, there is no limit.
+        trust: whom to trust; by default the system's certificates.
+        proxy: what the connections go through.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Agent:
         max_idle: int = 32,
         resolver: SharedResolver | None = None,
         descriptors: Descriptors | None = None,
+        trust: Trust | None = None,
+        proxy: ForwardProxy | None = None,
     ) -> None:
         self._reactor = reactor
         self._target = target
@@ -73,8 +78,14 @@ class Agent:
         self._idle_timeout = idle_timeout
         self._max_idle = max_idle
         self._resolver = resolver or SharedResolver(cast("ResolverReactor", reactor))
-        self._named = not (isIPAddress(target.host) or isIPv6Address(target.host))
-        self._endpoint = _endpoint(reactor, target, self._resolver)
+        self._proxied = proxy is not None
+        self._named = proxy is None and is_name(target.host)
+        to = tls_host(target.host, trust) if target.tls else None
+        self._endpoint = (
+            direct_endpoint(reactor, target.host, target.port, to, self._resolver)
+            if proxy is None
+            else TunnelEndpoint(reactor, proxy, target.host, target.port, to, self._resolver)
+        )
         self._descriptors = descriptors or Descriptors()
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
@@ -132,18 +143,27 @@ class Agent:
         return await connection.send(method, head, body, upgrade=upgrade)
 
     def _connect(self) -> Deferred[Connection]:
-        connecting = _cancelled_as_such(Deferred.fromCoroutine(self._establish()))
+        progress = Progress()
+        connecting = _cancelled_as_such(Deferred.fromCoroutine(self._establish(progress)))
         if self.connect_timeout:
-            connecting.addTimeout(self.connect_timeout, self._reactor, _timed_out)
+            connecting.addTimeout(self.connect_timeout, self._reactor, lambda *_: self._timed_out(progress))
         return connecting
 
-    async def _establish(self) -> Connection:
+    def _timed_out(self, progress: Progress) -> None:
+        if self._proxied and not progress.asked:
+            raise ForwardProxyFailed("forward proxy: no answer in time")
+        raise ConnectTimeout("connection timed out")
+
+    async def _establish(self, progress: Progress) -> Connection:
         factory = Factory.forProtocol(lambda: Connection(self._reactor.seconds, self._free, self._lost))
         factory.noisy = False
         try:
             if self._named:  # before the endpoint does: it would go on waiting after it has been cancelled
                 await self._resolver.addresses(self._target.host)
-            connection = await self._endpoint.connect(factory)
+            if isinstance(self._endpoint, TunnelEndpoint):
+                connection = await self._endpoint.connect(factory, progress)
+            else:
+                connection = await self._endpoint.connect(factory)
         except (UpstreamError, CancelledError):
             raise
         except DNSLookupError:
@@ -154,6 +174,10 @@ class Agent:
             raise ConnectTimeout("connection timed out") from None
         except HandshakeFailed as failed:
             raise TLSFailed(str(failed)) from None
+        except ProxyFailed as failed:
+            raise ForwardProxyFailed(f"forward proxy: {failed}") from None
+        except HostUnreached as failed:
+            raise ConnectFailed(str(failed)) from None
         except Exception:
             raise ConnectFailed("connection failed") from None
         assert isinstance(connection, Connection)
@@ -223,20 +247,3 @@ def _cancelled_as_such(connecting: Deferred[Connection]) -> Deferred[Connection]
     outcome: Deferred[Connection] = Deferred(give_up)
     connecting.addBoth(ended)
     return outcome
-
-
-def _timed_out(value: object, timeout: float) -> None:
-    raise ConnectTimeout("connection timed out")
-
-
-def _endpoint(reactor: object, target: Target, resolver: SharedResolver) -> IStreamClientEndpoint:
-    """Names are looked up, addresses are not; made once, for making one costs more than a request."""
-    endpoint: IStreamClientEndpoint
-    dialer = TLSDialer(reactor, tls_host(target.host), resolver) if target.tls else Dialer(reactor, resolver)
-    if isIPAddress(target.host):
-        endpoint = TCP4ClientEndpoint(dialer, target.host, target.port)
-    elif isIPv6Address(target.host):
-        endpoint = TCP6ClientEndpoint(dialer, target.host, target.port)
-    else:
-        endpoint = HostnameEndpoint(dialer, target.host, target.port)
-    return endpoint

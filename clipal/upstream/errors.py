@@ -3,9 +3,10 @@
 UpstreamError
 ├── ConnectFailed        no connection
 │   ├── NameNotFound     the host has no address
-│   ├── ConnectRefused          nobody listens there
+│   ├── ConnectRefused   nobody listens there
 │   ├── ConnectTimeout   neither an answer nor a refusal in time, the TLS handshake included
 │   └── TLSFailed        the handshake failed, or the certificate is not the host's
+├── ForwardProxyFailed   no connection, and it is the forward proxy's fault
 ├── ConnectionBroken     lost before the answer's head was complete
 │   └── StaleConnection  so soon that the provider cannot have worked on it, on a connection that had been used before
 ├── BrokenAnswer         what came is not HTTP that may be relayed
@@ -37,6 +38,10 @@ class ConnectTimeout(ConnectFailed):
 
 class TLSFailed(ConnectFailed):
     """The TLS handshake failed."""
+
+
+class ForwardProxyFailed(UpstreamError):
+    """The forward proxy is not there, or does not do what it is for: that says nothing of the provider."""
 
 
 class ConnectionBroken(UpstreamError):

@@ -111,7 +111,15 @@ class ProviderAgent:
         self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or (Secret(b""),)]
         timeout = settings.connect_timeout
         self._agents = [
-            Agent(reactor, target, connect_timeout=timeout, resolver=resolver, descriptors=descriptors)
+            Agent(
+                reactor,
+                target,
+                connect_timeout=timeout,
+                resolver=resolver,
+                descriptors=descriptors,
+                trust=provider.trust,
+                proxy=provider.proxy,
+            )
             for _ in self._keys
         ]
         self._clients = [TransparentClient(agent or each) for each in self._agents]

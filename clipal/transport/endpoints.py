@@ -1,0 +1,116 @@
+"""How a host is connected to: by its name or address, over TCP or TLS, directly or through a forward proxy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from zope.interface import implementer
+
+from clipal.config.reach import ForwardProxy
+from clipal.transport.resolver import SharedResolver
+from clipal.transport.tcp import Dialer, EagerClient
+from clipal.transport.tls import HandshakeFailed, TLSDialer, TLSHost
+from clipal.transport.trust import tls_host
+from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed, opening
+
+
+def is_name(host: str) -> bool:
+    """Whether `host` is looked up; an address is not."""
+    return not (isIPAddress(host) or isIPv6Address(host))
+
+
+def direct_endpoint(
+    reactor: object, host: str, port: int, to: TLSHost | None, resolver: SharedResolver
+) -> IStreamClientEndpoint:
+    """Connects to `host` itself, over TLS where `to` says who that must be."""
+    return _endpoint(_dialer(reactor, to, resolver), host, port)
+
+
+def _dialer(reactor: object, to: TLSHost | None, resolver: SharedResolver) -> Dialer:
+    return Dialer(reactor, resolver) if to is None else TLSDialer(reactor, to, resolver)
+
+
+def _endpoint(dialer: Dialer, host: str, port: int) -> IStreamClientEndpoint:
+    endpoint: IStreamClientEndpoint
+    if isIPAddress(host):
+        endpoint = TCP4ClientEndpoint(dialer, host, port)
+    elif isIPv6Address(host):
+        endpoint = TCP6ClientEndpoint(dialer, host, port)
+    else:
+        endpoint = HostnameEndpoint(dialer, host, port)
+    return endpoint
+
+
+@implementer(IStreamClientEndpoint)
+class TunnelEndpoint:
+    """Connects to a host through a forward proxy.
+
+    Its failures are ProxyFailed where the proxy is to blame, HostUnreached where that says that the host is, else those
+    of a direct connection.
+
+    Parameters:
+        to: whom the host must be, for TLS inside the tunnel.
+    """
+
+    def __init__(
+        self,
+        reactor: object,
+        proxy: ForwardProxy,
+        host: str,
+        port: int,
+        to: TLSHost | None,
+        resolver: SharedResolver,
+    ) -> None:
+        self._reactor = reactor
+        self._proxy = proxy
+        self._proxy_tls = tls_host(proxy.host) if proxy.scheme == "https" else None
+        self._host = host
+        self._port = port
+        self._to = to
+        self._resolver = resolver
+        self._resolves_here = proxy.scheme == "socks5" and is_name(host)
+
+    def connect(self, factory: IProtocolFactory, progress: Progress | None = None) -> Deferred[IProtocol]:
+        """See IStreamClientEndpoint.
+
+        Parameters:
+            progress: is told when the proxy has been asked for the host.
+        """
+        return Deferred.fromCoroutine(self._connect(factory, progress or Progress()))
+
+    async def _connect(self, factory: IProtocolFactory, progress: Progress) -> IProtocol:
+        host = self._host
+        if self._resolves_here:
+            host = (await self._resolver.addresses(host))[0][0]
+        proxy = self._proxy
+        dialer = _dialer(self._reactor, self._to, self._resolver)
+        make, begin = dialer.make_transport, opening(proxy, self._proxy_tls, host, self._port, progress)
+
+        def through_the_proxy(*where: Any) -> EagerClient:
+            transport = make(*where)
+            transport.before = begin
+            return transport
+
+        dialer.make_transport = through_the_proxy
+        try:
+            if is_name(proxy.host):
+                await self._resolver.addresses(proxy.host)
+            connected: IProtocol = await _endpoint(dialer, proxy.host, proxy.port).connect(factory)
+        except (ProxyFailed, HostUnreached, CancelledError):
+            raise
+        except HandshakeFailed as failed:
+            if failed.spoken:
+                raise
+            raise ProxyFailed("what it passes on is no TLS") from None
+        except DNSLookupError:
+            raise ProxyFailed("its host name was not found") from None
+        except ConnectionRefusedError:
+            raise ProxyFailed("connection refused") from None
+        except Exception:
+            raise ProxyFailed("connection failed") from None
+        return connected

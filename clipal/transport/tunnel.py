@@ -1,0 +1,239 @@
+"""A connection through a forward proxy: what is said to the proxy, between TCP and the host's own TLS.
+
+The proxy is asked with CONNECT (RFC 9110, 9.3.6), over TCP or TLS, or with SOCKS5 (RFC 1928, 1929), whose messages
+python-socks makes and reads. Behind the proxy's answer the connection is as one to the host itself.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from base64 import b64encode
+from collections.abc import Callable, Generator
+from typing import Any, Final, TypeAlias, cast
+
+from attrs import define
+from python_socks._protocols import socks5
+from python_socks._protocols.errors import ReplyError
+
+from clipal.config.reach import ForwardProxy
+from clipal.transport.tcp import EagerClient
+from clipal.transport.tls import TLSHost
+from clipal.transport.tls_socket import TLSSocket
+
+_LONGEST: Final = 16 * 1024
+"""Bytes of a proxy's answer."""
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
+_UNREACHED: Final = {502, 503, 504}
+"""Answers to CONNECT that speak of the host (RFC 9110, 15.6)."""
+_SOCKS_UNREACHED: Final = {3, 4, 5, 6}
+"""SOCKS5's: network or host unreachable, connection refused, TTL expired (RFC 1928, 6)."""
+
+Whole: TypeAlias = "Callable[[bytes], int | None]"
+"""How long an answer is, in what has come of it; None where it is not whole yet."""
+Steps: TypeAlias = "Generator[tuple[bytes, Whole], bytes, None]"
+"""Yields what to send, and gets the answer to it."""
+
+
+class ProxyFailed(Exception):
+    """The proxy does not do what it is for. The text names it as the forward proxy, and no address or password."""
+
+
+class HostUnreached(Exception):
+    """The proxy says that it cannot reach the host."""
+
+
+@define(eq=False)
+class Progress:
+    """How far one connection has come.
+
+    Attributes:
+        asked: whether the proxy has been asked for the host: whatever is late from then on may be so by the host.
+    """
+
+    asked: bool = False
+
+
+class Opening:
+    """Asks a proxy for a tunnel, on a transport whose TCP connection has just been made.
+
+    Parameters:
+        proxy_tls: for a proxy that is spoken to over TLS.
+        host: whom the tunnel is to reach, a name in ASCII or an address.
+    """
+
+    def __init__(
+        self,
+        transport: EagerClient,
+        proxy: ForwardProxy,
+        proxy_tls: TLSHost | None,
+        host: str,
+        port: int,
+        progress: Progress,
+    ) -> None:
+        self._transport = transport
+        self._tls: TLSSocket | None = None
+        if proxy_tls is not None:
+            self._tls = TLSSocket(transport.socket, proxy_tls)
+            transport.socket = cast("Any", self._tls)
+        ask = ask_socks if proxy.scheme.startswith("socks") else ask_http
+        self._steps = ask(proxy, host, port, progress)
+        self._wanted: Whole = lambda data: None
+        self._came = b""
+        transport.doRead = self._read  # type: ignore[method-assign]  # as Twisted's own while it connects
+        transport.startReading()
+        self._try(self._begin)
+
+    def _begin(self) -> None:
+        if self._tls is not None and not self._tls.shake_hands():
+            return
+        self._tls = None
+        self._advance(None)
+
+    def _read(self) -> None:
+        self._try(self._receive)
+
+    def _receive(self) -> None:
+        if self._tls is not None:
+            self._begin()
+            return
+        try:
+            data = self._transport.socket.recv(_LONGEST)
+        except BlockingIOError:
+            return
+        if not data:
+            raise ProxyFailed("it closed the connection")
+        self._came += data
+        while (length := self._wanted(self._came)) is not None:
+            reply, self._came = self._came[:length], self._came[length:]
+            if not self._advance(reply):
+                return
+        if len(self._came) > _LONGEST:
+            raise ProxyFailed("its answer does not end")
+
+    def _advance(self, reply: bytes | None) -> bool:
+        """Whether more is to come."""
+        try:
+            data, self._wanted = self._steps.send(cast("bytes", reply))
+        except StopIteration:
+            if self._came:  # nobody has asked the host for anything yet
+                raise ProxyFailed("it sent what nobody asked for") from None
+            del self._transport.doRead
+            self._transport.opened()
+            return False
+        if data and self._transport.socket.send(data) != len(data):
+            raise ProxyFailed("it takes nothing")
+        return True
+
+    def _try(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except (ProxyFailed, HostUnreached) as failed:
+            self._transport.failIfNotConnected(failed)
+        except ReplyError as refused:
+            kind = HostUnreached if refused.error_code in _SOCKS_UNREACHED else ProxyFailed
+            self._transport.failIfNotConnected(kind(_SAID.get(refused.error_code or 0, "it refused")))
+        except ssl.SSLCertVerificationError:
+            self._transport.failIfNotConnected(ProxyFailed("its certificate is not trusted"))
+        except ssl.SSLError:
+            self._transport.failIfNotConnected(ProxyFailed("TLS handshake failed"))
+        except OSError:
+            self._transport.failIfNotConnected(ProxyFailed("connection lost"))
+
+
+# CONNECT
+
+
+def ask_http(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
+    """What is said to a proxy of HTTP."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [b"CONNECT %b HTTP/1.1" % place.encode("ascii"), b"Host: %b" % place.encode("ascii")]
+    if proxy.user:
+        credentials = b64encode(proxy.user.reveal() + b":" + proxy.password.reveal())
+        lines.append(b"Proxy-Authorization: Basic %b" % credentials)
+    progress.asked = True
+    reply = yield b"\r\n".join([*lines, b"", b""]), _head_length
+    while (status := _status(reply)) < 200:
+        reply = yield b"", _head_length
+    if status in _UNREACHED:
+        raise HostUnreached(f"the forward proxy answered {status}")
+    if status in (401, 407):
+        raise ProxyFailed(f"it wants another user or password ({status})")
+    if not 200 <= status < 300:
+        raise ProxyFailed(f"it refused the connection ({status})")
+
+
+def _head_length(data: bytes) -> int | None:
+    if not data.startswith(b"HTTP/1."[: len(data)]):
+        raise ProxyFailed("it speaks no HTTP")
+    end = data.find(b"\r\n\r\n")
+    return None if end < 0 else end + 4
+
+
+def _status(head: bytes) -> int:
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise ProxyFailed("it speaks no HTTP")
+    return int(line[1])
+
+
+# SOCKS5
+
+_SAID: Final = {
+    2: "it does not allow this connection",
+    3: "network unreachable behind the forward proxy",
+    4: "host unreachable behind the forward proxy",
+    5: "connection refused behind the forward proxy",
+    6: "no way to the host behind the forward proxy",
+    7: "it does not make connections",
+    8: "it does not know this kind of address",
+}
+
+
+def ask_socks(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
+    """What is said to a proxy of SOCKS5."""
+    user, password = (secret.reveal().decode("ascii") for secret in (proxy.user, proxy.password))
+    socks = socks5.Connection()
+    reply = yield socks.send(socks5.AuthMethodsRequest(user, password)), _two
+    if reply[:1] != b"\x05":
+        raise ProxyFailed("it speaks no SOCKS5")
+    if reply == b"\x05\xff":
+        raise ProxyFailed("it wants another user or password")
+    chosen = socks.receive(reply)
+    if isinstance(chosen, socks5.AuthMethodReply) and chosen.method is socks5.AuthMethod.USERNAME_PASSWORD:
+        reply = yield socks.send(socks5.AuthRequest(user, password)), _two
+        if reply[1:] != b"\x00":
+            raise ProxyFailed("it wants another user or password")
+        socks.receive(reply)
+    progress.asked = True
+    reply = yield socks.send(socks5.ConnectRequest(host, port)), _socks_length
+    if reply[:1] != b"\x05":
+        raise ProxyFailed("it speaks no SOCKS5")
+    socks.receive(reply)
+
+
+def _two(data: bytes) -> int | None:
+    return 2 if len(data) >= 2 else None
+
+
+def _socks_length(data: bytes) -> int | None:
+    """How long a reply is whose address may be of any kind. One that refuses may end behind its second byte."""
+    if len(data) >= 2 and data[1:2] != b"\x00":
+        return len(data)
+    if len(data) < 5:
+        return None
+    lengths = {1: 10, 3: 7 + data[4], 4: 22}
+    if data[3] not in lengths:
+        raise ProxyFailed("it speaks no SOCKS5")
+    return lengths[data[3]] if len(data) >= lengths[data[3]] else None
+
+
+def opening(
+    proxy: ForwardProxy, proxy_tls: TLSHost | None, host: str, port: int, progress: Progress
+) -> Callable[[EagerClient], None]:
+    """What a transport does before anything else: `EagerClient.before`."""
+
+    def begin(transport: EagerClient) -> None:
+        Opening(transport, proxy, proxy_tls, host, port, progress)
+
+    return begin
