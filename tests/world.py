@@ -11,6 +11,7 @@ from attrs import define, field
 from clipal.config.model import ProviderConfig
 from tests.proxy import Proxy
 from tests.wirekit.client import RawClient
+from tests.wirekit.forward_proxy import ForwardProxyServer
 from tests.wirekit.process import Program
 from tests.wirekit.upstream import Script, ScriptedUpstream
 
@@ -26,6 +27,7 @@ class World:
     directory: Path
     _upstreams: list[ScriptedUpstream] = field(factory=list)
     _proxies: list[Proxy] = field(factory=list)
+    _forward_proxies: list[ForwardProxyServer] = field(factory=list)
     _clients: list[RawClient] = field(factory=list)
     _programs: list[Program] = field(factory=list)
 
@@ -38,6 +40,11 @@ class World:
         """`Proxy.start`, in the test's own directory."""
         self._proxies.append(Proxy.start(self.directory, clients, **options))
         return self._proxies[-1]
+
+    def forward_proxy(self, *kind: Any, **options: Any) -> ForwardProxyServer:
+        """`ForwardProxyServer.start`."""
+        self._forward_proxies.append(ForwardProxyServer.start(*kind, **options))
+        return self._forward_proxies[-1]
 
     async def connect(self, *where: Any, **options: Any) -> RawClient:
         """`RawClient.connect`."""
@@ -60,5 +67,7 @@ class World:
                 await program.kill()
         for upstream in self._upstreams:
             await upstream.close()
+        for forward_proxy in self._forward_proxies:
+            await forward_proxy.close()
         for proxy in self._proxies:
             await proxy.stop()

@@ -1,8 +1,8 @@
 """TLS towards providers: whom to trust, and what to offer.
 
-Trusted are the certificates of a provider's `ca_file`. Without one, it is the system's (on Windows its stores), or those
-of SSL_CERT_FILE and SSL_CERT_DIR; and where Python's OpenSSL knows no place for them (macOS; Windows, whose stores fill
-only when roots are used), certifi's.
+Trusted are the certificates of a provider's `ca_file`. Without one, it is the system's (on Windows its stores), or
+those of SSL_CERT_FILE and SSL_CERT_DIR; and where Python's OpenSSL knows no place for them (macOS; Windows, whose
+stores fill only when roots are used), certifi's.
 What is checked is what Twisted's `optionsForClientTLS` checks: the chain, and that a subject alternative name is the
 host's; a certificate's common name does not count.
 """

@@ -220,12 +220,12 @@ def _socks_length(data: bytes) -> int | None:
     """How long a reply is whose address may be of any kind. One that refuses may end behind its second byte."""
     if len(data) >= 2 and data[1:2] != b"\x00":
         return len(data)
+    if len(data) >= 4 and data[3] not in (1, 3, 4):
+        raise ProxyFailed("it speaks no SOCKS5")
     if len(data) < 5:
         return None
-    lengths = {1: 10, 3: 7 + data[4], 4: 22}
-    if data[3] not in lengths:
-        raise ProxyFailed("it speaks no SOCKS5")
-    return lengths[data[3]] if len(data) >= lengths[data[3]] else None
+    length = {1: 10, 3: 7 + data[4], 4: 22}[data[3]]
+    return length if len(data) >= length else None
 
 
 def opening(

@@ -27,7 +27,11 @@ def test_no_other_one_is_used() -> None:
     known = {private.name for private in PRIVATE_NAMES}
     for path in TRANSPORT.glob("*.py"):
         tree = ast.parse(path.read_text())
-        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+        own = {
+            node.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        }
         own |= {
             node.attr if isinstance(node, ast.Attribute) else node.id
             for node in ast.walk(tree)
