@@ -16,7 +16,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --gene
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest check format bench acceptance lock clean
+.PHONY: help demo test test-latest check format bench pictures acceptance lock clean
 
 help:
 	@echo "make demo     see failover at work, without any key"
@@ -25,6 +25,7 @@ help:
 	@echo "make check    format, lint, types, import rules, tests with branch coverage"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory against nginx (Linux; about six minutes)"
+	@echo "make pictures   draw docs/monitoring.svg from a real run (about two minutes)"
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
 	@echo "make lock     lock the newest dependencies (see CONTRIBUTING.md)"
 	@echo "make clean    remove what these targets made"
@@ -71,8 +72,8 @@ test-latest:
 	@$(LATEST)/bin/python -m pytest -q
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance
-	$(BIN)/ruff check clipal tests twisted benchmarks acceptance
+	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance pictures
+	$(BIN)/ruff check clipal tests twisted benchmarks acceptance pictures
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
@@ -81,11 +82,14 @@ check: $(VENV)/.dev
 	$(BIN)/coverage report --fail-under 97
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance
-	$(BIN)/ruff format clipal tests twisted benchmarks acceptance
+	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance pictures
+	$(BIN)/ruff format clipal tests twisted benchmarks acceptance pictures
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
+
+pictures: $(VENV)/.bench
+	$(BIN)/python -m pictures docs/monitoring.svg
 
 acceptance: $(VENV)/.acceptance
 	@$(BIN)/python -m acceptance --report build/acceptance.md
