@@ -104,6 +104,9 @@ class ErrorBody:
         """What the words and the details say."""
         found = {row.fact for row in rows(self.words())}
         found.update(fact for quota in self._quotas() if (fact := quota_fact(quota)) is not None)
+        metadata = self.error.get("metadata")
+        if isinstance(metadata, dict) and "flagged_input" in metadata:  # OpenRouter's moderation
+            found.add(Fact.REQUEST)
         return frozenset(found)
 
     def _quotas(self) -> Iterator[str]:

@@ -110,8 +110,15 @@ GOOGLE_WORDS: Final = (  # google.rpc.Code, and the reasons of google.rpc.ErrorI
 )
 CLOUD_WORDS: Final = (  # Azure, Amazon Bedrock, GitHub Models and Copilot
     Row(404, Fact.MODEL, "DeploymentNotFound unknown_model unavailable_model ModelNotReadyException"),
-    Row(403, Fact.KEY, "AccessDeniedException UnrecognizedClientException ExpiredTokenException"),
-    Row(429, Fact.RATE_LIMIT, "ThrottlingException TooManyRequestsException TooManyRequests"),
+    Row(400, Fact.MODEL, "OperationNotSupported"),
+    Row(403, Fact.KEY, "UnrecognizedClientException ExpiredTokenException"),
+    Row(403, Fact.STATUS, "AccessDeniedException"),  # perhaps to one model
+    Row(
+        429,
+        Fact.RATE_LIMIT,
+        "ThrottlingException TooManyRequestsException TooManyRequests ServiceQuotaExceededException RateLimitReached",
+    ),
+    Row(413, Fact.RATE_LIMIT, "tokens_limit_reached"),
     Row(400, Fact.STATUS, "ValidationException"),
     Row(500, Fact.FAILURE, "InternalServerException ModelErrorException ModelStreamErrorException"),
     Row(503, Fact.FAILURE, "ServiceUnavailableException"),
@@ -122,6 +129,12 @@ RELAY_WORDS: Final = (  # LiteLLM, OpenRouter, one-api, new-api, Vercel, OpenCod
     Row(402, Fact.QUOTA, "insufficient_credits insufficient_funds CreditsError"),
     Row(
         403, Fact.QUOTA, "insufficient_user_quota pre_consume_token_quota_failed token_quota_exhausted quota_not_enough"
+    ),
+    Row(
+        403,
+        Fact.MODEL,
+        "key_model_access_denied team_model_access_denied user_model_access_denied org_model_access_denied"
+        " project_model_access_denied",
     ),
     Row(429, Fact.RATE_LIMIT, "throttling_error rate_limited limit_requests"),
 )
@@ -141,7 +154,7 @@ ALIBABA_AND_VOLCENGINE_WORDS: Final = (
     Row(400, Fact.QUOTA, "Arrearage AccountOverdueError AllocationQuota.FreeTierOnly"),
     Row(400, Fact.REQUEST, "DataInspectionFailed data_inspection_failed"),
     Row(401, Fact.KEY, "InvalidApiKey AuthenticationError"),
-    Row(404, Fact.MODEL, "ModelNotFound ModelNotOpen InvalidEndpointOrModel"),
+    Row(404, Fact.MODEL, "ModelNotFound ModelNotOpen InvalidEndpointOrModel Model.AccessDenied"),
     Row(429, Fact.RATE_LIMIT, "Throttling RateLimitExceeded RequestBurstTooFast ServerOverloaded"),
 )
 GLM_WORDS: Final = (  # docs.bigmodel.cn and docs.z.ai, Error codes
@@ -154,7 +167,8 @@ MINIMAX_WORDS: Final = (  # `base_resp.status_code`; ErrorBody writes `minimax` 
     Row(401, Fact.KEY, "minimax1004 minimax2049"),
     Row(429, Fact.QUOTA, "minimax1008 1008"),
     Row(429, Fact.RATE_LIMIT, "minimax1002 minimax1039 minimax1041 minimax2045 minimax2056"),
-    Row(400, Fact.REQUEST, "minimax1026 minimax1027 minimax2013"),
+    Row(404, Fact.MODEL, "minimax2061"),
+    Row(400, Fact.REQUEST, "minimax1026 minimax1027 minimax1042 minimax2013"),
 )
 VENDORS: Final = (
     ANTHROPIC_WORDS,
@@ -188,19 +202,36 @@ PHRASES: Final = {  # regular expressions, for the beginning of a message in low
         "you're out of extra usage",
         r"your team \S{1,80} has (?:either )?used all available credits",
         r"budget has been exceeded!",
+        r"account \S{1,80} is suspended",
+        "sorry, your account balance is insufficient",
+        "out of call volume quota",
+        "you have exceeded your monthly included credits",
+        "you have used up your daily free allocation",
     ),
     Fact.MODEL: (
-        "model not (?:exist|found)",
+        "model (?:does )?not (?:exist|found)",
+        rf"invalid model(?:(?: id| name| identifier)?:?) {_NAME}",
         rf"(?:the )?(?:requested )?model {_NAME} (?:does not exist|(?:was |is )?not found|is not supported)",
         "the requested model is not supported",
         rf"the {_NAME} model is not supported",
         "the provided model identifier is invalid",
-        r"no endpoints found for \S+",
+        r"no endpoints found (?:for|that|matching) \S+",
+        "no allowed providers are available",
         r"\S{1,128} is not a valid model id",
         r"(?:\{'error': ')?\S{0,80} ?invalid model name passed in",
         r"not found the model \S+",
+        r"no such model \S+",
+        r"no access to model: \S+",
+        "you don't have access to the model",
+        r"invocation of model id \S{1,128} with on-demand throughput",
+        "could not resolve the foundation model",
+        r"project \S{1,128} (?:does not have access to model|is not allowed to use publisher model) \S+",
+        r"this token has no access to model \S+",
+        r"该令牌无权访问模型 ?\S+",
+        "the requested model is deprecated",
         "user location is not supported",
     ),
+    Fact.REQUEST: ("content violates usage guidelines",),
 }
 ABSENT: Final = re.compile(r"model: ?\S|models/\S|publisher model \S|invalid url \(|resource not found")
 """How the message of a 404 begins, in lower case, whose `type` or `status` says no more than "not found"."""
@@ -238,4 +269,4 @@ def quota_fact(quota_id: str) -> Fact | None:
 
 def begins_with(message: str, fact: Fact) -> bool:
     """Whether a message, in lower case, begins with one of the phrases for `fact`."""
-    return _PATTERNS[fact].match(message) is not None
+    return _PATTERNS[fact].match(message.replace("\u2019", "'")) is not None

@@ -90,8 +90,11 @@ _FAILURES: Final = {
     530: "unreachable behind the edge network",
 }
 _DENIED: Final = frozenset([401, 402, 403])
-_MAY_LACK: Final = frozenset([400, 404, 413])
-"""Statuses whose body says whether it is the client's own mistake, or this provider's lack."""
+_LIMITED: Final = frozenset([429, 498])
+"""498 is Groq's for a tier that is full, and Cohere's for an invalid token."""
+_OF_ACCOUNT: Final = frozenset([400, 412])
+"""Statuses under which a phrase may speak of the account; 412 is Fireworks' for one that is suspended."""
+_OF_PATH: Final = frozenset([404, 405])
 _EDGE_TEXT: Final = re.compile(rb"\s{0,16}error code: {0,4}1[0-9]{3}\b", re.IGNORECASE)
 _EDGE_CODE: Final = re.compile("1[0-9]{3}")
 _ANSWERS: Final = ("choices", "content", "candidates", "output", "data")
@@ -116,9 +119,9 @@ def relayed(status: int) -> Outcome:
 
 def needs_body(status: int, method: bytes = b"POST") -> bool:
     """Whether the body is read to find out what an answer to `method` means."""
-    if status in _MAY_LACK:
-        return method != b"HEAD"
-    return status >= 400 and (status == 429 or status in _DENIED or _failed(status))
+    if _failed(status) or status in _DENIED or status in _LIMITED:
+        return True
+    return 400 <= status <= 499 and method != b"HEAD"
 
 
 def classify(status: int, fields: FieldPairs, body: bytes, now: float) -> Outcome:
@@ -143,8 +146,8 @@ def error_in(document: object) -> ErrorBody | None:
         return None
     body = ErrorBody.of(first)
     base = first.get("base_resp")
-    failed = first.get("success") is False and body.names_status
-    if first.get("error") or first.get("type") == "error" or failed:
+    failed = first.get("success") is False and (body.names_status or bool(first.get("errors")))
+    if first.get("error") or "error" in (first.get("type"), first.get("object")) or failed:
         return body
     return body if isinstance(base, dict) and base.get("status_code") else None
 
@@ -160,12 +163,16 @@ def classify_error(error: ErrorBody, fields: FieldPairs, now: float) -> Outcome:
 
 
 def _judge(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
-    if status == 429:
-        return _too_many(fields, error, now)
+    if status in _LIMITED:
+        return _too_many(status, fields, error, now)
     if status in _DENIED:
         return _denied(status, fields, error, now)
-    if status in _MAY_LACK:
-        return _lacking(status, fields, error)
+    if not _failed(status):
+        return _refused(status, fields, error, now)
+    return _failure(status, fields, error, now)
+
+
+def _failure(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
     wait = _at_most_a_minute(explicit_wait(fields, error, now))
     return Outcome(Action.NEXT, Charge.FAILURE, _FAILURES.get(status, "server error"), status, wait)
 
@@ -202,8 +209,22 @@ def _denied(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Ou
         wait = _at_most_a_minute(explicit_wait(fields, error, now)) or LONGEST_OF_FAILURE
         reason = "challenge page" if _is_html(fields, error) else "refused by an edge network"
         return Outcome(Action.NEXT, Charge.COOLDOWN, reason, status, wait)
-    billing = status == 402 or _account(error) is Fact.QUOTA
-    return _deactivated(status, "billing" if billing else "auth")
+    account = _account(error)
+    if status != 402 and account is None and (milder := _of_one_request(status, fields, error, now)) is not None:
+        return milder
+    return _deactivated(status, "billing" if status == 402 or account is Fact.QUOTA else "auth")
+
+
+def _of_one_request(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome | None:
+    """What a 401 or 403 comes to whose facts say that the key is not at fault; None where they do not."""
+    if _lacks_model(status, error):
+        return _lack(status, "model not available")
+    facts = error.facts()
+    if status != 403:
+        return None
+    if Fact.REQUEST in facts or begins_with(error.message, Fact.REQUEST):
+        return _lack(status, "request refused")
+    return _too_many(status, fields, error, now) if Fact.RATE_LIMIT in facts else None
 
 
 def _is_of_an_edge(fields: FieldPairs, error: ErrorBody) -> bool:
@@ -223,35 +244,48 @@ def _is_html(fields: FieldPairs, error: ErrorBody) -> bool:
 # 429
 
 
-def _too_many(fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
+def _too_many(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
     """A 429 is a rate limit, unless its body says that it will not pass by waiting."""
     account = _account(error)
     if account is not None:
-        return _deactivated(429, "auth" if account is Fact.KEY else "quota")
+        return _deactivated(status, "auth" if account is Fact.KEY else "quota")
     wait = rate_limit_wait(fields, error, now)
-    return Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, 429, wait, of_key=True)
+    return Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, status, wait, of_key=True)
 
 
-# 400, 404, 413
+# Every other 4xx
 
 
-def _lacking(status: int, fields: FieldPairs, error: ErrorBody) -> Outcome:
-    """Whether it is about the account, or about what only this provider lacks; else it is the client's own mistake."""
-    if status == 400 and (account := _account(error)) is not None:
-        return _deactivated(status, "auth" if account is Fact.KEY else "billing")
+def _refused(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
+    """The client's own mistake, unless the facts say that it is about the account, or what only this provider lacks."""
+    facts = error.facts()
+    if Fact.REQUEST in facts:
+        return relayed(status)
     if status == 413:
-        lacks = "a limit of its web server" if not error.has_api_shape else ""
-    elif _lacks_model(status, error):
-        lacks = "model not available"
-    else:
-        lacks = "path not available" if status == 404 and not error.has_api_shape else ""
-    return Outcome(Action.NEXT, Charge.NEUTRAL, lacks, status, fallback=True) if lacks else relayed(status)
+        limited = bool(facts & {Fact.RATE_LIMIT, Fact.QUOTA})
+        lacks = "a limit of its web server" if not error.has_api_shape else "a limit of its own" if limited else ""
+        return _lack(status, lacks) if lacks else relayed(status)
+    account = _account(error) if status in _OF_ACCOUNT else Fact.QUOTA if Fact.QUOTA in facts else None
+    if account is not None:
+        return _deactivated(status, "auth" if account is Fact.KEY else "billing")
+    if Fact.RATE_LIMIT in facts:
+        return _too_many(status, fields, error, now)
+    if _lacks_model(status, error):
+        return _lack(status, "model not available")
+    if status == 424 and Fact.FAILURE in facts:  # Amazon's for a model that failed
+        return _failure(status, fields, error, now)
+    lacks_path = status in _OF_PATH and not error.has_api_shape
+    return _lack(status, "path not available") if lacks_path else relayed(status)
+
+
+def _lack(status: int, what: str) -> Outcome:
+    return Outcome(Action.NEXT, Charge.NEUTRAL, what, status, fallback=True)
 
 
 def _lacks_model(status: int, error: ErrorBody) -> bool:
     facts = error.facts()
     if Fact.MODEL in facts:
-        return status != 413
+        return True
     if not facts <= {Fact.STATUS, Fact.FAILURE}:
         return False
     message = error.message

@@ -24,7 +24,7 @@ _PART: Final = (
     r"(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d)(?![a-z])"
 )
 _WORDED: Final = re.compile(_PART)
-_AGAIN: Final = re.compile(rf"(?:try again|retry) (?:in|after) ((?:{_PART},? ?)+)")
+_AGAIN: Final = re.compile(rf"(?:(?:try again|retry|will reset) (?:in|after)|please wait) ((?:{_PART},? ?)+)")
 _EPOCH: Final = 1e9
 _LARGE: Final = 1e15
 _ANTHROPIC: Final = "anthropic-ratelimit-"

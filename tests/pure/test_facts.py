@@ -98,7 +98,6 @@ MISTAKES = {
         anthropic("invalid_request_error", "messages.0: 'Your credit balance is too low' is not allowed; see billing"),
     ),
     "OpenAI, too long": (400, openai("context_length_exceeded", "Insufficient quota is not what this is about")),
-    "OpenAI, a limited word": (400, openai("rate_limit_exceeded", "Your credit balance is too low")),
     "Anthropic, a field": (400, anthropic("invalid_request_error", "model: Field required")),
     "OpenAI, a parameter": (400, openai("unsupported_parameter", "Unsupported parameter: 'model'")),
     "a parameter": (400, openai(None, "The parameter is not supported")),
@@ -108,7 +107,6 @@ MISTAKES = {
     "a file": (404, anthropic("not_found_error", "File not found: file_011C")),
     "a response": (404, openai(None, "Response with id 'resp_1' not found.")),
     "Anthropic, too large": (413, anthropic("request_too_large", "Request exceeds the maximum size")),
-    "Groq, too large": (413, openai("rate_limit_exceeded", "Request too large for model", "tokens")),
     "unprocessable": (422, anthropic("authentication_error", "Invalid API key")),
     "conflict": (409, google("ABORTED")),
 }
@@ -135,7 +133,7 @@ DENIED = {
         "billing",
     ),
     "OpenCode": (401, anthropic("CreditsError", "Insufficient balance. Manage your billing here"), "billing"),
-    "SiliconFlow": (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, "auth"),
+    "SiliconFlow": (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, "billing"),
     "xAI": (
         403,
         {"code": "The caller does not have permission", "error": "Your team 1f-2 has used all available credits or"},
@@ -307,6 +305,8 @@ UNDER_200: dict[str, tuple[object, int, Charge]] = {
     "MiniMax": ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, 429, Charge.DEACTIVATE),
     "GLM": ({"code": 401, "msg": "token expired or incorrect", "success": False}, 401, Charge.DEACTIVATE),
     "unknown": ({"error": {"message": "something went wrong"}}, 500, Charge.FAILURE),
+    "vLLM": ({"object": "error", "message": "busy", "type": "InternalServerError", "code": 503}, 503, Charge.FAILURE),
+    "Cloudflare": ({"success": False, "errors": [{"code": 10000, "message": "no"}]}, 500, Charge.FAILURE),
     "a text": ({"error": "Invalid API key"}, 401, Charge.DEACTIVATE),
 }
 
@@ -367,6 +367,11 @@ SPOKEN = {
         "You're out of extra usage.",
         "Your team 12-ab has either used all available credits or",
         "Budget has been exceeded! Current",
+        "Account jane is suspended, possibly due to",
+        "Sorry, your account balance is insufficient",
+        "Out of call volume quota.",
+        "You have exceeded your monthly included credits for",
+        "You have used up your daily free allocation of",
     ),
 }
 PHRASE_CASES = [(fact, message) for fact, messages in SPOKEN.items() for message in messages]
