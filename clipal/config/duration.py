@@ -1,8 +1,9 @@
-"""Durations as operators write them, in Go's notation, and as they read them."""
+"""Durations as operators write them, in Go's notation, and as they read them; and until when one lasts."""
 
 from __future__ import annotations
 
 import re
+import time
 from typing import Final
 
 LONGEST_DURATION: Final = 10 * 365 * 86400.0
@@ -33,6 +34,17 @@ def parse_duration(text: str) -> float:
     if seconds > LONGEST_DURATION:
         raise ValueError("a duration of more than ten years")
     return seconds
+
+
+def clock_time(at: float, now: float) -> str:
+    """When `at` is, for people where clipal runs: `11:56`, and with its date where that is another one than now.
+
+    Parameters:
+        at: seconds since the epoch, and so is `now`.
+    """
+    then = time.localtime(at)
+    same_day = then[:3] == time.localtime(now)[:3]
+    return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", then)
 
 
 def format_duration(seconds: float) -> str:

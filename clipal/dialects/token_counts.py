@@ -54,6 +54,10 @@ class TokenCounts:
         """As an API counts them; no more can come from a cache than there was."""
         return cls(given, min(cached, given), output)
 
+    def plain(self) -> dict[str, int]:
+        """For a log in JSON."""
+        return {"input": self.input, "cached_input": self.cached_input, "output": self.output}
+
     def __str__(self) -> str:
         cached = f" ({self.cached_input} cached)" if self.cached_input else ""
         return f"{self.input} in{cached}, {self.output} out"

@@ -61,6 +61,7 @@ class Channel(HTTPChannel):
     Attributes:
         first_byte: the deadline of what a provider answers first to the request that is being answered.
         silence: that of what it sends next. Both are the connection's, so that a request needs no timer of its own.
+        peer: the client's address, without a port.
     """
 
     site: Site
@@ -92,6 +93,7 @@ class Channel(HTTPChannel):
         self.transport.registerProducer(self, True)
         self._untaken = Untaken(self.site.reactor, self.transport, self._idle_timeout)
         self._peer = unmapped(self.transport.getPeer())
+        self.peer: str = getattr(self._peer, "host", "-")
         self._host = unmapped(self.transport.getHost())
         self.local_address = plain_host(self.transport.getHost().host)
         self.site.connection_made(self)
@@ -212,7 +214,7 @@ class Channel(HTTPChannel):
         incoming = self._incoming
         ready, incoming.ready = incoming.ready, None
         if isinstance(ready, Rejected):
-            self.transport.write(self.site.refuse(ready.refusal, ready.head, getattr(self._peer, "host", "-")))
+            self.transport.write(self.site.refuse(ready.refusal, ready.head, self.peer))
             self._half_close()
         elif ready is not None:
             self._become(ChannelState.ANSWERING)

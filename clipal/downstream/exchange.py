@@ -9,17 +9,17 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.token_counts import BEGINNING, END, TokenCounts
 from clipal.downstream.relay import Relay, write_whole
 from clipal.downstream.request import Request
+from clipal.downstream.request_line import Delivery, log_request
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail, Unanswered
-from clipal.logs.line import shown_path
 from clipal.providers.tally import DISCONNECTED_STATUS
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import client_carrier
@@ -27,9 +27,6 @@ from clipal.upstream.request import UpstreamRequest
 
 _log = Logger()  # not of the class: that would make one for each line, and let its event hold on to the exchange
 _NO_BODY = BytesBody()
-_LINE = (
-    "{client} {method} {path} → {result} in {milliseconds} ms, {sent} bytes{spent}, attempts: {attempts}{trail} [{id}]"
-)
 
 
 class Exchange:
@@ -45,6 +42,7 @@ class Exchange:
         self._body = _NO_BODY
         self._tally = failover.route.tally
         self._spent: TokenCounts | None = None
+        self._first_byte: float | None = None
 
     def begin(self) -> None:
         """Starts the attempts; their end, or the client's, ends the exchange."""
@@ -78,6 +76,7 @@ class Exchange:
             self._body.forget()  # what is still being sent of it is kept by the connection that sends it
             self._request.forget_body()
             relay = Relay(self._request, answer.head, answer.trailers, self._failover.idle_timeout, ended)
+            self._first_byte = self._clock.seconds()
             answer.hand_on(relay)
         except Exception:
             answer.let_go()
@@ -86,6 +85,7 @@ class Exchange:
     def _pass_on_whole(self, answer: HeldAnswer) -> None:
         """One write instead of a relay, with its producers and its deadline (15 us)."""
         body = answer.take()
+        self._first_byte = self._clock.seconds()
         write_whole(self._request, answer.head, body, answer.trailers())
         answer.ended(Ending.WHOLE)
         self._spent = self._count_tokens(answer, body[:BEGINNING], body[-END:])
@@ -131,30 +131,22 @@ class Exchange:
     def _report(self, status: int | None, provider: str | None, sent: int, ending: Ending) -> None:
         """The one line of this request, and the end of what it held."""
         self._body.forget()
-        unwell = ending.blamed or (provider is None and ending is Ending.WHOLE)
-        request = self._request
-        seconds = self._clock.seconds() - request.began
+        request, now = self._request, self._clock.seconds()
         counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_GONE else status
-        self._tally.ended(counted, seconds, request.received, sent)
-        _log.emit(
-            LogLevel.warn if unwell else LogLevel.info,
-            _LINE,
-            client=self._dialect.prefix,
-            method=request.method.decode("latin-1"),
-            path=shown_path(self._path) or "/",
-            result=_result(status, provider, sent, ending),
-            status=status,
-            provider=provider,
-            milliseconds=round(seconds * 1000),
-            sent=sent,
-            spent="" if self._spent is None else f", tokens: {self._spent}",
-            attempts=self._trail.attempts,
-            trail=self._trail.in_brackets(),
-            id=request.id,
+        self._tally.ended(counted, now - request.began, request.received, sent)
+        log_request(
+            request,
+            self._dialect,
+            self._trail,
+            Delivery(status, provider, request.received, sent, self._first_byte, self._spent),
+            result=_result(status, provider, ending),
+            transferred=f"{sent} bytes",
+            warns=ending.blamed or (provider is None and ending is Ending.WHOLE),
+            now=now,
         )
 
 
-def _result(status: int | None, provider: str | None, sent: int, ending: Ending) -> str:
+def _result(status: int | None, provider: str | None, ending: Ending) -> str:
     """What came of it, and where it broke, if it did: waiting for the head, or within the body."""
     via = "" if provider is None else f" via {provider}"
     if ending is Ending.WHOLE:

@@ -49,12 +49,15 @@ class Request(WebRequest):
         held: how many of them count as waiting in memory (`clipal.downstream.bodies`).
         client_gone: called once when the connection is lost before the answer is complete.
         lost: why it was.
+        peer: the client's address, without a port.
+        token_name: of the client's token that it brought; None for none.
     """
 
     channel: Channel
     transport: Connection
     queued = False
     lost: Failure | None = None
+    token_name: str | None = None
     _log = Logger()
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
@@ -63,7 +66,8 @@ class Request(WebRequest):
         self.transport = channel.transport
         self.notifications = []
         self.head = head
-        self.id = channel.site.new_id()
+        self.id = channel.site.id_of(head)
+        self.peer = channel.peer
         self.began: float = channel.site.reactor.seconds()
         self.received = 0
         self.client_gone: Callable[[], None] | None = None

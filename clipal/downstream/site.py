@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from clipal.downstream.request import Relaying, Request
 from clipal.logs.line import shown_path
 from clipal.wire.message import RequestHead
 
+_ID: Final = re.compile(rb"[\x21-\x7e]{1,64}")
+"""A client's id for a request that is kept."""
 _METHODS: Final = (b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT")
 """What Allow lists where a provider answers. It gets WebDAV's and other known methods too, as they come."""
 
@@ -63,8 +66,13 @@ class Site(WebSite):
         self._run = secrets.token_hex(4)
         self._refusals = RefusalLog(reactor)
 
+    def id_of(self, head: RequestHead | None) -> str:
+        """A request's id: the client's own `x-request-id`, if it has 1 to 64 visible characters, or a new one."""
+        given = None if head is None else head.table.get(b"x-request-id")
+        return given.decode("ascii") if given is not None and _ID.fullmatch(given) else self.new_id()
+
     def new_id(self) -> str:
-        """A request's id: unique among all runs, and in order within one."""
+        """An id that is unique among all runs, and in order within one."""
         return f"{self._run}-{next(self._numbers):06x}"
 
     def dialect_of(self, head: RequestHead | None) -> Dialect | None:
@@ -88,7 +96,7 @@ class Site(WebSite):
         if refusal.refused is HTTPStatus.METHOD_NOT_ALLOWED:
             fields = ((b"Allow", b", ".join(self._allowed(head))),)
         own = OwnAnswer(
-            refusal.refused, refusal.message, self.new_id(), self.dialect_of(head), refusal.retry_after, fields
+            refusal.refused, refusal.message, self.id_of(head), self.dialect_of(head), refusal.retry_after, fields
         )
         self.count_refusal(refusal.reason)
         if self._refusals.has_line(refusal, address):

@@ -16,17 +16,17 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection as TCPConnection
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import WEBSOCKET_REFUSED
 from clipal.downstream.request import Request
+from clipal.downstream.request_line import Delivery, log_request
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail
-from clipal.logs.line import shown_path
 from clipal.providers.tally import DISCONNECTED_STATUS
 from clipal.transport.deadline import Deadline
 from clipal.upstream.body import BytesBody
@@ -39,10 +39,6 @@ from clipal.wire.websocket import switching_head
 _FLUSH: Final = 30.0
 """Seconds in which a provider must have taken the last bytes of a client that has ended."""
 _log = Logger()
-_LINE = (
-    "{client} {method} {path} → {result} in {milliseconds} ms, {up} bytes up, {down} bytes down, "
-    "attempts: {attempts}{trail} [{id}]"
-)
 
 
 class Tunnel:
@@ -80,9 +76,10 @@ class Tunnel:
     def _join(self, answer: HeldAnswer) -> None:
         def ended(ending: Ending) -> None:
             answer.ended(ending)
-            self._report(101, f"101 via {answer.provider}", ending, ends.up, ends.down)
+            received = self._request.received + ends.up
+            self._report(Delivery(101, answer.provider, received, ends.down, opened), ending)
 
-        ends = _Ends(self._request, ended)
+        ends, opened = _Ends(self._request, ended), self._clock.seconds()
         try:
             head = switching_head(answer.head)
             self._request.startedWriting = 1
@@ -97,36 +94,32 @@ class Tunnel:
         request.client_gone = None
         request.channel.close_behind()
         request.answer(WEBSOCKET_REFUSED.refused, WEBSOCKET_REFUSED.message)
-        self._report(WEBSOCKET_REFUSED.refused.value, str(WEBSOCKET_REFUSED.refused.value), Ending.WHOLE)
+        self._report(Delivery(WEBSOCKET_REFUSED.refused.value), Ending.WHOLE)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
-            self._report(DISCONNECTED_STATUS, "-", Ending.CLIENT_GONE)
+            self._report(Delivery(None), Ending.CLIENT_GONE)
             return
         _log.failure("Bug while opening {id}", failure, id=self._request.id)
         self._request.client_gone = None
         self._request.channel.close_behind()
         self._request.fail()
-        self._report(HTTPStatus.INTERNAL_SERVER_ERROR.value, "500", Ending.WHOLE)
+        self._report(Delivery(HTTPStatus.INTERNAL_SERVER_ERROR.value), Ending.WHOLE)
 
-    def _report(self, status: int, result: str, ending: Ending, up: int = 0, down: int = 0) -> None:
-        request = self._request
-        seconds = self._clock.seconds() - request.began
-        counted = DISCONNECTED_STATUS if ending is Ending.CLIENT_GONE else status
-        self._tally.ended(counted, seconds, request.received + up, down)
-        _log.emit(
-            LogLevel.warn if ending is Ending.CUT else LogLevel.info,
-            _LINE,
-            client=self._dialect.prefix,
-            method=request.method.decode("latin-1"),
-            path=shown_path(self._path) or "/",
-            result=result if ending is Ending.WHOLE else f"{result}, {ending.value}",
-            milliseconds=round(seconds * 1000),
-            up=up,
-            down=down,
-            attempts=self._trail.attempts,
-            trail=self._trail.in_brackets(),
-            id=request.id,
+    def _report(self, delivery: Delivery, ending: Ending) -> None:
+        request, now, status = self._request, self._clock.seconds(), delivery.status
+        counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_GONE else status
+        self._tally.ended(counted, now - request.began, delivery.received, delivery.sent)
+        via = "" if delivery.provider is None else f" via {delivery.provider}"
+        log_request(
+            request,
+            self._dialect,
+            self._trail,
+            delivery,
+            result=f"{status or '-'}{via}" + ("" if ending is Ending.WHOLE else f", {ending.value}"),
+            transferred=f"{delivery.received} bytes up, {delivery.sent} bytes down",
+            warns=ending is Ending.CUT,
+            now=now,
         )
 
 

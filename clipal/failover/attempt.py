@@ -26,6 +26,7 @@ from clipal.upstream.errors import (
     ConnectTimeout,
     ForwardProxyFailed,
     StaleConnection,
+    TLSFailed,
     UpstreamError,
 )
 from clipal.upstream.provider_agent import ProviderAgent
@@ -205,7 +206,7 @@ def _failure(error: UpstreamError) -> Outcome:
     if isinstance(error, ConnectTimeout):
         return outcomes.CONNECT_TIMEOUT
     if isinstance(error, ConnectFailed | ConnectionBroken):
-        return outcomes.network(str(error))
+        return outcomes.network(str(error), warns=isinstance(error, TLSFailed))
     if isinstance(error, ForwardProxyFailed):
         return outcomes.forward_proxy_failed(str(error))
     return outcomes.BROKEN_ANSWER

@@ -40,6 +40,7 @@ class Failover:
         Cancelling it closes the connection to the provider that is being asked.
         """
         route = self.route
+        trail.pinned = route.manual
         if not route.providers:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")

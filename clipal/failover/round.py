@@ -128,7 +128,8 @@ class Round:
             self.unreached.append((provider, admission, outcome))
         else:
             provider.settle(admission, outcome, now)
-        self.trail.steps.append(Step(provider.name, outcome.reason, outcome.status, provider.wait(now) or None))
+        resting = provider.wait(now) or None
+        self.trail.steps.append(Step(provider.name, outcome.reason, outcome.status, resting, warns=outcome.warns))
 
     def _charge_unreached(self) -> None:
         """Some provider could be reached: so those that could not be are charged after all."""
@@ -161,7 +162,24 @@ class Round:
                 if self.route.dialect.builds_on_answers:
                     self.route.answers.put(self.route.dialect.made_answer(answer.beginning), provider, now)
         self.committed, self.last = (provider, admission, result), None
+        self._note_passed_over(provider)
         return answer.commit(provider.name, self._ended)
+
+    def _note_passed_over(self, provider: Provider) -> None:
+        """Adds to the trail who of a higher priority than `provider`, whose answer the client gets, rests."""
+        for each in self.route.providers:
+            if each is provider:
+                return
+            if each not in self.asked:
+                step = self._not_asked(each)
+                if step.until is not None:
+                    self.trail.passed_over.append(step)
+
+    def _not_asked(self, provider: Provider) -> Step:
+        now = self._now()
+        wait = provider.wait(now) or None
+        until = None if wait is None else self.terms.wall() + wait
+        return Step(provider.name, provider.resting_reason(now) or "busy", None, wait, until)
 
     def _ended(self, how: Ending) -> None:
         """The committed answer has ended."""
@@ -193,9 +211,11 @@ class Round:
             self._charge_unreached()
         if self.fallback is not None:
             (provider, answer), self.fallback = self.fallback, None
+            self._note_passed_over(provider)
             return answer.commit(provider.name, _charged_already)
         if self.last is not None and self._is_back_first(self.last[0]):
             (provider, answer), self.last = self.last, None
+            self._note_passed_over(provider)
             return answer.commit(provider.name, _charged_already)
         return self._unanswered()
 
@@ -209,8 +229,7 @@ class Round:
         now = self._now()
         for provider in self.route.providers:
             if provider not in self.asked:
-                resting = provider.wait(now) or None
-                self.trail.steps.append(Step(provider.name, provider.resting_reason(now) or "busy", None, resting))
+                self.trail.steps.append(self._not_asked(provider))
         wait = self._wait(now)
         again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
         message = f"No provider of {self.route.dialect.title} could answer: {self.trail}.{again}"

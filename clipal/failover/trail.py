@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from attrs import define, field, frozen
 
-from clipal.config.duration import format_duration
+from clipal.config.duration import clock_time, format_duration
 
 
 @frozen
@@ -16,12 +17,29 @@ class Step:
     Attributes:
         status: of its answer; None where it gave none, and for one that was not asked.
         resting: seconds for which it rests now; None where it does not.
+        until: when that ends, in seconds since the epoch, of one that was not asked because it rests; else None.
+        warns: whether the operator should look: a TLS failure, or a timeout.
     """
 
     provider: str
     reason: str
     status: int | None = None
     resting: float | None = None
+    until: float | None = None
+    warns: bool = False
+
+    def in_log(self) -> str:
+        """For an operator, who has a clock: until when one rests that was not asked."""
+        if self.until is None:
+            return str(self)
+        return (
+            f"{self.provider} rests until {clock_time(self.until, self.until - (self.resting or 0.0))}: {self.reason}"
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """For a log in JSON."""
+        rests = None if self.resting is None else round(self.resting, 3)
+        return {"provider": self.provider, "status": self.status, "reason": self.reason, "rests_seconds": rests}
 
     def __str__(self) -> str:
         status = "" if self.status is None else f"{self.status} "
@@ -36,14 +54,31 @@ class Trail:
     Attributes:
         attempts: how many times the request was sent to a provider, the one that answered included; twice to one
             whose connection was stale.
+        steps: the providers that did not answer.
+        passed_over: those that would have been asked before the one that answered, but rest.
+        pinned: whether only one provider is asked, whatever it answers, because the configuration says so.
     """
 
     attempts: int = 0
     steps: list[Step] = field(factory=list)
+    passed_over: list[Step] = field(factory=list)
+    pinned: bool = False
+
+    @property
+    def warns(self) -> bool:
+        """Whether the operator should look at one of the attempts."""
+        return any(step.warns for step in self.steps)
 
     def in_brackets(self) -> str:
         """For the end of a log line: empty, or ` (primary: 429 rate limit, resting 37s)`."""
-        return f" ({self})" if self.steps else ""
+        if not (self.steps or self.passed_over or self.pinned):
+            return ""
+        parts = [step.in_log() for step in (*self.passed_over, *self.steps)]
+        return f" ({'; '.join(['pinned', *parts] if self.pinned else parts)})"
+
+    def plain(self) -> list[dict[str, Any]]:
+        """For a log in JSON."""
+        return [step.plain() for step in (*self.passed_over, *self.steps)]
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.steps))

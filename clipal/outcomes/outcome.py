@@ -51,6 +51,7 @@ class Outcome:
         network: whether there was no connection, or none that lasted until an answer: maybe our own network's fault.
         of_key: whether it concerns the key that was used, and not the provider as a whole.
         fallback: whether the answer is relayed if no other provider does better.
+        warns: whether the operator should look: a TLS failure, or a timeout.
     """
 
     action: Action
@@ -61,10 +62,11 @@ class Outcome:
     network: bool = False
     of_key: bool = False
     fallback: bool = False
+    warns: bool = False
 
 
-TIMED_OUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "no answer in time")
-CONNECT_TIMEOUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "connection timed out", network=True)
+TIMED_OUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "no answer in time", warns=True)
+CONNECT_TIMEOUT: Final = Outcome(Action.NEXT, Charge.FAILURE, "connection timed out", network=True, warns=True)
 BROKEN_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "broken answer")
 NO_WEBSOCKET: Final = Outcome(Action.NEXT, Charge.NEUTRAL, "no WebSocket")
 EMPTY_ANSWER: Final = Outcome(Action.NEXT, Charge.FAILURE, "empty answer", status=200)
@@ -101,9 +103,9 @@ _ANSWERS: Final = ("choices", "content", "candidates", "output", "data")
 """Where an answer that is one has something."""
 
 
-def network(reason: str) -> Outcome:
+def network(reason: str, *, warns: bool = False) -> Outcome:
     """There was no connection, or it was lost before the head of an answer."""
-    return Outcome(Action.NEXT, Charge.FAILURE, reason, network=True)
+    return Outcome(Action.NEXT, Charge.FAILURE, reason, network=True, warns=warns)
 
 
 def forward_proxy_failed(reason: str) -> Outcome:

@@ -1,0 +1,86 @@
+"""The one line of the log that each request of a client has.
+
+Its event has each value by itself too, for a log in JSON (`clipal.logs.json_line`).
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+from twisted.logger import Logger, LogLevel
+
+from clipal.dialects.dialect import Dialect
+from clipal.dialects.token_counts import TokenCounts
+from clipal.downstream.request import Request
+from clipal.failover.trail import Trail
+from clipal.logs.line import shown_path
+
+_log = Logger()  # not of a class: that would make one for each line, and let its event hold on to the request
+_LINE = (
+    "{client} {method} {path} → {result} in {milliseconds} ms, {transferred}{spent}, attempts: {attempts}{trail} [{id}]"
+)
+
+
+@frozen
+class Delivery:
+    """What a client got.
+
+    Attributes:
+        status: the answer's; None where there was none.
+        provider: whose answer it is; None for clipal's own.
+        received: bytes that came from the client.
+        sent: bytes of the answer's body that went to it.
+        first_byte: when the answer began to, on the reactor's clock; None where it did not.
+        tokens: what the answer says that it cost.
+    """
+
+    status: int | None
+    provider: str | None = None
+    received: int = 0
+    sent: int = 0
+    first_byte: float | None = None
+    tokens: TokenCounts | None = None
+
+
+def log_request(
+    request: Request,
+    dialect: Dialect,
+    trail: Trail,
+    delivery: Delivery,
+    *,
+    result: str,
+    transferred: str,
+    warns: bool,
+    now: float,
+) -> None:
+    """Logs `request`, which has ended.
+
+    Parameters:
+        result: what came of it, in words.
+        transferred: how many bytes went which way, in words.
+        warns: whether the operator should look; one whose trail says so is a warning too.
+        now: on the reactor's clock.
+    """
+    began, first_byte, tokens = request.began, delivery.first_byte, delivery.tokens
+    _log.emit(
+        LogLevel.warn if warns or trail.warns else LogLevel.info,
+        _LINE,
+        client=dialect.prefix,
+        method=request.method.decode("latin-1"),
+        path=shown_path(request.path[len(dialect.prefix) + 1 :]) or "/",
+        result=result,
+        milliseconds=round((now - began) * 1000),
+        transferred=transferred,
+        spent="" if tokens is None else f", tokens: {tokens}",
+        attempts=trail.attempts,
+        trail=trail.in_brackets(),
+        id=request.id,
+        status=delivery.status,
+        provider=delivery.provider,
+        steps=trail.plain(),
+        first_byte_ms=None if first_byte is None else round((first_byte - began) * 1000),
+        bytes_in=delivery.received,
+        bytes_out=delivery.sent,
+        tokens=None if tokens is None else tokens.plain(),
+        token_name=request.token_name,
+        peer=request.peer,
+    )
