@@ -9,9 +9,7 @@ request that may not come in is answered here, in its turn, and the connection i
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer
@@ -20,39 +18,16 @@ from twisted.web.http import HTTPChannel
 
 from clipal.config.addresses import plain_host
 from clipal.downstream.addresses import unmapped
+from clipal.downstream.admission import Refusal
+from clipal.downstream.backpressure import Backpressure
+from clipal.downstream.channel_site import ChannelSite
+from clipal.downstream.channel_state import ChannelState, may_follow
 from clipal.downstream.closing import Closing, unsent
-from clipal.downstream.incoming import Incoming, Rejected
+from clipal.downstream.incoming import Incoming
 from clipal.downstream.request import Request
 from clipal.downstream.untaken import Untaken
 from clipal.transport.deadline import Deadline
 from clipal.transport.tcp import EagerServer
-
-if TYPE_CHECKING:
-    from clipal.downstream.site import Site
-
-
-class ChannelState(Enum):
-    """What a channel does."""
-
-    READING = "reading"
-    """Nothing is being answered: a request is coming in, or will."""
-    ANSWERING = "answering"
-    """One request is being answered."""
-    UPGRADED = "upgraded"
-    """HTTP is over: bytes pass as they are."""
-    CLOSING = "closing"
-    """All is written: the connection ends when the client has it."""
-    CLOSED = "closed"
-
-
-_NEXT: Final = {
-    ChannelState.READING: (ChannelState.ANSWERING, ChannelState.CLOSING, ChannelState.CLOSED),
-    ChannelState.ANSWERING: (ChannelState.READING, ChannelState.UPGRADED, ChannelState.CLOSING, ChannelState.CLOSED),
-    ChannelState.UPGRADED: (ChannelState.CLOSING, ChannelState.CLOSED),
-    ChannelState.CLOSING: (ChannelState.CLOSED,),
-    ChannelState.CLOSED: (),
-}
-"""What may follow each state."""
 
 
 class Channel(HTTPChannel):
@@ -64,10 +39,10 @@ class Channel(HTTPChannel):
         peer: the client's address, without a port.
     """
 
-    site: Site
+    site: ChannelSite
     transport: EagerServer
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: ChannelSite) -> None:
         super().__init__()
         self.site = site
         self.factory = site
@@ -77,24 +52,20 @@ class Channel(HTTPChannel):
         self._incoming = Incoming(self)
         self._deadline = Deadline(site.reactor, self._expired)
         self._current: Request | None = None
-        self._producer: IPushProducer | None = None
+        self._backpressure = Backpressure(self._resumed)
         self._receive_upgraded: Callable[[bytes], None] | None = None
         self._advancing = False
-        self._paused = False
         self._reading = True
         self._closing: Closing | None = None
         self._patience = 0.0
 
-    # The connection
-
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self, True)
+        self.transport.registerProducer(self._backpressure, True)
         self._untaken = Untaken(self.site.reactor, self.transport, self._idle_timeout)
         self._peer = unmapped(self.transport.getPeer())
         self.peer: str = getattr(self._peer, "host", "-")
-        self._host = unmapped(self.transport.getHost())
         self.local_address = plain_host(self.transport.getHost().host)
         self.site.connection_made(self)
         self._be_patient()
@@ -107,14 +78,16 @@ class Channel(HTTPChannel):
             self._closing.lost()
         current, self._current = self._current, None
         try:
-            self._incoming.lost()
+            incomplete = self._incoming.lost()
+            if incomplete is not None:
+                self.site.disconnected(incomplete)
             if current is not None:
-                current.connectionLost(reason)
+                current.disconnected(reason)
         finally:  # whatever a bug does: there is room for another client
             self.site.connection_lost(self)
 
     def _become(self, state: ChannelState) -> None:
-        assert state in _NEXT[self._state], f"{state} behind {self._state}"
+        assert may_follow(state, self._state), f"{state} behind {self._state}"
         self._state = state
 
     def _expired(self) -> None:
@@ -150,7 +123,7 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         state = self._state
-        if state is ChannelState.READING and not self._paused:
+        if state is ChannelState.READING and not self._backpressure.paused:
             self._parse(data)
         elif state is ChannelState.UPGRADED:
             assert self._receive_upgraded is not None
@@ -194,14 +167,14 @@ class Channel(HTTPChannel):
             return
         self._advancing = True
         try:
-            while self._state is ChannelState.READING and not self._paused and self._incoming.advance():
+            while self._state is ChannelState.READING and not self._backpressure.paused and self._incoming.advance():
                 self._deadline.clear()
                 self._begin()
         finally:
             self._advancing = False
         if self._state is not ChannelState.READING:
             return
-        if self._paused:
+        if self._backpressure.paused:
             self._deadline.clear()
             return
         if not self._reading:
@@ -213,13 +186,13 @@ class Channel(HTTPChannel):
         """Answers what is ready."""
         incoming = self._incoming
         ready, incoming.ready = incoming.ready, None
-        if isinstance(ready, Rejected):
-            self.transport.write(self.site.refuse(ready.refusal, ready.head, self.peer))
-            self._half_close()
+        if isinstance(ready, Refusal):
+            self.transport.write(self.site.refuse(ready, incoming.refused_head, self.peer))
+            self.close()
         elif ready is not None:
             self._become(ChannelState.ANSWERING)
             self._current = ready
-            ready.process()
+            self.site.serve(ready, self)
 
     def closes_behind(self) -> bool:
         """Whether the connection ends with the answer whose head is being written.
@@ -245,27 +218,30 @@ class Channel(HTTPChannel):
         if early:
             receive(early)
 
-    def requestDone(self, request: Request) -> None:
-        """The answer to `request` is written."""
+    def answered(self) -> None:
+        """The answer that was being given is written."""
         self._current = None
-        request.forget_body()
         if self._state is ChannelState.UPGRADED or self._incoming.last_is_in:
-            self._half_close()
+            self.close()
         else:
             self._become(ChannelState.READING)
             self._advance()
 
-    # The two ways to end: gracefully, behind the answer, or at once, so that the client notices
+    def requestDone(self, request: object) -> None:
+        """As `answered`, for a page: twisted.web's request calls it."""
+        if self._current is not None:
+            self._current.finish()
 
-    def _half_close(self) -> None:
-        self._begin_to_close().half_close()
+    # The two ways to end
+
+    def close(self) -> None:
+        """Ends the connection gracefully: the client gets what was written, then a FIN, and may end its own side."""
+        self._begin_to_close().close()
 
     def abort(self) -> None:
-        """The answer under way cannot be ended as it should: the client must see that, and get what was written."""
-        current, self._current = self._current, None
-        if current is not None:
-            current.forget_body()
-        self._begin_to_close().abort_when_flushed()
+        """Ends it so that the client must notice: it gets what was written, then a reset."""
+        self._current = None
+        self._begin_to_close().abort()
 
     def _begin_to_close(self) -> Closing:
         self._become(ChannelState.CLOSING)
@@ -276,36 +252,22 @@ class Channel(HTTPChannel):
     def _idle_timeout(self) -> float:
         return self.site.admission.client_idle_timeout
 
-    # Addresses, which a system call tells: asked for once, and not for each request
-
     def getPeer(self) -> IAddress:
         return self._peer
 
     def getHost(self) -> IAddress:
-        return self._host
+        return unmapped(self.transport.getHost())
 
-    # Backpressure: we are the transport's producer, and whoever answers is ours
+    # What whoever answers writes is bound by what the client takes
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         assert streaming, "only push producers answer here"
-        self._producer = producer
-        if self._paused:
-            producer.pauseProducing()
+        self._backpressure.register(producer)
 
     def unregisterProducer(self) -> None:
-        self._producer = None
+        self._backpressure.unregister()
 
-    def pauseProducing(self) -> None:
-        self._paused = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        if self._producer is not None:
-            self._producer.resumeProducing()
-        elif self._state is ChannelState.READING:
+    def _resumed(self) -> None:
+        """The client takes what is written again, and nobody is answering."""
+        if self._state is ChannelState.READING:
             self._advance()
-
-    def stopProducing(self) -> None:
-        """The transport is going away; `connectionLost` follows and tells the request."""

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from clipal.transport.deadline import Deadline
 
-_LINGER: Final = 2.0
+LINGER: Final = 2.0
 """Seconds in which a refused client may still send what nobody reads."""
 _SOON: Final = 0.01
 _SELDOM: Final = 1.0
@@ -49,7 +49,7 @@ class Closing:
         self._left = 0
         self._registered = False
 
-    def half_close(self) -> None:
+    def close(self) -> None:
         """Sends what is written, says that no more will come, and closes when the client does.
 
         It may take two seconds to do so, and however long it goes on taking what was written.
@@ -57,13 +57,13 @@ class Closing:
         self._begin_to_look(self._transport.loseConnection)
         self._transport.unregisterProducer()
         self._transport.loseWriteConnection()
-        self._deadline.set(_LINGER)
+        self._deadline.set(LINGER)
 
-    def abort_when_flushed(self) -> None:
+    def abort(self) -> None:
         """Resets the connection as soon as the client has everything that was written, or takes no more of it."""
         self._begin_to_look(self._transport.abortConnection)
         self._transport.unregisterProducer()
-        self._deadline.set(_LINGER)
+        self._deadline.set(LINGER)
         self._transport.registerProducer(self, False)
 
     def lost(self) -> None:

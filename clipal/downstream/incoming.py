@@ -8,18 +8,15 @@ refused. Nothing is answered here: what is `ready` is the channel's to answer.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from attrs import frozen
 from twisted.internet.tcp import Connection
 
 from clipal.downstream.admission import Refusal
+from clipal.downstream.interfaces import IncomingChannel
 from clipal.downstream.request import Request
 from clipal.wire.message import END, BadMessage, RequestHead
 from clipal.wire.request_parser import RequestParser
-
-if TYPE_CHECKING:
-    from clipal.downstream.channel import Channel
 
 HEAD_DEADLINE: Final = 10.0
 """Seconds for a head, from its first byte on, however it trickles."""
@@ -45,31 +42,25 @@ _NO_MEMORY = Refusal(
 )
 
 
-@frozen
-class Rejected:
-    """A request that may not come in, waiting for its turn to be told so."""
-
-    refusal: Refusal
-    head: RequestHead | None
-
-
 class Incoming:
-    """The receiving half of a `Channel`.
+    """The receiving half of a channel.
 
     Attributes:
-        ready: what is to be answered next.
+        ready: what is to be answered next: a request that is complete, or why one may not come in.
+        refused_head: the head of a request that may not come in, if it had come.
         last_is_in: whether nothing more is read: the last request is complete, or refused.
         continue_due: whether the client waits for a 100 Continue before it sends the body.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: IncomingChannel) -> None:
         self._channel = channel
         self._site = channel.site
-        self._parser = RequestParser(channel.site.may_leave)
+        self._parser = RequestParser(channel.site.may_upgrade)
         self._request: Request | None = None
         self._body_due = 0.0
         self._ahead = bytearray()
-        self.ready: Request | Rejected | None = None
+        self.ready: Request | Refusal | None = None
+        self.refused_head: RequestHead | None = None
         self.last_is_in = False
         self.continue_due = False
 
@@ -154,7 +145,7 @@ class Incoming:
         self.continue_due = False
         if request.received:  # one read was not enough: read more at a time
             self._channel.transport.bufferSize = _LARGE_READ
-        request.handleContentChunk(piece)
+        request.body_received(piece)
         site = self._site
         refusal = site.admission.too_large(request.received)
         if refusal is not None:
@@ -166,7 +157,7 @@ class Incoming:
         request, self._request = self._request, None
         assert request is not None
         self.continue_due = False
-        self.last_is_in = not (request.head.keep_alive or self._site.may_leave(request.head))
+        self.last_is_in = not (request.head.keep_alive or self._site.may_upgrade(request.head))
         self._channel.transport.bufferSize = Connection.bufferSize
         self.ready = request
 
@@ -175,10 +166,10 @@ class Incoming:
         self._forget()
         self._ahead.clear()
         self.last_is_in = True
-        self.ready = Rejected(refusal, head)
+        self.ready, self.refused_head = refusal, head
 
     def _forget(self) -> Request | None:
-        """Lets go of the request that is not complete."""
+        """Gives up the request that is not complete."""
         request, self._request = self._request, None
         if request is not None:
             request.forget_body()
@@ -198,9 +189,7 @@ class Incoming:
             self.ready.forget_body()
         self.ready = None
 
-    def lost(self) -> None:
-        """The connection is gone, and whatever is waiting or incomplete with it."""
+    def lost(self) -> Request | None:
+        """The connection is gone, and whatever is waiting with it; the request that was not complete, if any."""
         self.close()
-        incomplete = self._forget()  # its body is not to wait for the garbage collector
-        if incomplete is not None:
-            self._site.left(incomplete)
+        return self._forget()  # its body is not to wait for the garbage collector

@@ -66,8 +66,8 @@ class Relay(Protocol):
     # The body
 
     def connectionMade(self) -> None:
-        self._request.startedWriting = 1
-        self._request.client_gone = self._client_gone
+        self._request.started = True
+        self._request.on_disconnect = self._client_gone
         self._silence.begin(self._idle_timeout, self._fell_silent)
         self._request.registerProducer(self, True)
 
@@ -133,7 +133,7 @@ class Relay(Protocol):
 
     def _end(self, ending: Ending) -> None:
         self._silence.end()
-        self._request.client_gone = None
+        self._request.on_disconnect = None
         ended, self._ended = self._ended, None
         self._trailers = list  # they lead back here, by way of the answer
         if ending is not Ending.CLIENT_GONE:
@@ -152,7 +152,7 @@ class Relay(Protocol):
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The client's connection is going away; `client_gone` follows."""
+        """The client's connection is going away; `on_disconnect` follows."""
 
 
 def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fields) -> None:
@@ -162,8 +162,8 @@ def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fie
         data += (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + last_chunk(trailers)
     else:
         data += body
-    request.startedWriting = 1
-    request.client_gone = None
+    request.started = True
+    request.on_disconnect = None
     request.transport.write(data)
 
 

@@ -11,9 +11,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from clipal.dialects.dialect import Dialect, compact_json
-from clipal.downstream.exchange import Exchange
+from clipal.downstream.page import PageRequest
+from clipal.downstream.relay_exchange import RelayExchange
 from clipal.downstream.request import Relaying, Request
-from clipal.downstream.tunnel import Tunnel
+from clipal.downstream.tunnel_exchange import TunnelExchange
 from clipal.failover.failover import Failover
 from clipal.wire.websocket import opens_websocket
 
@@ -47,11 +48,9 @@ class ClientResource(Relaying):
         self._dialect = dialect
         self._failovers = failovers
 
-    def render(self, request: IRequest) -> int:
-        ours = cast("Request", request)
-        kind = Tunnel if ours.head.upgrade and opens_websocket(ours.head) else Exchange
-        kind(ours, self._dialect, self._failovers[self._dialect.prefix]).begin()
-        return NOT_DONE_YET
+    def relay(self, request: Request) -> None:
+        kind = TunnelExchange if request.head.upgrade and opens_websocket(request.head) else RelayExchange
+        kind(request, self._dialect, self._failovers[self._dialect.prefix]).begin()
 
 
 class HealthResource(Resource):
@@ -61,7 +60,7 @@ class HealthResource(Resource):
 
     def render_GET(self, request: IRequest) -> bytes:
         request.setHeader(b"Content-Type", b"application/json")
-        if cast("Request", request).channel.site.draining:
+        if cast("PageRequest", request).asked.channel.site.draining:
             request.setResponseCode(HTTPStatus.SERVICE_UNAVAILABLE)
             return compact_json({"status": "draining"})
         return compact_json({"status": "healthy"})
@@ -77,7 +76,5 @@ class UnknownResource(Resource):
         self._message = f"Nothing is served at this path. The clients' prefixes are {', '.join(prefixes)}."
 
     def render(self, request: IRequest) -> int:
-        ours = cast("Request", request)
-        ours.channel.site.count_refusal("not found")
-        ours.answer(HTTPStatus.NOT_FOUND, self._message)
+        cast("PageRequest", request).refuse(HTTPStatus.NOT_FOUND, self._message, "not found")
         return NOT_DONE_YET

@@ -11,6 +11,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Site as WebSite
 
@@ -18,9 +19,10 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.admission import Admission, Refusal, path_of
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.channel import Channel
-from clipal.downstream.connections import Connections
+from clipal.downstream.connections import ClientConnection, Connections
 from clipal.downstream.drain import Drain
-from clipal.downstream.refusal import OwnAnswer
+from clipal.downstream.page import PageRequest
+from clipal.downstream.refusal import refusal_bytes
 from clipal.downstream.refusal_log import RefusalLog
 from clipal.downstream.request import Relaying, Request
 from clipal.logs.line import shown_path
@@ -82,7 +84,7 @@ class Site(WebSite):
         _, *segments = path_of(head.target).partition(b"?")[0].split(b"/", 2)
         return self._dialects.get(segments[0]) if segments else None
 
-    def may_leave(self, head: RequestHead) -> bool:
+    def may_upgrade(self, head: RequestHead) -> bool:
         """Whether a request may leave HTTP, once it is let in."""
         return self.admission.tunnels(head)
 
@@ -95,9 +97,7 @@ class Site(WebSite):
         fields: tuple[tuple[bytes, bytes], ...] = ()
         if refusal.refused is HTTPStatus.METHOD_NOT_ALLOWED:
             fields = ((b"Allow", b", ".join(self._allowed(head))),)
-        own = OwnAnswer(
-            refusal.refused, refusal.message, self.id_of(head), self.dialect_of(head), refusal.retry_after, fields
-        )
+        request_id = self.id_of(head)
         self.count_refusal(refusal.reason)
         if self._refusals.has_line(refusal, address):
             self._log.info(
@@ -105,10 +105,19 @@ class Site(WebSite):
                 method="-" if head is None else shown_path(head.method),
                 path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
                 status=refusal.refused.value,
-                request_id=own.request_id,
+                request_id=request_id,
                 why=refusal.message,
             )
-        return own.to_bytes(close=True, with_body=head is None or head.method != b"HEAD")
+        return refusal_bytes(
+            refusal.refused,
+            refusal.message,
+            request_id,
+            self.dialect_of(head),
+            close=True,
+            with_body=head is None or head.method != b"HEAD",
+            retry_after=refusal.retry_after,
+            fields=fields,
+        )
 
     def count_refusal(self, reason: str) -> None:
         """One more; `reason` is one of a few words."""
@@ -122,8 +131,23 @@ class Site(WebSite):
             return _METHODS
         return [name[7:].encode("ascii") for name in dir(resource) if name.startswith("render_")]
 
-    def left(self, request: Request) -> None:
-        """Logs that a client left before its request was complete; no provider has heard of it."""
+    def serve(self, request: Request, channel: HTTPChannel) -> None:
+        """Answers `request`, now or later, by the Resource at the raw path.
+
+        The first segment is not decoded, so no other spelling of a client's prefix fits.
+        """
+        try:
+            resource = self.resource.getStaticEntity(request.path[1:].partition(b"/")[0])
+            if isinstance(resource, Relaying):
+                resource.relay(request)
+            else:
+                PageRequest(request, channel, self).process()
+        except Exception:
+            self._log.failure("Bug while answering {id}", id=request.id)
+            request.fail()
+
+    def disconnected(self, request: Request) -> None:
+        """Logs that a client was gone before its request was complete; no provider was asked."""
         self._log.info(
             "{method} {path} → client left in the request, after {received} bytes of its body [{id}]",
             method=request.method.decode("latin-1"),
@@ -139,12 +163,12 @@ class Site(WebSite):
 
     # Connections
 
-    def connection_made(self, channel: Channel) -> None:
+    def connection_made(self, channel: ClientConnection) -> None:
         """A client has come."""
         self.connections.add(channel)
         self.drain.connected()
 
-    def connection_lost(self, channel: Channel) -> None:
+    def connection_lost(self, channel: ClientConnection) -> None:
         """A client is gone."""
         self.connections.discard(channel)
         self.drain.look()

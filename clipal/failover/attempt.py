@@ -119,7 +119,7 @@ class Attempt:
             return Result(_failure(error), None)
         except Exception:  # a bug of ours must not keep the provider producing
             if answer is not None:
-                answer.let_go()
+                answer.abort()
             raise
         finally:
             self._deadline.end()
@@ -147,7 +147,7 @@ class Attempt:
             return Result(outcomes.NO_WEBSOCKET, answer)
         if accepts_websocket(self._call.head, answer.head):
             return Result(outcomes.relayed(status), answer)
-        answer.let_go()
+        answer.abort()
         return Result(outcomes.BROKEN_ANSWER, None)
 
     async def _decide(self, answer: HeldAnswer) -> Decision:

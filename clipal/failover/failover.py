@@ -57,7 +57,7 @@ class Failover:
             round_.client_disconnected()
             raise
         finally:
-            round_.let_go()
+            round_.release()
 
     def _round(self, route: Route, call: UpstreamRequest, trail: Trail, deadline: Deadline) -> Round:
         purpose = purpose_of(call, route, self.settings)

@@ -1,7 +1,7 @@
-"""Holds an answer's body while it is being judged, then hands it on or lets go of it.
+"""Holds an answer's body while it is being judged, then hands it on or aborts it.
 
 What was held is handed on unchanged and in one piece; from then on the body goes straight to whoever got it. An answer
-that is let go of is closed at once: its provider must not go on producing tokens that nobody reads.
+that is aborted ends its connection at once: the provider must not go on producing tokens that nobody reads.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ class HeldAnswer(Protocol):
             heard: called at the first byte; without a limit, whenever the gate sees progress.
 
         Returns:
-            a Deferred that fails with AnswerCut when the body breaks off before; cancelling it lets go of the answer.
+            a Deferred that fails with AnswerCut when the body breaks off before; cancelling it aborts the answer.
         """
         self._event_time = event_time
         self._heard = heard
-        decided = self._decided = Deferred(lambda _: self.let_go())
+        decided = self._decided = Deferred(lambda _: self.abort())
         if self._pieces and self._gate is not None:
             self._wait_on(self._gate)
         return decided
@@ -125,7 +125,7 @@ class HeldAnswer(Protocol):
         """As much of an error's body as classifies it: what came within its bounds in bytes and time."""
         try:
             if self.look(Bytes(ERROR_BODY)) is HOLD:
-                decided = self._decided = Deferred(lambda _: self.let_go())
+                decided = self._decided = Deferred(lambda _: self.abort())
                 self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
                 await decided
         except AnswerCut:
@@ -233,8 +233,8 @@ class HeldAnswer(Protocol):
         if self._reason is not None:
             protocol.connectionLost(self._reason)
 
-    def let_go(self) -> None:
-        """Nobody can take the answer. Where it was committed, nobody is charged."""
+    def abort(self) -> None:
+        """Ends it at once: nobody can take it. Where it was committed, no provider is charged."""
         self._stop_timer()
         self._pieces.clear()
         self._response.protocol = None

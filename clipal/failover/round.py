@@ -244,7 +244,7 @@ class Round:
             return None
         return min(provider.wait(now) for provider in self.route.providers) or None
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Gives back whatever it still holds, on whichever way it ended."""
         now = self._now()
         for provider, admission, _ in self.unreached:
@@ -256,12 +256,12 @@ class Round:
         self._drop_last()
         fallback, self.fallback = self.fallback, None
         if fallback is not None:
-            fallback[1].let_go()
+            fallback[1].abort()
 
     def _drop_last(self) -> None:
         last, self.last = self.last, None
         if last is not None:
-            last[1].let_go()
+            last[1].abort()
 
     def _now(self) -> float:
         return self.terms.clock.seconds()

@@ -74,13 +74,13 @@ class UnwaitingStream:
         if stat.S_ISSOCK(mode):
             connection = self._socket = socket.socket(fileno=os.dup(descriptor))
             return lambda data: connection.send(data, socket.MSG_DONTWAIT)
-        opened = self._opened = _opened_again(descriptor)
+        opened = self._opened = opened_again(descriptor)
         if opened is not None:
             return lambda data: os.write(opened, data)
         return lambda data: _write_asking(descriptor, data)
 
 
-def _opened_again(descriptor: int) -> int | None:
+def opened_again(descriptor: int) -> int | None:
     """Another open file of what `descriptor` leads to, which does not block; None where there is none to be had."""
     with suppress(OSError):
         path = os.ttyname(descriptor) if os.isatty(descriptor) else f"/proc/self/fd/{descriptor}"

@@ -28,7 +28,7 @@ from clipal.wire.response_parser import ResponseParser
 
 _ONE_WRITE: Final = 64 * 1024
 """A body up to so many bytes goes out in one write with its head."""
-_AT_ONCE: Final = 1.0
+STALE_WITHIN: Final = 1.0
 """Seconds behind the last byte sent within which a used connection that is lost is stale: it had been closed while it
 was idle, or the provider cannot have worked on the request."""
 
@@ -193,7 +193,7 @@ class Connection(Protocol):
 
     def _is_stale(self) -> bool:
         """Whether a request that is lost with it cannot have been worked on."""
-        return self._used and self._state is _ASKED and self._seconds() - self._sent_at < _AT_ONCE
+        return self._used and self._state is _ASKED and self._seconds() - self._sent_at < STALE_WITHIN
 
     def _break(self, failure: Failure, why: str) -> None:
         """Nothing more will come: whoever waits for a head gets the `failure`, who waits for a body hears `why`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -30,5 +31,5 @@ def test_what_is_there_when_it_begins_to_serve_is_spared() -> None:
 
 
 def test_a_process_that_runs_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "_set_up", lambda: pytest.fail("it was set up"))
+    monkeypatch.setattr(gc, "freeze", lambda: pytest.fail("it was set up"))
     garbage.spare_what_stays(IReactorCore(reactor))

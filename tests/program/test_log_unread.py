@@ -50,7 +50,7 @@ def terminal_on_hold() -> tuple[int, int]:
 @pytest.fixture(params=["opened again", "asked"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "asked":
-        monkeypatch.setattr(stream, "_opened_again", lambda descriptor: None)
+        monkeypatch.setattr(stream, "opened_again", lambda descriptor: None)
     return str(request.param)
 
 

@@ -95,7 +95,7 @@ def test_a_body_in_tiny_pieces_costs_little_more_than_its_bytes() -> None:
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(100_000):
-            asked.handleContentChunk(b"%02d" % (number % 100))
+            asked.body_received(b"%02d" % (number % 100))
         assert tracemalloc.get_traced_memory()[0] - before < 400_000
     finally:
         tracemalloc.stop()

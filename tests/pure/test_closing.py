@@ -47,7 +47,7 @@ def test_a_client_that_takes_nothing_is_looked_at_seldom(looks: list[int]) -> No
     """Three hundred of them cost a third of a core when each was looked at a hundred times a second."""
     clock, transport = Clock(), Transport()
     ends = Closing(clock, cast("Connection", transport), 600.0)
-    ends.half_close()
+    ends.close()
     clock.pump([0.01] * 6000)
     assert 10 < len(looks) < 100
     ended = [transport.aborted]
@@ -56,12 +56,12 @@ def test_a_client_that_takes_nothing_is_looked_at_seldom(looks: list[int]) -> No
     ends.lost()
 
 
-def test_a_client_that_takes_all_is_let_go_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_takes_all_is_closed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     left = [1000]
     monkeypatch.setattr(closing, "unsent", lambda _: left[0])
     clock, transport = Clock(), Transport()
     ends = Closing(clock, cast("Connection", transport), 600.0)
-    ends.half_close()
+    ends.close()
     clock.pump([0.01] * 500)
     for left[0] in (500, 0):
         clock.pump([0.01] * 125)

@@ -80,7 +80,7 @@ async def test_a_client_that_reads_slowly_gets_all_of_the_last_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is closed behind it, but not before the client has it."""
-    monkeypatch.setattr(closing, "_LINGER", 0.1)
+    monkeypatch.setattr(closing, "LINGER", 0.1)
     upstream = world.upstream(answer(200, b"x" * MIB))
     proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await world.connect(proxy.port, receive_buffer=64 * 1024)
@@ -95,7 +95,7 @@ async def test_a_client_that_reads_slowly_gets_all_of_the_last_answer(
 
 @ensure_deferred
 async def test_a_client_that_never_reads_its_last_answer_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing, "_LINGER", 0.1)
+    monkeypatch.setattr(closing, "LINGER", 0.1)
     upstream = world.upstream(answer(200, b"x" * MIB))
     proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, client_idle_timeout=0.3)
     client = await world.connect(proxy.port, receive_buffer=64 * 1024)

@@ -71,7 +71,7 @@ async def test_nothing_is_begun_for_a_client_that_pipelines_and_never_reads(worl
     client.pause()
     await flood(client, asked * (64 * KIB // len(asked)))
     (channel,) = proxy.service.site.channels
-    while not channel._paused:
+    while not channel.transport.producerPaused:
         await deferLater(reactor, 0.01)
     assert held(proxy) <= READ_AHEAD + 3 * 64 * KIB
     begun = int(proxy.service.site.new_id()[-6:], 16)

@@ -140,7 +140,7 @@ async def test_a_request_that_may_have_been_worked_on_is_not_sent_again(
     size: int,
 ) -> None:
     """The provider has read all of it on a connection that was used before, works for a while, and closes."""
-    monkeypatch.setattr(upstream_connection, "_AT_ONCE", 0.05)
+    monkeypatch.setattr(upstream_connection, "STALE_WITHIN", 0.05)
     first = world.upstream(answer(200, b"hello"), (Pause(0.2), end))
     second = world.upstream(answer(200, b"other"))
     proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})

@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from clipal.config.model import FirstEventMode
-from clipal.downstream import exchange
+from clipal.downstream import exchange, relay_exchange
 from clipal.downstream.relay import Relay
 from clipal.downstream.resources import HealthResource
-from clipal.failover.attempt import Attempt
+from clipal.failover import round as round_module
 from clipal.failover.failover import Failover
 from clipal.failover.gate import FirstEvent
-from clipal.failover.round import Round
+from clipal.outcomes import outcome
 from tests.proxy import provider
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import FlushLoggedFailures
@@ -33,8 +33,8 @@ def bug(*_: object, **__: object) -> None:
     ("where", "name", "steps"),
     [
         (Failover, "answer", answer(200, b"hello")),
-        (Round, "_commit", answer(200, b"hello")),
-        (exchange, "write_whole", answer(200, b"hello")),
+        (round_module, "succeeded", answer(200, b"hello")),
+        (relay_exchange, "write_whole", answer(200, b"hello")),
         (Relay, "connectionMade", chunked(b"hel", b"lo")),
     ],
     ids=str,
@@ -61,7 +61,7 @@ async def test_a_bug_is_a_500(
     assert (await client.read_response()).body == b"hello"
 
 
-@pytest.mark.parametrize(("where", "name"), [(Round, "_commit"), (Attempt, "_outcome")], ids=str)
+@pytest.mark.parametrize(("where", "name"), [(round_module, "succeeded"), (outcome, "relayed")], ids=str)
 @ensure_deferred
 async def test_a_bug_keeps_no_provider_busy(
     world: World,
@@ -92,7 +92,7 @@ async def test_a_bug_at_the_end_keeps_no_place_and_no_client_waiting(
     proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await world.connect(proxy.port)
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr(exchange.Exchange, "_report", bug)
+        broken.setattr(exchange, "log_request", bug)
         client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
         await client.wait_for(b"hel")
         if leaves:

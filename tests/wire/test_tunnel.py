@@ -263,7 +263,7 @@ async def test_a_bug_of_ours_is_a_500(
     def bug(_: object) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("clipal.downstream.tunnel.switching_head", bug)
+    monkeypatch.setattr("clipal.downstream.tunnel_exchange.switching_head", bug)
     upstream = world.upstream((Send(ACCEPTED), Hang()))
     proxy = tunnelled(world.proxy, upstream)
     client = await world.connect(proxy.port)

@@ -1,0 +1,105 @@
+"""What a request, and what comes in, need of the connection and of the site that they belong to.
+
+`Channel` and `Site` provide these. They are written down apart from them so that imports go one way: request, incoming,
+channel, site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.tcp import Connection
+
+from clipal.dialects.dialect import Dialect
+from clipal.downstream.admission import Admission
+from clipal.downstream.bodies import Bodies
+from clipal.downstream.drain import Drain
+from clipal.transport.deadline import Deadline
+from clipal.wire.message import RequestHead
+
+
+class RequestSite(Protocol):
+    """The site of a request."""
+
+    @property
+    def reactor(self) -> IReactorTime: ...
+
+    @property
+    def bodies(self) -> Bodies: ...
+
+    @property
+    def draining(self) -> bool: ...
+
+    def id_of(self, head: RequestHead | None) -> str:
+        """A request's id."""
+
+    def dialect_of(self, head: RequestHead | None) -> Dialect | None:
+        """The dialect in which a request is answered, if its target names a client."""
+
+    def count_refusal(self, reason: str) -> None:
+        """Counts one request that clipal refused."""
+
+
+class RequestChannel(Protocol):
+    """The connection on which a request came."""
+
+    @property
+    def site(self) -> RequestSite: ...
+
+    @property
+    def transport(self) -> Connection: ...
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def first_byte(self) -> Deadline: ...
+
+    @property
+    def silence(self) -> Deadline: ...
+
+    def closes_behind(self) -> bool:
+        """Whether the connection ends with the answer; to be asked when its head is written."""
+
+    def close_behind(self) -> None:
+        """Ends the connection with the answer that is being given."""
+
+    def upgrade(self, receive: Callable[[bytes], None]) -> None:
+        """Leaves HTTP: what the client sends goes to `receive`."""
+
+    def answered(self) -> None:
+        """The answer is written."""
+
+    def abort(self) -> None:
+        """The answer cannot be ended as it should."""
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        """See IConsumer."""
+
+    def unregisterProducer(self) -> None:
+        """See IConsumer."""
+
+
+class IncomingSite(RequestSite, Protocol):
+    """The site of what comes in."""
+
+    @property
+    def admission(self) -> Admission: ...
+
+    @property
+    def drain(self) -> Drain: ...
+
+    def may_upgrade(self, head: RequestHead) -> bool:
+        """Whether a request may leave HTTP, once it is let in."""
+
+
+class IncomingChannel(RequestChannel, Protocol):
+    """The connection on which it comes in."""
+
+    @property
+    def site(self) -> IncomingSite: ...
+
+    @property
+    def local_address(self) -> str: ...

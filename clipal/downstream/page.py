@@ -1,0 +1,76 @@
+"""A request for one of clipal's own pages, as twisted.web's Resources know requests."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from twisted.web.error import UnsupportedMethod
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource, getChildForRequest
+from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.server import Request as WebRequest
+
+from clipal.downstream.request import Request
+
+
+class PageRequest(WebRequest):
+    """An ordinary request of twisted.web, made of a client's `Request`.
+
+    Attributes:
+        asked: the client's request, which ends when this one does.
+    """
+
+    def __init__(self, asked: Request, channel: HTTPChannel, site: Site) -> None:
+        super().__init__(channel, parsePOSTFormSubmission=False)
+        self.asked = asked
+        self.site = site
+        self._root = site.resource
+        self.method = asked.method
+        self.uri = asked.uri
+        self.path = asked.path
+        self.clientproto = b"HTTP/" + asked.head.version.encode("ascii")
+        self.args = {}
+        for name, value in asked.head.fields:
+            self.requestHeaders.addRawHeader(name, value)
+        asked.on_disconnect = self._client_disconnected
+
+    def process(self) -> None:
+        """Finds the Resource by the raw path: its segments are not decoded, so each has one spelling."""
+        self.prepath = []
+        self.postpath = self.path[1:].split(b"/")
+        self.render(getChildForRequest(self._root, self))
+
+    def render(self, resrc: IResource) -> None:
+        """As twisted.web's, but never HTML."""
+        try:
+            body = resrc.render(self)
+        except UnsupportedMethod as error:
+            allowed = b", ".join(error.allowedMethods)
+            self.refuse(
+                HTTPStatus.METHOD_NOT_ALLOWED, "This method is not served here.", "method", ((b"Allow", allowed),)
+            )
+            return
+        if body is NOT_DONE_YET:
+            return
+        self.setHeader(b"Content-Length", b"%d" % len(body))
+        self.write(body)
+        self.finish()
+
+    def refuse(
+        self, status: HTTPStatus, message: str, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        """Answers with an error in the shape of all others, and counts it under `reason`."""
+        self.asked.channel.site.count_refusal(reason)
+        self.asked.answer(status, message, fields=fields)
+
+    def write(self, data: bytes) -> None:
+        """As twisted.web's; says so when the connection ends with this answer."""
+        if not self.startedWriting and self.asked.closes:
+            self.setHeader(b"Connection", b"close")
+        self.asked.started = True
+        super().write(data)
+
+    def _client_disconnected(self) -> None:
+        self.connectionLost(self.asked.lost or Failure(ConnectionDone()))

@@ -1,0 +1,67 @@
+"""A request that opens a WebSocket: failover at the handshake, then a tunnel.
+
+A provider is asked with the client's own handshake, as for any request. Where no provider takes it, the client gets a
+426, which tells it to send a POST instead.
+"""
+
+from __future__ import annotations
+
+from clipal.downstream.admission import WEBSOCKET_REFUSED
+from clipal.downstream.exchange import Exchange
+from clipal.downstream.request_line import Delivery
+from clipal.downstream.tunnel import Tunnel
+from clipal.failover.held_answer import HeldAnswer
+from clipal.failover.trail import Ending
+from clipal.upstream.body import BytesBody
+from clipal.wire.websocket import switching_head
+
+
+class TunnelExchange(Exchange):
+    """Joins the client with the provider that answers 101, or declines."""
+
+    opens_websocket = True
+
+    async def _answer(self) -> None:
+        result = await self._ask(BytesBody())
+        if isinstance(result, HeldAnswer) and result.head.status == 101:
+            self._join(result)
+            return
+        if isinstance(result, HeldAnswer):
+            result.abort()
+        self._decline()
+
+    def _join(self, answer: HeldAnswer) -> None:
+        def ended(ending: Ending) -> None:
+            answer.ended(ending)
+            received = self._request.received + tunnel.up
+            self._report(Delivery(101, answer.provider, received, tunnel.down, opened), ending)
+
+        tunnel, opened = Tunnel(self._request, ended), self._clock.seconds()
+        try:
+            head = switching_head(answer.head)
+            self._request.started = True
+            self._request.transport.write(head)
+            answer.hand_on(tunnel)
+        except Exception:
+            answer.abort()
+            raise
+
+    def _decline(self) -> None:
+        request = self._request
+        request.on_disconnect = None
+        request.channel.close_behind()
+        request.answer(WEBSOCKET_REFUSED.refused, WEBSOCKET_REFUSED.message)
+        self._report(Delivery(WEBSOCKET_REFUSED.refused.value), Ending.WHOLE)
+
+    def _fail(self) -> None:
+        self._request.channel.close_behind()
+        self._request.fail()
+
+    def transferred(self, delivery: Delivery) -> str:
+        return f"{delivery.received} bytes up, {delivery.sent} bytes down"
+
+    def broken_off(self, delivery: Delivery, ending: Ending) -> str:
+        return "" if ending is Ending.WHOLE else f", {ending.value}"
+
+    def warns(self, delivery: Delivery, ending: Ending) -> bool:
+        return ending is Ending.CUT
