@@ -146,6 +146,7 @@ class Clipal(MultiService):
 
         self._logs.set_secrets(secrets)
         self._logs.set_level(settings.log_level)
+        self._logs.set_format(settings.log_format)
         for route in kept:
             for provider in route.providers:
                 provider.adopt(policy, settings.connect_timeout)

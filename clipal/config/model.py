@@ -38,6 +38,13 @@ class LogLevel(Enum):
     ERROR = "error"
 
 
+class LogFormat(Enum):
+    """How a line of the log is written, as in `log_format`."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class FirstEventMode(Enum):
     """What the gate does with a stream whose first event is an error, as written in `first_event`."""
 
@@ -193,6 +200,7 @@ class Settings:
     listen_addr: str = "127.0.0.1"
     port: int = 3333
     log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.TEXT
     log_retention_days: int = 7
     log_max_bytes: int = 100 * 1024 * 1024
     log_stdout: bool = True

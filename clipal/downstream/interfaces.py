@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.tcp import Connection
 
 from clipal.dialects.dialect import Dialect
-from clipal.downstream.admission import Admission
+from clipal.downstream.admission import Admission, Refusal
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.drain import Drain
 from clipal.transport.deadline import Deadline
@@ -38,8 +38,8 @@ class RequestSite(Protocol):
     def dialect_of(self, head: RequestHead | None) -> Dialect | None:
         """The dialect in which a request is answered, if its target names a client."""
 
-    def count_refusal(self, reason: str) -> None:
-        """Counts one request that clipal refused."""
+    def note_refusal(self, refusal: Refusal, head: RequestHead | None, request_id: str, address: str) -> None:
+        """Counts one request that clipal refused, and logs it."""
 
 
 class RequestChannel(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
@@ -12,7 +13,10 @@ from twisted.web.resource import IResource, getChildForRequest
 from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as WebRequest
 
+from clipal.downstream.admission import Refusal
 from clipal.downstream.request import Request
+
+_NOT_SERVED: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not served here.", "method")
 
 
 class PageRequest(WebRequest):
@@ -47,10 +51,7 @@ class PageRequest(WebRequest):
         try:
             body = resrc.render(self)
         except UnsupportedMethod as error:
-            allowed = b", ".join(error.allowedMethods)
-            self.refuse(
-                HTTPStatus.METHOD_NOT_ALLOWED, "This method is not served here.", "method", ((b"Allow", allowed),)
-            )
+            self.refuse(_NOT_SERVED, ((b"Allow", b", ".join(error.allowedMethods)),))
             return
         if body is NOT_DONE_YET:
             return
@@ -58,12 +59,15 @@ class PageRequest(WebRequest):
         self.write(body)
         self.finish()
 
-    def refuse(
-        self, status: HTTPStatus, message: str, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        """Answers with an error in the shape of all others, and counts it under `reason`."""
-        self.asked.channel.site.count_refusal(reason)
-        self.asked.answer(status, message, fields=fields)
+    def refuse(self, refusal: Refusal, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """Answers with an error in the shape of all others, counts it and logs it; the connection goes on."""
+        self.note(refusal)
+        self.asked.answer(refusal.refused, refusal.message, retry_after=refusal.retry_after, fields=fields)
+
+    def note(self, refusal: Refusal) -> None:
+        """Counts and logs a refusal with which somebody else answers."""
+        asked = self.asked
+        asked.channel.site.note_refusal(refusal, asked.head, asked.id, asked.peer)
 
     def write(self, data: bytes) -> None:
         """As twisted.web's; says so when the connection ends with this answer."""

@@ -11,6 +11,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from clipal.dialects.dialect import Dialect, compact_json
+from clipal.downstream.admission import Refusal
 from clipal.downstream.page import PageRequest
 from clipal.downstream.relay_exchange import RelayExchange
 from clipal.downstream.request import Relaying, Request
@@ -73,8 +74,9 @@ class UnknownResource(Resource):
 
     def __init__(self, prefixes: Sequence[str]) -> None:
         super().__init__()
-        self._message = f"Nothing is served at this path. The clients' prefixes are {', '.join(prefixes)}."
+        message = f"Nothing is served at this path. The clients' prefixes are {', '.join(prefixes)}."
+        self._refusal = Refusal(HTTPStatus.NOT_FOUND, message, "not found")
 
     def render(self, request: IRequest) -> int:
-        cast("PageRequest", request).refuse(HTTPStatus.NOT_FOUND, self._message, "not found")
+        cast("PageRequest", request).refuse(self._refusal)
         return NOT_DONE_YET

@@ -98,16 +98,7 @@ class Site(WebSite):
         if refusal.refused is HTTPStatus.METHOD_NOT_ALLOWED:
             fields = ((b"Allow", b", ".join(self._allowed(head))),)
         request_id = self.id_of(head)
-        self.count_refusal(refusal.reason)
-        if self._refusals.has_line(refusal, address):
-            self._log.info(
-                "refused {method} {path} → {status} ({request_id}): {why}",
-                method="-" if head is None else shown_path(head.method),
-                path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
-                status=refusal.refused.value,
-                request_id=request_id,
-                why=refusal.message,
-            )
+        self.note_refusal(refusal, head, request_id, address)
         return refusal_bytes(
             refusal.refused,
             refusal.message,
@@ -119,9 +110,21 @@ class Site(WebSite):
             fields=fields,
         )
 
-    def count_refusal(self, reason: str) -> None:
-        """One more; `reason` is one of a few words."""
-        self.refused[reason] = self.refused.get(reason, 0) + 1
+    def note_refusal(self, refusal: Refusal, head: RequestHead | None, request_id: str, address: str) -> None:
+        """Counts a refusal, and logs it unless it is one of many."""
+        self.refused[refusal.reason] = self.refused.get(refusal.reason, 0) + 1
+        if self._refusals.has_line(refusal, address):
+            dialect = self.dialect_of(head)
+            self._log.info(
+                "refused {method} {path} → {status} ({id}): {why}",
+                method="-" if head is None else shown_path(head.method),
+                path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
+                status=refusal.refused.value,
+                id=request_id,
+                why=refusal.message,
+                client=None if dialect is None else dialect.prefix,
+                peer=address,
+            )
 
     def _allowed(self, head: RequestHead | None) -> Sequence[bytes]:
         """The methods that are served at a request's target: those of a Resource of our own, or what providers get."""

@@ -40,7 +40,7 @@ _PATH: Final = 200
 
 # C0, DEL and C1 controls, line and paragraph separators, bidirectional controls (they reorder a line on a
 # terminal), and lone surrogates, which UTF-8 cannot encode.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def severity(event: LogEvent) -> LineSeverity:
@@ -69,7 +69,7 @@ def event_text(event: LogEvent) -> str:
 
 def one_line(text: str) -> str:
     r"""`text` with every unprintable character escaped as in Python: `\n`, `\x1b`, `\u2028`."""
-    return _UNPRINTABLE.sub(_escape, text)
+    return UNPRINTABLE.sub(_escape, text)
 
 
 def shown_path(path: bytes) -> str:

@@ -1,8 +1,9 @@
 """The log: one line for each event, to standard output and to a file for each day, without any secret.
 
 `open_logs` composes it: an event that is severe enough becomes text (`clipal.logs.line`), loses its
-secrets (`clipal.logs.redaction`), is made one line, and goes to the console and to the day's file
-(`clipal.logs.daily_file`). Either may fail without the other; neither is touched before the first event.
+secrets (`clipal.logs.redaction`), is made one line, or a line of JSON (`clipal.logs.json_line`), and
+goes to the console and to the day's file (`clipal.logs.daily_file`). Either may fail without the other;
+neither is touched before the first event.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date
-from typing import TextIO
+from typing import Final, TextIO
 
 from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
-from clipal.config.model import LogLevel, Settings
+from clipal.config.model import LogFormat, LogLevel, Settings
 from clipal.logs.daily_file import DailyLogFile
+from clipal.logs.json_line import json_line
 from clipal.logs.line import LineSeverity, LocalTime, event_text, namespace, one_line, severity
 from clipal.logs.redaction import Redactor
 from clipal.logs.stream import UnwaitingStream
 
+_NOTHING: Final[LogEvent] = {}
 _LABELS = {level: f"{level.name:<5}" for level in LineSeverity}
 
 
@@ -99,6 +102,7 @@ class Logs:
         alarm: standard error: for what is wrong with the file when there is no `console`, for a file that is refused,
             and for errors once the day's bytes are used up.
         wall: seconds since the epoch, for events without a usable time.
+        log_format: how a line is written.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class Logs:
         console: Console | None,
         alarm: Console,
         wall: Callable[[], float] = time.time,
+        log_format: LogFormat = LogFormat.TEXT,
     ) -> None:
         self._redactor = redactor
         self._file = file
@@ -117,6 +122,7 @@ class Logs:
         self._wall = wall
         self._time = LocalTime()
         self.set_level(level)
+        self.set_format(log_format)
 
     def __call__(self, event: LogEvent) -> None:
         """Log `event`, if it is severe enough and says anything. Never raises."""
@@ -126,7 +132,7 @@ class Logs:
         said = event_text(event)
         if said:
             stamp, day = self._moment(event.get("log_time"))
-            line = self._line(stamp, found, namespace(event), said)
+            line = self._line(stamp, found, namespace(event), said, event)
             if not self._file.is_used_up(day):
                 self._write(day, line, self._console)
             elif found is LineSeverity.ERROR:
@@ -135,6 +141,10 @@ class Logs:
     def set_level(self, level: LogLevel) -> None:
         """Log what is at least as severe as `level` from now on."""
         self._least = LineSeverity[level.name]
+
+    def set_format(self, log_format: LogFormat) -> None:
+        """Write lines in this way from now on."""
+        self._as_json = log_format is LogFormat.JSON
 
     def set_secrets(self, secrets: Iterable[str]) -> None:
         """Keep `secrets` out of the log from now on."""
@@ -158,7 +168,9 @@ class Logs:
         except (TypeError, ValueError, OverflowError, OSError):
             return self._time.at(self._wall())
 
-    def _line(self, stamp: str, level: LineSeverity, source: str, said: str) -> str:
+    def _line(self, stamp: str, level: LineSeverity, source: str, said: str, event: LogEvent = _NOTHING) -> str:
+        if self._as_json:
+            return json_line(stamp, level, said, event, self._redactor.redact)
         return f"{stamp} {_LABELS[level]} {one_line(self._redactor.redact(f'[{source}] {said}'))}"
 
     def _write(self, day: date, line: str, console: Console | None) -> None:
@@ -202,7 +214,9 @@ def open_logs(settings: Settings, secrets: Iterable[str], stdout: TextIO | None 
     """
     console = Console(sys.stdout if stdout is None else stdout) if settings.log_stdout else None
     file = DailyLogFile(settings.log_dir, settings.log_retention_days, max_bytes=settings.log_max_bytes)
-    return Logs(settings.log_level, Redactor(secrets), file, console, Console(sys.stderr))
+    return Logs(
+        settings.log_level, Redactor(secrets), file, console, Console(sys.stderr), log_format=settings.log_format
+    )
 
 
 def _unwaiting(stream: TextIO) -> UnwaitingStream | None:

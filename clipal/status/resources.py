@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.web.iweb import IRequest
@@ -22,6 +22,10 @@ _FORBIDDEN: Final = (
 UNKNOWN: Final = 404, "Nothing is served at this path. The pages are /status and /metrics."
 
 
+Refused: TypeAlias = Callable[[IRequest, int, str], None]
+"""Told of each request that gets no page, with the status and the message."""
+
+
 class Access(Protocol):
     """Who may see a page."""
 
@@ -33,19 +37,16 @@ class LocalAccess:
     """The rule of the port that clients use: this machine without a proxy, or a token that allows it.
 
     Parameters:
-        refused: told of each request that may not.
         has_token: whether a request bears such a token.
     """
 
-    def __init__(self, refused: Callable[[], None], has_token: Callable[[IRequest], bool] | None = None) -> None:
-        self._refused = refused
+    def __init__(self, has_token: Callable[[IRequest], bool] | None = None) -> None:
         self._has_token = has_token
 
     def refusal(self, request: IRequest) -> tuple[int, str] | None:
         """See Access."""
         if _is_local(request) or (self._has_token is not None and self._has_token(request)):
             return None
-        self._refused()
         return 403, _FORBIDDEN
 
 
@@ -58,11 +59,12 @@ class Page(Resource):
 
     isLeaf = True
 
-    def __init__(self, access: Access, content_type: str, render: Callable[[], bytes]) -> None:
+    def __init__(self, access: Access, content_type: str, render: Callable[[], bytes], refused: Refused) -> None:
         super().__init__()
         self._access = access
         self._content_type = content_type
         self._render = render
+        self._refused = refused
 
     def render_GET(self, request: IRequest) -> bytes:
         refusal = self._access.refusal(request)
@@ -71,6 +73,7 @@ class Page(Resource):
             refusal = UNKNOWN
         if refusal is not None:
             status, message = refusal
+            self._refused(request, status, message)
             return error(request, status, message)
         request.setHeader(b"Content-Type", self._content_type.encode("ascii"))
         return self._render()
@@ -83,7 +86,12 @@ def error(request: IRequest, status: int, message: str) -> bytes:
     return compact_json({"error": {"message": message}})
 
 
-def pages(access: Access, report: Callable[[], object], metrics: Callable[[], bytes]) -> dict[bytes, Page]:
+def pages(
+    access: Access,
+    report: Callable[[], object],
+    metrics: Callable[[], bytes],
+    refused: Refused = lambda request, status, message: None,
+) -> dict[bytes, Page]:
     """Both of them, by their names.
 
     Parameters:
@@ -91,8 +99,8 @@ def pages(access: Access, report: Callable[[], object], metrics: Callable[[], by
         metrics: makes what `/metrics` says.
     """
     return {
-        b"status": Page(access, "application/json", lambda: compact_json(report())),
-        b"metrics": Page(access, CONTENT_TYPE, metrics),
+        b"status": Page(access, "application/json", lambda: compact_json(report()), refused),
+        b"metrics": Page(access, CONTENT_TYPE, metrics, refused),
     }
 
 

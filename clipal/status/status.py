@@ -5,13 +5,18 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import cast
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import Logger
+from twisted.web.iweb import IRequest
 
 from clipal.config.reload import Reloader
+from clipal.downstream.admission import Refusal
+from clipal.downstream.page import PageRequest
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
 from clipal.status.counters import Counters, Drops
@@ -52,7 +57,7 @@ class Status(MultiService):
         source = self.counters.snapshot
         parts = (lambda: report(source(), reloader.current), Metrics(source).text)
         # Who may see them by a client's token is for the tokens to say.
-        self.pages = pages(LocalAccess(lambda: site.count_refusal("status")), *parts)
+        self.pages = pages(LocalAccess(), *parts, _note_refusal)
         self._listening: StatusListening | None = None
         if listening is not None:
             alone = StatusSite(reactor, pages(OpenAccess(lambda: site.admission), *parts))
@@ -71,3 +76,9 @@ class Status(MultiService):
     async def _stop(self) -> None:
         for part in self:
             await maybeDeferred(part.stopService)
+
+
+def _note_refusal(request: IRequest, status: int, message: str) -> None:
+    """Counts and logs the refusal of a page like any other."""
+    reason = "status" if status == HTTPStatus.FORBIDDEN else "not found"
+    cast("PageRequest", request).note(Refusal(HTTPStatus(status), message, reason))
