@@ -26,6 +26,9 @@ BUG: Final = "bug in clipal"
 """The outcome of an attempt that clipal itself could not finish."""
 DISCONNECTED_STATUS: Final = 0
 """Stands for the status of an answer whose client disconnected before its end."""
+REASONS: Final = 64
+"""Outcomes, and reasons, that are told apart for one provider; the words are clipal's own, and fewer than these."""
+OTHER: Final = "other"
 TOKENS: Final = ("input", "cached_input", "output")
 """The kinds of tokens that an answer says it cost."""
 
@@ -103,7 +106,7 @@ class ProviderTally:
     def ended(self, outcome: str) -> None:
         """An attempt, which said nothing against the provider."""
         self.open_requests -= 1
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        _count(self.outcomes, outcome)
 
     def failed(self, reason: str, status: int | None, at: float) -> None:
         """An attempt has ended badly."""
@@ -112,7 +115,7 @@ class ProviderTally:
 
     def failed_over(self, reason: str) -> None:
         """After that failure another provider was asked."""
-        self.failovers[reason] = self.failovers.get(reason, 0) + 1
+        _count(self.failovers, reason)
 
 
 @define(eq=False)
@@ -167,3 +170,9 @@ class ClientTally:
         if token is not None:
             statuses = self.by_token.setdefault(token, {})
             statuses[status] = statuses.get(status, 0) + 1
+
+
+def _count(table: dict[str, int], name: str) -> None:
+    if name not in table and len(table) >= REASONS:
+        name = OTHER
+    table[name] = table.get(name, 0) + 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from clipal.providers.tally import BOUNDS, RECENT, ClientTally, Histogram
+from clipal.providers.tally import BOUNDS, REASONS, RECENT, ClientTally, Histogram
 from clipal.status.counters import Plain, Snapshot, add_counts, added, ended
 from clipal.status.lag import LOOKS, ReactorLag
 from clipal.status.metrics import Metrics
@@ -165,6 +165,16 @@ def test_times_to_first_byte_are_bounded_in_memory() -> None:
     assert len(tally.recent) == RECENT
     assert min(tally.recent) == 9 * RECENT
     assert sum(tally.first_byte.counts) == 10 * RECENT
+
+
+def test_reasons_are_bounded_whatever_they_are() -> None:
+    tally = ClientTally().provider("one")
+    for number in range(10 * REASONS):
+        tally.began()
+        tally.failed(f"reason {number}", None, 0.0)
+        tally.failed_over(f"reason {number}")
+    assert len(tally.outcomes) == len(tally.failovers) == REASONS + 1
+    assert tally.outcomes["other"] == 9 * REASONS
 
 
 # Lag

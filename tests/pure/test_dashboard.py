@@ -77,3 +77,9 @@ def test_prometheus_own_tool_takes_the_alerts_and_the_dashboards_expressions(tmp
     for path in (ALERTS, tmp_path / "panels.yaml"):
         checked = subprocess.run([str(PROMTOOL), "check", "rules", str(path)], capture_output=True, text=True)
         assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+
+
+def test_the_documentation_names_every_metric(names: set[str]) -> None:
+    text = (EXAMPLES.parent / "docs" / "monitoring.md").read_text()
+    ours = {re.sub("_(bucket|sum|count)$", "", name) for name in names if name.startswith("clipal_")}
+    assert ours <= set(re.findall(r"`(clipal_\w+)`", text))
