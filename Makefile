@@ -16,7 +16,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --gene
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest check format bench pictures acceptance lock clean
+.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak lock clean
 
 help:
 	@echo "make demo     see failover at work, without any key"
@@ -27,6 +27,8 @@ help:
 	@echo "make bench    measure speed and memory against nginx (Linux; about six minutes)"
 	@echo "make pictures   draw docs/monitoring.svg from a real run (about two minutes)"
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
+	@echo "make fuzz     throw damaged input at all parsers (SECONDS_EACH=20)"
+	@echo "make soak     mixed load with failures and reloads, checked from both sides (MINUTES=10)"
 	@echo "make lock     lock the newest dependencies (see CONTRIBUTING.md)"
 	@echo "make clean    remove what these targets made"
 
@@ -90,6 +92,16 @@ bench: $(VENV)/.bench
 
 pictures: $(VENV)/.bench
 	$(BIN)/python -m pictures docs/monitoring.svg
+
+# SECONDS_EACH for each target.
+SECONDS_EACH := 20
+fuzz: $(VENV)/.test
+	@$(BIN)/python -m fuzz --seconds $(SECONDS_EACH)
+
+# MINUTES of load.
+MINUTES := 10
+soak: $(VENV)/.bench
+	@$(BIN)/python -m soak --minutes $(MINUTES) --report build/soak.md --plot build/soak.svg
 
 acceptance: $(VENV)/.acceptance
 	@$(BIN)/python -m acceptance --report build/acceptance.md

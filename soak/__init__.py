@@ -1,0 +1,1 @@
+"""Mixed load for minutes, checked from both sides: `make soak`."""
