@@ -26,11 +26,12 @@ class Edit:
 def damaged(entries: Sequence[bytes]) -> st.SearchStrategy[bytes]:
     """One of `entries` with some edits; or any bytes at all."""
     edits = st.builds(Edit, st.floats(0, 1), st.integers(0, 8), st.one_of(_TOKENS, st.binary(max_size=6)))
-    edited = st.builds(_apply, st.sampled_from(list(entries)), st.lists(edits, max_size=6))
+    edited = st.builds(apply, st.sampled_from(list(entries)), st.lists(edits, max_size=6))
     return st.one_of(edited, edited, edited, st.binary(max_size=200))
 
 
-def _apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """`data` with the edits, one after another."""
     for edit in edits:
         at = int(edit.place * len(data))
         data = data[:at] + edit.into + data[at + edit.out :]

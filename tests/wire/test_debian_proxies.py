@@ -73,9 +73,7 @@ def run(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Run:
             world.program(program, "-d", "-c", str(file))
         elif kind == "squid":
             helper = Path("/usr/lib/squid/basic_ncsa_auth")
-            users = Path(
-                mkdtemp(prefix="clipal-squid-")
-            )  # squid gives up root
+            users = Path(mkdtemp(prefix="clipal-squid-"))  # squid gives up root
             request.addfinalizer(lambda: shutil.rmtree(users))
             users.chmod(0o755)
             (users / "users").write_text(f"{user}:$apr1$clipal00$a/zIb/WlwSkhuEQLuuVso.\n")
