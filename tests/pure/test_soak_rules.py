@@ -11,7 +11,7 @@ from soak.clients import Got
 from soak.providers import Provider
 from soak.report import judge
 
-SAMPLES = [
+SAMPLES: list[dict[str, float]] = [
     {"time": at, "memory in kB": 60000, "descriptors": 40, "timers": 9, "coroutines": 9, "threads": 2}
     for at in range(16)
 ]
