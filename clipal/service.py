@@ -23,7 +23,9 @@ from clipal.config.loader import Overrides
 from clipal.config.model import ClientConfig, Configuration, Settings
 from clipal.config.reload import Reloader
 from clipal.dialects.dialect import Dialect
+from clipal.downstream.access import AccessRules, ClientAccess
 from clipal.downstream.admission import Admission
+from clipal.downstream.capacity import Capacity
 from clipal.downstream.connections import Connections
 from clipal.downstream.listening import Listening
 from clipal.downstream.resources import RootResource
@@ -98,6 +100,8 @@ class Clipal(MultiService):
             Admission.from_configuration(configuration),
             dialects,
             Connections(reactor, self._descriptors, self._close_unused),
+            ClientAccess(reactor, AccessRules.from_settings(configuration.settings)),
+            Capacity(configuration.settings),
         )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
@@ -142,6 +146,7 @@ class Clipal(MultiService):
         kept = [self.failovers[prefix].route for prefix in self._dialects if prefix not in reset]
         failovers = fresh | {route.dialect.prefix: Failover(route, settings, self._reactor) for route in kept}
         admission, policy = Admission.from_configuration(configuration), HealthPolicy.from_settings(settings)
+        access = AccessRules.from_settings(settings)
         replaced = [self.failovers[prefix].route for prefix in reset]
 
         self._logs.set_secrets(secrets)
@@ -152,6 +157,8 @@ class Clipal(MultiService):
                 provider.adopt(policy, settings.connect_timeout)
         self.failovers.update(failovers)
         self.site.admission = admission
+        self.site.access.rules = access
+        self.site.capacity.follow(settings)
         for route in replaced:
             route.close()
         self._desktop.follow(settings.notifications, secrets)

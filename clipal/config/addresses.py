@@ -21,3 +21,11 @@ def plain_host(text: str) -> str:
         return str(plain_address(text))
     except ValueError:
         return text.lower()
+
+
+def is_loopback_address(text: str) -> bool:
+    """Whether `text` is an IP address that only this machine reaches."""
+    try:
+        return plain_address(text).is_loopback
+    except ValueError:
+        return False

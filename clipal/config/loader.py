@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from attrs import evolve, frozen
 
 from clipal.config import values as read
 from clipal.config.client_file import read_client
+from clipal.config.client_tokens import read_client_tokens
 from clipal.config.model import (
     Affinity,
     CircuitBreaker,
@@ -65,6 +67,11 @@ _SETTINGS: Final = Table(
         "status_listen": read.status_address,
         "allowed_hosts": read.several(read.host),
         "allowed_origins": read.several(read.origin),
+        "client_tokens": read.anything,
+        "protected_mode": read.truth,
+        "max_connections": read.whole(0),
+        "max_connections_per_address": read.whole(0),
+        "max_streams": read.whole(0),
         "circuit_breaker": read.mapping,
         "notifications": read.mapping,
         **SETTINGS_PROXY.readers,
@@ -132,7 +139,7 @@ def check_configuration(
         problems.error(directory, None, None, "cannot be read: not a directory")
         return Configuration(directory, settings, {}), tuple(problems.found)
     try:
-        settings = _settings(directory, problems)
+        settings = _settings(directory, clients, problems)
     except ConfigurationError as error:
         problems.found.extend(error.problems)
     settings = _override(settings, overrides, problems)
@@ -145,6 +152,7 @@ def check_configuration(
         except ConfigurationError as error:
             problems.found.extend(error.problems)
     _warn(directory, (CONFIG_FILE, *clients.values()), problems)
+    _warn_of_access(directory / CONFIG_FILE, settings, problems)
     problems.sort()
     warnings = tuple(map(str, problems.of(Severity.WARNING)))
     return Configuration(directory, settings, configs, warnings), tuple(problems.found)
@@ -165,7 +173,7 @@ def check_overrides(overrides: Overrides) -> None:
 # Settings
 
 
-def _settings(directory: Path, problems: Problems) -> Settings:
+def _settings(directory: Path, clients: Iterable[str], problems: Problems) -> Settings:
     path = directory / CONFIG_FILE
     document = read_document(path, problems)
     values = {} if document is None else _SETTINGS.read(path, "", document, problems)
@@ -179,6 +187,9 @@ def _settings(directory: Path, problems: Problems) -> Settings:
     proxy = None if document is None else SETTINGS_PROXY.take(values, path, "", document, problems)
     if proxy is not None:
         values["upstream_proxy"] = proxy
+    if "client_tokens" in values:
+        tokens = values.pop("client_tokens")
+        values["client_tokens"] = read_client_tokens(path, tokens, clients, problems)
     log_dir = directory / (values.pop("log_dir", None) or "logs")
     if isinstance(values.get("status_listen"), Path):
         values["status_listen"] = directory / values["status_listen"]
@@ -216,6 +227,18 @@ def _warn(directory: Path, names: tuple[str, ...], problems: Problems) -> None:
             problems.warn(other, None, None, f"is not read, because clipal reads {name}", _merge(path))
         if os.name == "posix" and _is_open_to_others(path):
             problems.warn(path, None, None, "others can read it, and keys may be in it", f"run `chmod 600 {path}`")
+
+
+def _warn_of_access(path: Path, settings: Settings, problems: Problems) -> None:
+    """What others may do who can connect."""
+    if not settings.listens_beyond_loopback or settings.client_tokens:
+        return
+    if settings.protected_mode:
+        message = "other machines can connect, and get a 403"
+        hint = "set client_tokens, or protected_mode: false to serve whoever can connect"
+    else:
+        message, hint = "whoever can connect may use your providers", "set client_tokens, or listen on 127.0.0.1"
+    problems.warn(path, None, "listen_addr", message, hint)
 
 
 def _merge(path: Path) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from clipal.config.addresses import is_loopback_address
+from clipal.config.client_token import ClientToken
 from clipal.config.reach import ForwardProxy, ProxyChoice, ProxyMode, Trust
 from clipal.config.secret import Secret
 from clipal.config.stamps import Stamp
@@ -194,6 +196,11 @@ class Settings:
         upstream_proxy: the forward proxy of every provider that has none of its own.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
         allowed_origins: further values that a request's Origin may have, lower case.
+        client_tokens: who may send requests; without any, whoever can connect, as `protected_mode` allows.
+        protected_mode: whether without tokens only this machine is served.
+        max_connections: of clients; 0 for no limit, as for the next two.
+        max_connections_per_address: of the clients at one address.
+        max_streams: requests that are answered at one time.
     """
 
     log_dir: Path
@@ -225,6 +232,16 @@ class Settings:
     upstream_proxy: ProxyChoice = ProxyMode.ENVIRONMENT
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    client_tokens: tuple[ClientToken, ...] = ()
+    protected_mode: bool = True
+    max_connections: int = 8192
+    max_connections_per_address: int = 4096
+    max_streams: int = 2048
+
+    @property
+    def listens_beyond_loopback(self) -> bool:
+        """Whether other machines can connect."""
+        return not is_loopback_address(self.listen_addr)
 
 
 @frozen
@@ -247,8 +264,9 @@ class Configuration:
 
     @property
     def secrets(self) -> list[str]:
-        """Every key and every proxy's password, of disabled providers too: what must not be seen anywhere."""
+        """All that must not be seen anywhere: keys, proxies' passwords, tokens; of disabled providers too."""
         providers = [each for client in self.clients.values() for each in client.providers]
         found = [key for provider in providers for key in provider.api_keys]
         found += [provider.proxy.password for provider in providers if provider.proxy is not None]
+        found += [token.text for token in self.settings.client_tokens]
         return [secret.reveal().decode("utf-8", "replace") for secret in dict.fromkeys(found) if secret]

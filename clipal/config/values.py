@@ -187,6 +187,11 @@ def model_patterns(node: Node) -> tuple[str, ...]:
     return patterns
 
 
+def anything(node: Node) -> Node:
+    """What is to be read further."""
+    return node
+
+
 def mapping(node: Node) -> Mapping:
     """A mapping, to be read further."""
     if not isinstance(node, Mapping):

@@ -25,6 +25,7 @@ from clipal.dialects.error_events import event_name, failure, parse_object
 from clipal.dialects.token_counts import TokenCounts, Usage, UsageKey, count, is_events
 
 _WORDS: Final = {
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
     HTTPStatus.FORBIDDEN: "permission_error",
     HTTPStatus.NOT_FOUND: "not_found_error",
     HTTPStatus.REQUEST_TIMEOUT: "timeout_error",

@@ -29,6 +29,7 @@ from clipal.dialects.openai import openai_tokens
 from clipal.dialects.token_counts import TokenCounts, UsageKey, count, is_events
 
 _WORDS: Final = {
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
     HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
     HTTPStatus.NOT_FOUND: "NOT_FOUND",
     HTTPStatus.METHOD_NOT_ALLOWED: "UNIMPLEMENTED",

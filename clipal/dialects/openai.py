@@ -166,6 +166,7 @@ def _type(refused: HTTPStatus) -> str:
 
 
 _CODES: Final = {
+    HTTPStatus.UNAUTHORIZED: "invalid_api_key",
     HTTPStatus.REQUEST_TIMEOUT: "timeout",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
     HTTPStatus.REQUEST_URI_TOO_LONG: "uri_too_long",

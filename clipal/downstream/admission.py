@@ -12,7 +12,7 @@ from collections.abc import Container
 from functools import lru_cache
 from http import HTTPStatus
 
-from attrs import frozen
+from attrs import field, frozen
 
 from clipal.config.addresses import plain_address, plain_host
 from clipal.config.model import Configuration, Settings
@@ -31,12 +31,14 @@ class Refusal:
     Attributes:
         reason: one of a few words, under which it is counted.
         retry_after: whole seconds for Retry-After, or None.
+        fields: further ones.
     """
 
     refused: HTTPStatus
     message: str
     reason: str
-    retry_after: int | None = None
+    retry_after: int | None = field(default=None, eq=False)
+    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
 _NO_HOST = Refusal(HTTPStatus.BAD_REQUEST, "The request needs exactly one valid Host.", "host")
@@ -157,6 +159,11 @@ def path_of(target: bytes) -> bytes:
         return target
     rest = target[absolute.end() :]
     return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def first_segment(target: bytes) -> bytes:
+    """The first segment of the path of a target that was let in, raw."""
+    return path_of(target)[1:].partition(b"?")[0].partition(b"/")[0]
 
 
 @lru_cache(maxsize=256)

@@ -17,9 +17,11 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from clipal.config.addresses import plain_host
+from clipal.downstream.access import Peer
 from clipal.downstream.addresses import unmapped
 from clipal.downstream.admission import Refusal
 from clipal.downstream.backpressure import Backpressure
+from clipal.downstream.capacity import FULL
 from clipal.downstream.channel_site import ChannelSite
 from clipal.downstream.channel_state import ChannelState, may_follow
 from clipal.downstream.closing import Closing, unsent
@@ -37,6 +39,7 @@ class Channel(HTTPChannel):
         first_byte: the deadline of what a provider answers first to the request that is being answered.
         silence: that of what it sends next. Both are the connection's, so that a request needs no timer of its own.
         peer: the client's address, without a port.
+        source: the same, and whether it is this machine.
     """
 
     site: ChannelSite
@@ -65,10 +68,14 @@ class Channel(HTTPChannel):
         self.transport.registerProducer(self._backpressure, True)
         self._untaken = Untaken(self.site.reactor, self.transport, self._idle_timeout)
         self._peer = unmapped(self.transport.getPeer())
-        self.peer: str = getattr(self._peer, "host", "-")
+        self.source = Peer.at(getattr(self._peer, "host", None))
+        self.peer = self.source.address
         self.local_address = plain_host(self.transport.getHost().host)
-        self.site.connection_made(self)
-        self._be_patient()
+        if self.site.connection_made(self, self.peer):
+            self._be_patient()
+        else:
+            self.transport.write(self.site.refuse(FULL, None, self.peer))
+            self.close()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         self._become(ChannelState.CLOSED)

@@ -22,8 +22,8 @@ class ChannelSite(IncomingSite, Protocol):
     def refuse(self, refusal: Refusal, head: RequestHead | None, address: str) -> bytes:
         """The answer to a request that may not come in."""
 
-    def connection_made(self, channel: ClientConnection) -> None:
-        """A client has come."""
+    def connection_made(self, channel: ClientConnection, address: str) -> bool:
+        """A client has come; whether there is room for it."""
 
     def connection_lost(self, channel: ClientConnection) -> None:
         """A client is gone."""

@@ -84,7 +84,7 @@ class Exchange(ABC):
         """Counts this request, and logs its one line."""
         request, now, status = self._request, self._clock.seconds(), delivery.status
         counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_GONE else status
-        self._tally.ended(counted, now - request.began, delivery.received, delivery.sent)
+        self._tally.ended(counted, now - request.began, delivery.received, delivery.sent, request.token_name)
         via = "" if delivery.provider is None else f" via {delivery.provider}"
         log_request(
             request,

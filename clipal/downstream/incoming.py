@@ -33,7 +33,6 @@ _LARGE_READ: Final = 256 * 1024
 _LEAST: Final = 0.001
 
 _SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time.", "too slow")
-_STOPPED = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "clipal has stopped.", "stopped")
 _NO_MEMORY = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Too many large requests wait at once. Please retry in 1s.",
@@ -127,11 +126,11 @@ class Incoming:
 
     def _begin(self, head: RequestHead) -> None:
         site = self._site
-        refusal = _STOPPED if site.drain.over else site.admission.refusal(head, self._channel.local_address)
-        if refusal is not None:
-            self._reject(refusal, head)
+        admitted = site.admitted(self._channel, head)
+        if isinstance(admitted, Refusal):
+            self._reject(admitted, head)
             return
-        request = Request(self._channel, head)
+        request = Request(self._channel, head, admitted)
         if not site.bodies.hold(request, head.content_length or 0, site.admission.max_buffered):
             self._reject(_NO_MEMORY, head)
             return

@@ -12,7 +12,9 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.tcp import Connection
 
+from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
+from clipal.downstream.access import ClientAccess, Peer
 from clipal.downstream.admission import Admission, Refusal
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.drain import Drain
@@ -38,6 +40,9 @@ class RequestSite(Protocol):
     def dialect_of(self, head: RequestHead | None) -> Dialect | None:
         """The dialect in which a request is answered, if its target names a client."""
 
+    @property
+    def access(self) -> ClientAccess: ...
+
     def note_refusal(self, refusal: Refusal, head: RequestHead | None, request_id: str, address: str) -> None:
         """Counts one request that clipal refused, and logs it."""
 
@@ -53,6 +58,9 @@ class RequestChannel(Protocol):
 
     @property
     def peer(self) -> str: ...
+
+    @property
+    def source(self) -> Peer: ...
 
     @property
     def first_byte(self) -> Deadline: ...
@@ -90,6 +98,9 @@ class IncomingSite(RequestSite, Protocol):
 
     @property
     def drain(self) -> Drain: ...
+
+    def admitted(self, channel: IncomingChannel, head: RequestHead) -> ClientToken | Refusal | None:
+        """The token with which a request is let in, None where it needs none, or why it is not."""
 
     def may_upgrade(self, head: RequestHead) -> bool:
         """Whether a request may leave HTTP, once it is let in."""

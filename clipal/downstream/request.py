@@ -14,7 +14,9 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
-from clipal.downstream.admission import path_of
+from clipal.config.client_token import ClientToken
+from clipal.downstream.access import Stream
+from clipal.downstream.admission import Refusal, path_of
 from clipal.downstream.interfaces import RequestChannel
 from clipal.downstream.refusal import refusal_bytes
 from clipal.wire.message import RequestHead
@@ -39,10 +41,12 @@ class Request:
         on_disconnect: called once when the connection is lost before the answer is complete.
         lost: why it was.
         peer: the client's address, without a port.
-        token_name: of the client's token that it brought; None for none.
+        token: the client's, with which it was let in; None where none is needed.
+        token_name: its name.
+        stream: what counts it among those that providers answer; None for any other.
     """
 
-    def __init__(self, channel: RequestChannel, head: RequestHead) -> None:
+    def __init__(self, channel: RequestChannel, head: RequestHead, token: ClientToken | None = None) -> None:
         self.channel = channel
         self.transport: Connection = channel.transport
         self.head = head
@@ -59,7 +63,9 @@ class Request:
         self.finished = False
         self.on_disconnect: Callable[[], None] | None = None
         self.lost: Failure | None = None
-        self.token_name: str | None = None
+        self.token = token
+        self.token_name = None if token is None else token.name
+        self.stream: Stream | None = None
         self._body: list[bytes | bytearray] = []
 
     # Its body
@@ -122,6 +128,11 @@ class Request:
         self.finish()
         return len(data)
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Answers with `refusal`; the connection stays as it is."""
+        self.channel.site.note_refusal(refusal, self.head, self.id, self.peer)
+        self.answer(refusal.refused, refusal.message, retry_after=refusal.retry_after, fields=refusal.fields)
+
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """See IConsumer."""
         self.channel.registerProducer(producer, streaming)
@@ -162,6 +173,9 @@ class Request:
 
     def _end(self) -> None:
         self.finished = True
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.end()
         self.on_disconnect = None
         self.forget_body()
 

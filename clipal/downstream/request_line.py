@@ -16,7 +16,8 @@ from clipal.logs.line import shown_path
 
 _log = Logger()  # not of a class: that would make one for each line, and let its event hold on to the request
 _LINE = (
-    "{client} {method} {path} → {result} in {milliseconds} ms, {transferred}{spent}, attempts: {attempts}{trail} [{id}]"
+    "{client} {method} {path} → {result} in {milliseconds} ms, {transferred}{spent}, "
+    "attempts: {attempts}{trail}{by} [{id}]"
 )
 
 
@@ -73,6 +74,7 @@ def log_request(
         spent="" if tokens is None else f", tokens: {tokens}",
         attempts=trail.attempts,
         trail=trail.in_brackets(),
+        by="" if request.token_name is None else f", token: {request.token_name}",
         id=request.id,
         status=delivery.status,
         provider=delivery.provider,

@@ -50,6 +50,14 @@ class ClientResource(Relaying):
         self._failovers = failovers
 
     def relay(self, request: Request) -> None:
+        access = request.channel.site.access
+        stream = access.begin(request.token)
+        if isinstance(stream, Refusal):
+            request.refuse(stream)
+            return
+        request.stream = stream
+        if request.query and access.rules.tokens and not self._dialect.key_in_query:
+            request.query = access.rules.tokens.without_tokens(request.query)
         kind = TunnelExchange if request.head.upgrade and opens_websocket(request.head) else RelayExchange
         kind(request, self._dialect, self._failovers[self._dialect.prefix]).begin()
 

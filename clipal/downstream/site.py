@@ -15,12 +15,16 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Site as WebSite
 
+from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
-from clipal.downstream.admission import Admission, Refusal, path_of
+from clipal.downstream.access import HEALTH, STATUS_PAGES, ClientAccess
+from clipal.downstream.admission import Admission, Refusal, first_segment, path_of
 from clipal.downstream.bodies import Bodies
+from clipal.downstream.capacity import FULL, Capacity
 from clipal.downstream.channel import Channel
 from clipal.downstream.connections import ClientConnection, Connections
 from clipal.downstream.drain import Drain
+from clipal.downstream.interfaces import IncomingChannel
 from clipal.downstream.page import PageRequest
 from clipal.downstream.refusal import refusal_bytes
 from clipal.downstream.refusal_log import RefusalLog
@@ -30,6 +34,7 @@ from clipal.wire.message import RequestHead
 
 _ID: Final = re.compile(rb"[\x21-\x7e]{1,64}")
 """A client's id for a request that is kept."""
+_STOPPED: Final = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "clipal has stopped.", "stopped")
 _METHODS: Final = (b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT")
 """What Allow lists where a provider answers. It gets WebDAV's and other known methods too, as they come."""
 
@@ -39,6 +44,8 @@ class Site(WebSite):
 
     Attributes:
         admission: replaced whole when the configuration is.
+        access: lets requests in by whom they come from.
+        capacity: counts connections against their limits.
         bodies: what the bodies of all requests take together.
         connections: bounds the open ones, `channels`.
         refused: how many requests clipal refused, by the reason.
@@ -54,10 +61,14 @@ class Site(WebSite):
         admission: Admission,
         dialects: Sequence[Dialect],
         connections: Connections,
+        access: ClientAccess,
+        capacity: Capacity,
     ) -> None:
         super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         self.admission = admission
         self.connections = connections
+        self.access = access
+        self.capacity = capacity
         self.channels: set[Channel] = connections.open
         self.bodies = Bodies()
         self.refused: dict[str, int] = {}
@@ -88,15 +99,27 @@ class Site(WebSite):
         """Whether a request may leave HTTP, once it is let in."""
         return self.admission.tunnels(head)
 
+    def admitted(self, channel: IncomingChannel, head: RequestHead) -> ClientToken | Refusal | None:
+        """The token with which a request is let in, None where it needs none, or why it is not."""
+        if self.drain.over:
+            return _STOPPED
+        refusal = self.admission.refusal(head, channel.local_address)
+        if refusal is not None:
+            return refusal
+        if self.capacity.is_beyond(channel) and first_segment(head.target) not in (HEALTH, *STATUS_PAGES):
+            return FULL
+        dialect = self.dialect_of(head)
+        return self.access.admitted(head, channel.source, None if dialect is None else dialect.prefix)
+
     def refuse(self, refusal: Refusal, head: RequestHead | None, address: str) -> bytes:
         """The answer to a request that may not come in; the connection is closed behind it.
 
         Parameters:
             address: the client's, without a port.
         """
-        fields: tuple[tuple[bytes, bytes], ...] = ()
+        fields = refusal.fields
         if refusal.refused is HTTPStatus.METHOD_NOT_ALLOWED:
-            fields = ((b"Allow", b", ".join(self._allowed(head))),)
+            fields = (*fields, (b"Allow", b", ".join(self._allowed(head))))
         request_id = self.id_of(head)
         self.note_refusal(refusal, head, request_id, address)
         return refusal_bytes(
@@ -116,7 +139,7 @@ class Site(WebSite):
         if self._refusals.has_line(refusal, address):
             dialect = self.dialect_of(head)
             self._log.info(
-                "refused {method} {path} → {status} ({id}): {why}",
+                "refused {method} {path} from {peer} → {status} ({id}): {why}",
                 method="-" if head is None else shown_path(head.method),
                 path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
                 status=refusal.refused.value,
@@ -166,14 +189,16 @@ class Site(WebSite):
 
     # Connections
 
-    def connection_made(self, channel: ClientConnection) -> None:
-        """A client has come."""
+    def connection_made(self, channel: ClientConnection, address: str) -> bool:
+        """A client has come; whether there is room for it, if only to ask how clipal is."""
         self.connections.add(channel)
         self.drain.connected()
+        return self.capacity.add(channel, address)
 
     def connection_lost(self, channel: ClientConnection) -> None:
         """A client is gone."""
         self.connections.discard(channel)
+        self.capacity.discard(channel)
         self.drain.look()
 
     def sum_up(self) -> None:

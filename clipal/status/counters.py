@@ -13,6 +13,7 @@ from attrs import frozen
 from prometheus_client import ProcessCollector
 
 from clipal.config.reload import Reloader
+from clipal.downstream.access import TokenUse
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
 from clipal.providers.health import Health
@@ -88,6 +89,7 @@ class Counters:
             "workers": 1,
             "connections": len(self.site.channels),
             "refused": dict(self.site.refused),
+            "client_tokens": {name: _token_counts(use) for name, use in self.site.access.uses.items()},
             "log_lines_dropped": self.log.dropped,
             "process": process,
             "clients": {prefix: _client_counts(route.tally) for prefix, route in routes.items()},
@@ -136,6 +138,10 @@ def _client_counts(tally: ClientTally) -> Plain:
         "by_token": {name: _texts(statuses) for name, statuses in tally.by_token.items()},
         "providers": {name: _provider_counts(each) for name, each in tally.providers.items()},
     }
+
+
+def _token_counts(use: TokenUse) -> Plain:
+    return {"refused": _texts(use.refused), "open_requests": use.open}
 
 
 def _provider_counts(tally: ProviderTally) -> Plain:

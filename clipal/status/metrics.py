@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -54,6 +54,7 @@ class Metrics(Collector):
         snapshot = self._source()
         counts, states = snapshot.counts, snapshot.states
         yield from _of_clients(counts["clients"])
+        yield _of_tokens(counts)
         yield from _of_providers(counts["clients"])
         yield from _of_health(states["clients"])
         yield from _of_process(counts, states)
@@ -80,11 +81,15 @@ def _of_clients(clients: Plain) -> Iterator[Metric]:
     durations = (((client,), each["duration"]) for client, each in clients.items())
     help_text = "Time from a request's head to the end of its answer."
     yield _histogram("clipal_request_duration_seconds", help_text, names, durations)
+
+
+def _of_tokens(counts: Plain) -> Metric:
     tokens: dict[tuple[str, ...], float] = {}
-    for each in clients.values():
-        for label, value in _nested(each["by_token"]):
-            tokens[label] = tokens.get(label, 0) + value
-    yield _counter(
+    answered = [each["by_token"] for each in counts["clients"].values()]
+    refused = {name: each["refused"] for name, each in counts["client_tokens"].items()}
+    for label, value in chain.from_iterable(map(_nested, (*answered, refused))):
+        tokens[label] = tokens.get(label, 0) + value
+    return _counter(
         "clipal_token_requests",
         "Requests that brought a client's token, by its name and the status that was sent.",
         ("token", "status"),

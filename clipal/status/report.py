@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Final
 
+from clipal.config.client_token import ClientToken
 from clipal.config.model import BaseURL, ClientConfig, Configuration, ProviderConfig
 from clipal.providers.health import HealthState
 from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
@@ -39,10 +40,24 @@ def report(snapshot: Snapshot, configuration: Configuration) -> Plain:
         },
         "connections": counts["connections"],
         "open_requests": sum(each["open_requests"] for each in counts["clients"].values()),
+        "client_tokens": [_token(each, counts) for each in configuration.settings.client_tokens],
         "clients": {
             prefix: _client(config, counts["clients"].get(prefix, _NOTHING), states["clients"].get(prefix, _NOTHING))
             for prefix, config in configuration.clients.items()
         },
+    }
+
+
+def _token(token: ClientToken, counts: Plain) -> Plain:
+    used = counts["client_tokens"].get(token.name, _NOTHING)
+    statuses = [client["by_token"].get(token.name, _NOTHING) for client in counts["clients"].values()]
+    return {
+        "name": token.name,
+        "clients": None if token.clients is None else sorted(token.clients),
+        "status": token.status,
+        "requests": sum(sum(each.values()) for each in statuses),
+        "refused": sum(used.get("refused", _NOTHING).values()),
+        "open_requests": used.get("open_requests", 0),
     }
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, cast
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from clipal.dialects.dialect import compact_json
-from clipal.downstream.admission import is_loopback
+from clipal.downstream.access import ClientAccess
+from clipal.downstream.page import PageRequest
 from clipal.status.metrics import CONTENT_TYPE
 
-_TRACES: Final = (b"Forwarded", b"Via", b"X-Forwarded-For", b"X-Forwarded-Host", b"X-Forwarded-Proto", b"X-Real-IP")
-"""Fields that a proxy adds: its own address is no sign of where the request came from."""
 _FORBIDDEN: Final = (
     "This page is for requests from this machine that came through no proxy, and for tokens with status: true."
 )
@@ -37,15 +35,16 @@ class LocalAccess:
     """The rule of the port that clients use: this machine without a proxy, or a token that allows it.
 
     Parameters:
-        has_token: whether a request bears such a token.
+        access: knows tokens, and who is on this machine.
     """
 
-    def __init__(self, has_token: Callable[[IRequest], bool] | None = None) -> None:
-        self._has_token = has_token
+    def __init__(self, access: ClientAccess) -> None:
+        self._clients = access
 
     def refusal(self, request: IRequest) -> tuple[int, str] | None:
         """See Access."""
-        if _is_local(request) or (self._has_token is not None and self._has_token(request)):
+        asked = cast("PageRequest", request).asked
+        if self._clients.may_see_status(asked.head, asked.channel.source):
             return None
         return 403, _FORBIDDEN
 
@@ -102,10 +101,3 @@ def pages(
         b"status": Page(access, "application/json", lambda: compact_json(report()), refused),
         b"metrics": Page(access, CONTENT_TYPE, metrics, refused),
     }
-
-
-def _is_local(request: IRequest) -> bool:
-    if any(request.requestHeaders.hasHeader(name) for name in _TRACES):
-        return False
-    peer = request.getClientAddress()
-    return isinstance(peer, UNIXAddress) or (isinstance(peer, IPv4Address | IPv6Address) and is_loopback(peer.host))

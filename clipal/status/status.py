@@ -56,8 +56,7 @@ class Status(MultiService):
         self.counters = Counters(failovers, site, reloader, log, lag, reactor.seconds, wall, wall())
         source = self.counters.snapshot
         parts = (lambda: report(source(), reloader.current), Metrics(source).text)
-        # Who may see them by a client's token is for the tokens to say.
-        self.pages = pages(LocalAccess(), *parts, _note_refusal)
+        self.pages = pages(LocalAccess(site.access), *parts, _note_refusal)
         self._listening: StatusListening | None = None
         if listening is not None:
             alone = StatusSite(reactor, pages(OpenAccess(lambda: site.admission), *parts))

@@ -23,7 +23,7 @@ CREDENTIALS: Final = frozenset([b"authorization", b"x-api-key", b"api-key", b"x-
 _HOP_BY_HOP: Final = frozenset([b"connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"])
 _NOT_UPWARDS: Final = _HOP_BY_HOP | {b"trailer", b"expect", b"http2-settings", b"cookie", b"chatgpt-account-id"}
 _REWRITTEN: Final = CREDENTIALS | {b"host", b"content-length", b"transfer-encoding", b"sec-websocket-protocol"}
-_KEY_AS_PROTOCOL: Final = b"openai-insecure-api-key."
+KEY_AS_PROTOCOL: Final = b"openai-insecure-api-key."
 """The prefix of a subprotocol that holds a key. A web page cannot set Authorization for a WebSocket."""
 _FRAMING: Final = frozenset([b"content-length", b"host"])
 """Fields that Connection cannot remove, because the message would be read differently without them."""
@@ -106,9 +106,9 @@ def _stays_behind(key: bytes, dropped: frozenset[bytes]) -> bool:
 def _without_key(protocols: tuple[bytes, bytes]) -> Fields:
     """Sec-WebSocket-Protocol without an item that is a key; no field where nothing else was in it."""
     name, value = protocols
-    if _KEY_AS_PROTOCOL not in value.lower():
+    if KEY_AS_PROTOCOL not in value.lower():
         return [protocols]
-    kept = [item for item in value.split(b",") if not item.strip(b" \t").lower().startswith(_KEY_AS_PROTOCOL)]
+    kept = [item for item in value.split(b",") if not item.strip(b" \t").lower().startswith(KEY_AS_PROTOCOL)]
     rest = b",".join(kept).strip(b" \t")
     return [(name, rest)] if rest else []
 

@@ -38,7 +38,7 @@ async def test_a_host_that_is_the_address_of_the_connection_is_ours_on_a_socket_
 ) -> None:
     address = own_address()
     upstream = world.upstream(answer(200, b"ok"))
-    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, listen_addr="::")
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]}, listen_addr="::", protected_mode=False)
     client = await world.connect(proxy.port, address)
     field = (b"Host", host.format(address).encode())
     client.send(request(b"POST", b"/claudecode/v1/messages", (field,), b"{}"))

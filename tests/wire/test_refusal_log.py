@@ -84,7 +84,7 @@ async def test_a_web_pages_requests_fill_no_log(world: World) -> None:
     own = [line for line in proxy.lines if line.startswith("refused GET ")]
     assert len(own) == 10
     assert all(len(line) < 500 for line in own)
-    assert target[:200].decode() + "… → 403" in own[0]
+    assert target[:200].decode() + "… from 127.0.0.1 → 403" in own[0]
     proxy.service.site._refusals.sum_up()
     (line,) = [line for line in proxy.lines if "more requests" in line]
     assert line.startswith(

@@ -1,0 +1,247 @@
+"""Which requests are let in by whom they come from: by clients' tokens, in protected mode, and within limits.
+
+The rules are those of the configuration in force. What was counted outlives it: requests of a token, streams under way,
+and wrong tokens by address.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from http import HTTPStatus
+from typing import Final
+
+from attrs import define, field, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from clipal.config.client_token import ClientToken
+from clipal.config.model import Settings
+from clipal.downstream.admission import Refusal, first_segment, is_loopback
+from clipal.downstream.capacity import UNIX
+from clipal.downstream.tokens import Tokens
+from clipal.downstream.wrong_tokens import WrongTokens
+from clipal.wire.message import RequestHead
+
+MINUTE: Final = 60.0
+HEALTH: Final = b"health"
+STATUS_PAGES: Final = (b"status", b"metrics")
+"""They have rules of their own (`clipal.status.resources`)."""
+_TRACES: Final = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+"""Fields that a proxy adds: its own address is no sign of where the request came from."""
+
+_CHALLENGE: Final = ((b"WWW-Authenticate", b'Bearer realm="clipal"'),)
+_NO_TOKEN: Final = Refusal(
+    HTTPStatus.UNAUTHORIZED,
+    "clipal needs a token here: set one that its operator has made for you as the API key of this client.",
+    "no token",
+    fields=_CHALLENGE,
+)
+_WRONG_TOKEN: Final = Refusal(
+    HTTPStatus.UNAUTHORIZED, "The API key of this client is none of clipal's tokens.", "wrong token", fields=_CHALLENGE
+)
+_OTHER_CLIENT: Final = Refusal(HTTPStatus.FORBIDDEN, "This token is not for this client.", "token of another client")
+_PROTECTED: Final = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "clipal is in protected mode: without tokens it serves only the machine that it runs on. There are two ways out:"
+    " set client_tokens in config.yaml, or protected_mode: false to serve whoever can connect.",
+    "protected mode",
+)
+_STREAMS: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many requests are being answered at once (max_streams). Please retry in 1s.",
+    "streams",
+    retry_after=1,
+)
+_TOKEN_STREAMS: Final = Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many requests with this token are being answered at once (max_streams). Please retry in 1s.",
+    "streams of a token",
+    retry_after=1,
+)
+
+
+@frozen
+class Peer:
+    """Where a connection comes from.
+
+    Attributes:
+        address: an IP address, or `unix`.
+        here: whether that is this machine, and no proxy says so.
+    """
+
+    address: str
+    here: bool
+
+    @classmethod
+    def at(cls, host: str | None, *, by_proxy: bool = False) -> Peer:
+        """The peer with this address; None for one on a UNIX socket.
+
+        Parameters:
+            by_proxy: whether a proxy told the address.
+        """
+        if host is None:
+            return cls(UNIX, not by_proxy)
+        return cls(host, is_loopback(host) and not by_proxy)
+
+
+def bears_proxy_trace(head: RequestHead) -> bool:
+    """Whether a request has a field that a proxy adds."""
+    table = head.table
+    return any(name in table for name in _TRACES)
+
+
+@define(eq=False)
+class TokenUse:
+    """What one token was used for.
+
+    Attributes:
+        open: how many of its requests are being answered.
+        times: when those of the last minute were let in, on the reactor's clock.
+        refused: how many requests that showed it were refused, by the status.
+    """
+
+    open: int = 0
+    times: deque[float] = field(factory=deque)
+    refused: dict[int, int] = field(factory=dict)
+
+    def wait(self, limit: int, now: float) -> float:
+        """Seconds until another request is let in; 0 for now."""
+        while self.times and self.times[0] <= now - MINUTE:
+            self.times.popleft()
+        return 0.0 if len(self.times) < limit else self.times[-limit] + MINUTE - now
+
+
+@define(eq=False)
+class Stream:
+    """One request that is being answered. Whoever answers it calls `end` once."""
+
+    access: ClientAccess
+    use: TokenUse | None
+
+    def end(self) -> None:
+        """It is not being answered any more."""
+        self.access.open_streams -= 1
+        if self.use is not None:
+            self.use.open -= 1
+
+
+@frozen
+class AccessRules:
+    """What the configuration says.
+
+    Attributes:
+        protected: whether only this machine is served.
+        trusts_fields: whether a request that comes from this machine counts as from here, though a field in it names a
+            proxy: nobody else can connect.
+        max_streams: requests that are answered at one time; 0 for no limit.
+    """
+
+    tokens: Tokens
+    protected: bool
+    trusts_fields: bool
+    max_streams: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> AccessRules:
+        """As the configuration has it."""
+        tokens = Tokens(settings.client_tokens)
+        protected = settings.protected_mode and not tokens
+        return cls(tokens, protected, not settings.listens_beyond_loopback, settings.max_streams)
+
+
+class ClientAccess:
+    """Lets requests in, or says why not.
+
+    Attributes:
+        rules: replaced whole when the configuration is.
+        open_streams: how many requests are being answered.
+        uses: by the tokens' names.
+    """
+
+    def __init__(self, clock: IReactorTime, rules: AccessRules) -> None:
+        self.rules = rules
+        self.open_streams = 0
+        self.uses: dict[str, TokenUse] = {}
+        self._clock = clock
+        self._wrong = WrongTokens(clock)
+
+    def admitted(self, head: RequestHead, peer: Peer, client: str | None) -> ClientToken | Refusal | None:
+        """The token with which a request is let in, None where it needs none, or why it is not.
+
+        Parameters:
+            client: the prefix that it names; None where it names none.
+        """
+        rules = self.rules
+        if not rules.tokens:
+            refused = rules.protected and not self._is_here(head, peer) and first_segment(head.target) != HEALTH
+            return _PROTECTED if refused else None
+        segment = first_segment(head.target)
+        if segment == HEALTH or segment in STATUS_PAGES:
+            return None
+        shown = rules.tokens.shown(head)
+        for token in shown.tokens:
+            if client is None or token.is_good_for(client):
+                return token
+        if shown.tokens:
+            self._refused(shown.tokens[0], _OTHER_CLIENT)
+            return _OTHER_CLIENT
+        return self._without_token(peer, wrong=shown.wrong)
+
+    def may_see_status(self, head: RequestHead, peer: Peer) -> bool:
+        """Whether a request may see `/status` and `/metrics`: it comes from here, or shows a token that allows it."""
+        if peer.here and not bears_proxy_trace(head):
+            return True
+        shown = self.rules.tokens.shown(head)
+        if shown.wrong and self.rules.tokens:
+            self._wrong.add(peer.address)
+        return any(token.status for token in shown.tokens)
+
+    def begin(self, token: ClientToken | None) -> Stream | Refusal:
+        """Counts a request that is complete and would be answered now, unless that were too many."""
+        limit = self.rules.max_streams
+        if limit and self.open_streams >= limit:
+            return _STREAMS
+        use = None
+        if token is not None:
+            use = self.uses.setdefault(token.name, TokenUse())
+            refusal = self._limited(token, use)
+            if refusal is not None:
+                self._refused(token, refusal)
+                return refusal
+            use.open += 1
+        self.open_streams += 1
+        return Stream(self, use)
+
+    def _limited(self, token: ClientToken, use: TokenUse) -> Refusal | None:
+        if token.max_streams is not None and use.open >= token.max_streams:
+            return _TOKEN_STREAMS
+        if token.requests_per_minute is None:
+            return None
+        now = self._clock.seconds()
+        wait = use.wait(token.requests_per_minute, now)
+        if wait > 0:
+            return _too_many(
+                "requests with this token in this minute (requests_per_minute)", "requests of a token", wait
+            )
+        use.times.append(now)
+        return None
+
+    def _without_token(self, peer: Peer, *, wrong: bool) -> Refusal:
+        wait = self._wrong.wait(peer.address)
+        if wait > 0:
+            return _too_many("wrong tokens from this address", "wrong tokens", wait)
+        if not wrong:
+            return _NO_TOKEN
+        self._wrong.add(peer.address)
+        return _WRONG_TOKEN
+
+    def _refused(self, token: ClientToken, refusal: Refusal) -> None:
+        refused, status = self.uses.setdefault(token.name, TokenUse()).refused, refusal.refused.value
+        refused[status] = refused.get(status, 0) + 1
+
+    def _is_here(self, head: RequestHead, peer: Peer) -> bool:
+        return peer.here and (self.rules.trusts_fields or not bears_proxy_trace(head))
+
+
+def _too_many(what: str, reason: str, wait: float) -> Refusal:
+    seconds = max(1, -int(-wait // 1))
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, f"Too many {what}.", reason, retry_after=seconds)

@@ -1,0 +1,112 @@
+"""How many connections clients may have, all together and from one address.
+
+A few beyond that are kept for `/health` and `/status`: whoever watches clipal must see that it is full, and not guess.
+Anything else that is asked there gets a 503, and so does whoever connects when these are taken too.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from attrs import define, field
+
+from clipal.config.model import Settings
+from clipal.downstream.admission import Refusal
+
+SPARE: Final = 16
+"""Connections beyond a limit."""
+UNIX: Final = "unix"
+"""In place of an address: a UNIX socket, whose clients are not told apart."""
+
+FULL: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many connections (max_connections, max_connections_per_address). Please retry in 1s.",
+    "connections",
+    retry_after=1,
+)
+
+
+@define(eq=False)
+class _Places:
+    """The connections of one count.
+
+    Attributes:
+        ordinary: how many are within the limit.
+        beyond: the others, the oldest first.
+    """
+
+    ordinary: int = 0
+    beyond: dict[object, None] = field(factory=dict)
+
+    def has_room(self, limit: int) -> bool:
+        return not limit or self.ordinary < limit or len(self.beyond) < SPARE
+
+    def add(self, connection: object, limit: int) -> None:
+        if limit and self.ordinary >= limit:
+            self.beyond[connection] = None
+        else:
+            self.ordinary += 1
+
+    def discard(self, connection: object, limit: int) -> None:
+        if connection in self.beyond:
+            del self.beyond[connection]
+            return
+        self.ordinary -= 1
+        self.move_up(limit)
+
+    def move_up(self, limit: int) -> None:
+        """Lets those beyond the limit take the places that are free."""
+        while self.beyond and (not limit or self.ordinary < limit):
+            del self.beyond[next(iter(self.beyond))]
+            self.ordinary += 1
+
+
+class Capacity:
+    """Counts connections against `max_connections` and `max_connections_per_address`; a limit of 0 is none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._all = _Places()
+        self._by_address: dict[str, _Places] = {}
+        self._addresses: dict[object, str] = {}
+        self._limit, self._limit_of_address = settings.max_connections, settings.max_connections_per_address
+
+    def follow(self, settings: Settings) -> None:
+        """Takes new limits; no connection is closed for them."""
+        self._limit, self._limit_of_address = settings.max_connections, settings.max_connections_per_address
+        self._all.move_up(self._limit)
+        for address, places in self._by_address.items():
+            places.move_up(self._limit_of(address))
+
+    def add(self, connection: object, address: str) -> bool:
+        """Counts a connection from `address`; False where there is no room for it, not even beyond the limits."""
+        places = self._by_address.get(address) or _Places()
+        limit = self._limit_of(address)
+        if not (self._all.has_room(self._limit) and places.has_room(limit)):
+            return False
+        self._by_address[address] = places
+        self._addresses[connection] = address
+        self._all.add(connection, self._limit)
+        places.add(connection, limit)
+        return True
+
+    def discard(self, connection: object) -> None:
+        """A connection is gone."""
+        address = self._addresses.pop(connection, None)
+        if address is None:
+            return
+        self._all.discard(connection, self._limit)
+        places = self._by_address[address]
+        places.discard(connection, self._limit_of(address))
+        if not places.ordinary and not places.beyond:
+            del self._by_address[address]
+
+    def is_beyond(self, connection: object) -> bool:
+        """Whether a connection is beyond a limit."""
+        if connection in self._all.beyond:
+            return True
+        address = self._addresses.get(connection)
+        return address is not None and connection in self._by_address[address].beyond
+
+    def _limit_of(self, address: str) -> int:
+        return 0 if address == UNIX else self._limit_of_address
