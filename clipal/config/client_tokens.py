@@ -26,7 +26,7 @@ _TOKEN: Final = Table(
         "max_streams": read.whole(1),
     }
 )
-_HASH: Final = re.compile("sha256:([0-9A-Fa-f]{64})")
+_HASH: Final = re.compile("sha256:([0-9a-f]{64})", re.IGNORECASE)
 _SHORT: Final = 20
 """Characters: a shorter token might be guessed."""
 _KNOWN: Final = "the clients are {}"

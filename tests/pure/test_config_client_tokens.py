@@ -37,7 +37,7 @@ def test_all_that_a_token_may_have(tmp_path: Path) -> None:
 
 
 def test_none_are_none(tmp_path: Path) -> None:
-    for text in ("", "client_tokens:\n", "client_tokens: []\n"):
+    for text in ("client_tokens:\n", "client_tokens: []\n"):
         assert load(tmp_path, text).settings.client_tokens == ()
 
 
