@@ -45,7 +45,7 @@ def test_no_token_is_shown(tmp_path: Path) -> None:
     configuration = load(tmp_path, listed(f'name: anna, token: "{LONG}"'))
     assert LONG not in repr(configuration)
     assert HASH[:16] not in repr(configuration)
-    assert LONG in configuration.secrets
+    assert configuration.secrets == [LONG]
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,16 @@ def test_limits(tmp_path: Path) -> None:
     settings = load(tmp_path, "max_connections: 9\nmax_connections_per_address: 0\nmax_streams: 3\n").settings
     assert (settings.max_connections, settings.max_connections_per_address, settings.max_streams) == (9, 0, 3)
     assert failing(tmp_path, "max_streams: -1\n").message == "must be a whole number of at least 0"
+
+
+def test_a_variable_or_a_file_holds_a_token_or_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in (LONG, f"sha256:{HASH}"):
+        monkeypatch.setenv("CLIPAL_TOKEN_OF_ANNA", content)
+        (tmp_path / "anna").write_text(content + "\n")
+        for written in ("${CLIPAL_TOKEN_OF_ANNA}", "file:anna"):
+            (token,) = load(tmp_path, listed(f'name: anna, token: "{written}"')).settings.client_tokens
+            assert token.digest.hex() == HASH
+    monkeypatch.delenv("CLIPAL_TOKEN_OF_ANNA")
+    problem = failing(tmp_path, listed('name: anna, token: "${CLIPAL_TOKEN_OF_ANNA}"'))
+    assert "CLIPAL_TOKEN_OF_ANNA is not set" in problem.message
+    assert "nobody cannot be read" in failing(tmp_path, listed('name: anna, token: "file:nobody"')).message
