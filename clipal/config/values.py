@@ -118,7 +118,7 @@ def status_address(node: Node) -> tuple[str, int] | Path:
             raise ValueError("must be unix: and the path of a socket")
         return Path(rest).expanduser()
     host, mark, port = found.rpartition(":")
-    if not mark or not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LAST_PORT:
+    if not mark or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
         raise ValueError("must be an address and a port, such as 127.0.0.1:9333, or unix: and the path of a socket")
     return check_listen_address(host), int(port)
 

@@ -6,6 +6,7 @@ that it lets mean 127.0.0.1, so the rules on Host and Origin are those of client
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -134,6 +135,8 @@ def socket_at(path: Path) -> socket.socket:
     Raises:
         OSError: that is not possible.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if _is_left_over(path):

@@ -67,6 +67,10 @@ GOOD = [
     ("listen_addr: localhost", "127.0.0.1"),
     ("listen_addr: '::1'", "::1"),
     ("listen_addr: '[::1]'", "::1"),
+    ("status_listen: 127.0.0.1:9333", ("127.0.0.1", 9333)),
+    ("status_listen: localhost:1", ("127.0.0.1", 1)),
+    ("status_listen: '[::1]:65535'", ("::1", 65535)),
+    ("status_listen: unix:/run/clipal/status.sock", Path("/run/clipal/status.sock")),
     ("port: 1", 1),
     ("port: 65535", 65535),
     ("log_level: debug", LogLevel.DEBUG),
@@ -132,6 +136,10 @@ def test_the_log_directory_may_be_in_the_home_directory(tmp_path: Path, monkeypa
     assert load(tmp_path, "log_dir: ~/logs").settings.log_dir == Path("/home/me/logs")
 
 
+def test_a_socket_is_relative_to_the_files(tmp_path: Path) -> None:
+    assert load(tmp_path, "status_listen: unix:status.sock").settings.status_listen == tmp_path / "status.sock"
+
+
 DURATION = "duration"
 BAD = [
     ("listen_addr", "example.com", "must be an IP address"),
@@ -150,6 +158,13 @@ BAD = [
     ("port", "", WHOLE),
     ("port", "1" * 70, WHOLE),
     ("port", "[3333]", WHOLE),
+    ("status_listen", "9333", "must be text"),
+    ("status_listen", "':9333'", "must be an IP address"),
+    ("status_listen", "127.0.0.1", "must be an address and a port"),
+    ("status_listen", "127.0.0.1:0", "must be an address and a port"),
+    ("status_listen", "127.0.0.1:65536", "must be an address and a port"),
+    ("status_listen", "example.com:9333", "must be an IP address"),
+    ("status_listen", "'unix:'", "must be unix: and the path of a socket"),
     ("log_level", "verbose", "must be one of debug, info, warn, error"),
     ("log_level", "[debug]", "must be one of"),
     ("log_dir", "1", "must be text"),

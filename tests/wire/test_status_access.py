@@ -138,6 +138,7 @@ async def test_a_drain_can_be_watched(world: World) -> None:
     stopped = proxy.service.stopService()
     draining = json.loads((await get(proxy.status_port, b"/status")).body)
     assert (draining["state"], draining["open_requests"]) == ("draining", 1)
+    assert (await status(proxy))["state"] == "draining"
     goes_on.callback(None)
     await stopped
 
