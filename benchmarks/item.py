@@ -41,7 +41,7 @@ class Goal:
 
     Attributes:
         limit: the most that `compare` of the metric may be.
-        original: the least and the most that the Go original had, if it was measured.
+        original: the least and the most that the original in Go had, if it was measured.
     """
 
     metric: str

@@ -1,7 +1,7 @@
 """The seven items that are measured, and what each figure is compared with.
 
 An item's `run` measures one contestant once and returns a sample: a figure for each of the item's metrics. Goals are
-those of issue 6; the Go original's figures are of the same items on the reference machine.
+those of docs/performance.md; the figures of the original in Go are of the same items on the reference machine.
 """
 
 from __future__ import annotations

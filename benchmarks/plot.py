@@ -1,4 +1,4 @@
-"""The plot: a small picture for each goal, with a bar for each contestant, the goal, and the Go original's range."""
+"""The plot: a small picture for each goal, with a bar for each contestant, the goal, and the original in Go's range."""
 
 from __future__ import annotations
 

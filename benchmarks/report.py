@@ -38,7 +38,7 @@ def goal_title(item: Item, goal: Goal) -> str:
 
 
 def _goals(results: Results, items: Sequence[Item]) -> Iterator[Sequence[str]]:
-    yield ("item", "figure", "clipal (least to most)", "goal", "reached", "the Go original")
+    yield ("item", "figure", "clipal (least to most)", "goal", "reached", "the original in Go")
     for item in items:
         for goal in item.goals:
             figure = results.compared(item, goal)

@@ -72,14 +72,14 @@ def proxy_for(choice: ProxyChoice, scheme: str, host: str, port: int) -> Forward
     Raises:
         ValueError: a variable of the environment is wrong; the text names it.
     """
-    if choice is ProxyMode.DIRECT or is_loopback(host):
+    if choice is ProxyMode.DIRECT or _never_proxied(host):
         return None
     if isinstance(choice, ForwardProxy):
         return choice
     return _of_the_environment(os.environ, scheme, host, port)
 
 
-def is_loopback(host: str) -> bool:
+def _never_proxied(host: str) -> bool:
     """Whether `host`, a name or an address, is this machine's loopback, which is never reached through a proxy."""
     name = host.removesuffix(".").lower()
     if name == "localhost" or name.endswith(".localhost"):

@@ -146,7 +146,7 @@ class Dialect(ABC):
         deep in a body is taken for the real one; then the request merely has the shorter of two timeouts.
 
         Parameters:
-            ends: the beginning and the end of the body: what is large stands between (0.7 ms a megabyte).
+            ends: the beginning and the end of the body: what is large stands between (docs/performance.md).
         """
         if b"text/event-stream" in fields.get(b"accept", b"").lower():
             return True

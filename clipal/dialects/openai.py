@@ -110,7 +110,7 @@ class OpenAI(Dialect):
 
     def previous_answer(self, body: bytes) -> bytes | None:
         """See Dialect."""
-        at = body.find(_PREVIOUS_NAME)  # 0.03 ms for a megabyte; `re` by itself takes 0.7
+        at = body.find(_PREVIOUS_NAME)  # much faster through a large body than `re` by itself
         found = None if at < 0 else _PREVIOUS.search(body, at)
         return None if found is None else found[1]
 
@@ -130,7 +130,7 @@ class OpenAI(Dialect):
         if path.endswith(b"/completions"):
             return _meaning_of_chunk(event, data)
         name = event_name(event, data)
-        if name == b"keepalive":  # undocumented; openai-node issue 1964
+        if name == b"keepalive":  # undocumented; github.com/openai/openai-node/issues/1964
             return PING
         if name in _PREAMBLE or _PROGRESS.fullmatch(name):
             return PREAMBLE

@@ -17,7 +17,7 @@ from attrs import frozen
 
 BEGINNING: Final = 4 * 1024
 """Bytes of an answer's beginning that are looked at; an API has its counts in the first event, or not there."""
-END: Final = 8 * 1024
+TAIL: Final = 8 * 1024
 """Bytes of its end."""
 LARGEST: Final = 100_000_000
 """Tokens of one answer at most; a larger number is none."""

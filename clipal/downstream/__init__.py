@@ -1,1 +1,1 @@
-"""The side towards the client: the door, the Resource tree, our own answers, the body relay."""
+"""The side towards the client: admission, the Resource tree, refusals, the relay of bodies."""

@@ -103,7 +103,7 @@ class IncomingSite(RequestSite, Protocol):
         """The token with which a request is let in, None where it needs none, or why it is not."""
 
     def may_upgrade(self, head: RequestHead) -> bool:
-        """Whether a request may leave HTTP, once it is let in."""
+        """Whether a request may upgrade to WebSocket, once it is let in."""
 
 
 class IncomingChannel(RequestChannel, Protocol):

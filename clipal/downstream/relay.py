@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from clipal.dialects.token_counts import BEGINNING, END
+from clipal.dialects.token_counts import BEGINNING, TAIL
 from clipal.downstream.request import Request
 from clipal.failover.trail import Ending
 from clipal.upstream.response import WHOLE
@@ -61,7 +61,7 @@ class Relay(Protocol):
         """Bytes of the body that went to the client."""
         self._beginning = b""
         self._last: list[bytes] = []
-        self._gathers_at = END
+        self._gathers_at = TAIL
 
     # The body
 
@@ -91,12 +91,12 @@ class Relay(Protocol):
         """Keeps no more than the ends of what went by, each in one piece. Called about once in 8 KiB."""
         self._beginning, end = self.ends()
         self._last = [end]
-        self._gathers_at = self.sent + END
+        self._gathers_at = self.sent + TAIL
 
     def ends(self) -> tuple[bytes, bytes]:
         """The first 4 KiB and the last 8 KiB of what went by, or all of what is less."""
         last = b"".join(self._last)
-        return self._beginning or last[:BEGINNING], last[-END:]
+        return self._beginning or last[:BEGINNING], last[-TAIL:]
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         try:

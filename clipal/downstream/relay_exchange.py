@@ -7,7 +7,7 @@ from http import HTTPStatus
 from twisted.logger import Logger
 
 from clipal.dialects.dialect import Dialect
-from clipal.dialects.token_counts import BEGINNING, END, TokenCounts
+from clipal.dialects.token_counts import BEGINNING, TAIL, TokenCounts
 from clipal.downstream.exchange import Exchange
 from clipal.downstream.relay import Relay, write_whole
 from clipal.downstream.request import Request
@@ -63,7 +63,7 @@ class RelayExchange(Exchange):
         self._first_byte = self._clock.seconds()
         write_whole(self._request, answer.head, body, answer.trailers())
         answer.ended(Ending.WHOLE)
-        self._spent = self._count_tokens(answer, body[:BEGINNING], body[-END:])
+        self._spent = self._count_tokens(answer, body[:BEGINNING], body[-TAIL:])
         self._report(self._delivery(answer.head.status, answer.provider, len(body)), Ending.WHOLE)
         self._request.finish()
 

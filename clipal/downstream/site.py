@@ -96,7 +96,7 @@ class Site(WebSite):
         return self._dialects.get(segments[0]) if segments else None
 
     def may_upgrade(self, head: RequestHead) -> bool:
-        """Whether a request may leave HTTP, once it is let in."""
+        """Whether a request may upgrade to WebSocket, once it is let in."""
         return self.admission.tunnels(head)
 
     def admitted(self, channel: IncomingChannel, head: RequestHead) -> ClientToken | Refusal | None:

@@ -1,7 +1,7 @@
 """The cyclic garbage collector, told what a server is like.
 
 What is there when it begins to serve stays for good, and a request leaves no cycles behind: its objects go when it
-ends. So the collector need not look through the former, and seldom for the latter (4 % of a request's CPU).
+ends. So the collector need not look through the former, and seldom for the latter (docs/performance.md).
 """
 
 from __future__ import annotations

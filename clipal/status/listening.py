@@ -25,7 +25,7 @@ from twisted.web.server import Request, Site
 
 from clipal.config.addresses import plain_host
 from clipal.downstream.admission import Admission
-from clipal.status.resources import UNKNOWN, error
+from clipal.status.resources import NOT_SERVED, error
 from clipal.wire.message import RequestHead
 
 
@@ -92,7 +92,7 @@ class _Unknown(Resource):
     isLeaf = True
 
     def render_GET(self, request: IRequest) -> bytes:
-        return error(request, *UNKNOWN)
+        return error(request, *NOT_SERVED)
 
 
 class StatusListening(Service):

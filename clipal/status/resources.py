@@ -17,7 +17,7 @@ _FORBIDDEN: Final = (
     "This page is for requests from this machine that came through no proxy, and for tokens with status: true."
 )
 
-UNKNOWN: Final = 404, "Nothing is served at this path. The pages are /status and /metrics."
+NOT_SERVED: Final = 404, "Nothing is served at this path. The pages are /status and /metrics."
 
 
 Refused: TypeAlias = Callable[[IRequest, int, str], None]
@@ -69,7 +69,7 @@ class Page(Resource):
         refusal = self._access.refusal(request)
         request.setHeader(b"Cache-Control", b"no-store")
         if refusal is None and request.postpath:
-            refusal = UNKNOWN
+            refusal = NOT_SERVED
         if refusal is not None:
             status, message = refusal
             self._refused(request, status, message)

@@ -12,7 +12,7 @@ class Deadline:
 
     Moving it later costs a look at the clock and no change of the reactor's timers: the one timer that is running goes
     off at the old time, sees that it is too early and is set again. So it may be moved with every piece of a stream,
-    and a connection that keeps its deadlines for all of its requests makes hardly any timer (8 us a request).
+    and a connection that keeps its deadlines for all of its requests makes hardly any timer (docs/performance.md).
 
     Parameters:
         expired: what is called; `begin` may say something else.

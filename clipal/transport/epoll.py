@@ -2,7 +2,7 @@
 
 Twisted calls whatever happens on a descriptor inside a logging context of its own, which only its former logging system
 reads, and asks three times what kind of event it was. For a small piece of a stream that is more than all that clipal
-does with it: 15 us of CPU an event instead of 22. So connections of `clipal.transport.tcp` that have something to
+does with it (docs/performance.md). So connections of `clipal.transport.tcp` that have something to
 read are read at once; every other event and every other descriptor goes Twisted's way.
 
 `clipal` runs on it where there is epoll; for twistd it is an option, `twistd --reactor=clipal`.

@@ -1,8 +1,8 @@
 """TLS for the client's side, as one transport: socket, OpenSSL, protocol, and nothing between.
 
 The transport itself holds the standard library's `ssl.SSLObject` with its two memory BIOs: what one read brought is
-decrypted and delivered in one call, what is written is encrypted and sent at once. An event costs 8 µs less than
-through Twisted's own TLS, a protocol over pyOpenSSL (docs/adr/0007).
+decrypted and delivered in one call, what is written is encrypted and sent at once. An event costs less than
+through Twisted's own TLS, a protocol over pyOpenSSL (docs/adr/0007, docs/performance.md).
 
 The handshake is a part of connecting. A protocol is made when it is done, and a failure fails the connecting, so no
 byte waits for a handshake and no protocol has to know about one. Nothing decrypted is ever kept: who pauses the
@@ -101,7 +101,7 @@ class TLSClient(EagerClient):
         """What the first reads brought: handshake messages, and then what comes first behind them.
 
         The session is kept here, for TLS 1.3's tickets come behind the handshake (RFC 8446, 4.6.1). A copy of a session
-        costs 160 µs, so a connection that has resumed one leaves it to the next ones.
+        is slow, so a connection that has resumed one leaves it to the next ones.
         """
         if self._shaking:
             why = self._shake_hands()
@@ -152,7 +152,7 @@ class TLSClient(EagerClient):
         return self._take() if self._settled else self._begin()
 
     def _take(self) -> Ended:
-        """Decrypts all that is there; asking what is left saves the exception that says "nothing" (1.5 µs)."""
+        """Decrypts all that is there; asking what is left saves the exception that says "nothing"."""
         pieces = []
         why: Ended = None
         try:

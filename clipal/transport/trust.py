@@ -47,7 +47,7 @@ def _own_context(trust: Trust) -> ssl.SSLContext:
 def _context(paths: ssl.DefaultVerifyPaths, changed: int) -> ssl.SSLContext:
     """One for all providers without a trust of their own, as long as the certificates are the same.
 
-    Reading a system's takes 25 ms.
+    Reading a system's takes as long as many requests.
 
     Parameters:
         paths: where certificates are.

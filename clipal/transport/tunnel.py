@@ -54,7 +54,7 @@ class Progress:
     asked: bool = False
 
 
-class Opening:
+class TunnelOpening:
     """Asks a proxy for a tunnel, on a transport whose TCP connection has just been made.
 
     Parameters:
@@ -234,6 +234,6 @@ def opening(
     """What a transport does before anything else: `EagerClient.before`."""
 
     def begin(transport: EagerClient) -> None:
-        Opening(transport, proxy, proxy_tls, host, port, progress)
+        TunnelOpening(transport, proxy, proxy_tls, host, port, progress)
 
     return begin

@@ -33,7 +33,7 @@ class BytesBody:
 
     Parameters:
         pieces: as they came. A large body is put together only for who asks for the whole of it; that takes its size
-            once more, and 0.1 ms a megabyte.
+            once more.
     """
 
     def __init__(self, *pieces: Piece) -> None:

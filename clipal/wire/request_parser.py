@@ -31,16 +31,16 @@ class RequestParser(Parser):
     """The requests of one client connection, one after another.
 
     Parameters:
-        leaves: whether a request that asks for an upgrade may have it. Such a request is the last one.
+        may_upgrade: whether a request that asks for an upgrade may have it. Such a request is the last one.
 
     Attributes:
         rest: the bytes behind the end of a request, not parsed. The caller takes them with `take_rest` and feeds them
             again for the next request.
     """
 
-    def __init__(self, leaves: Callable[[RequestHead], bool] = lambda head: False) -> None:
+    def __init__(self, may_upgrade: Callable[[RequestHead], bool] = lambda head: False) -> None:
         super().__init__(HEAD_LIMIT, FIELDS_LIMIT)
-        self._leaves = leaves
+        self._may_upgrade = may_upgrade
         self.rest = b""
         self._target = b""
         self._tail = b""
@@ -161,7 +161,7 @@ class RequestParser(Parser):
         assert self._items[-1] is END
         head = self._items[-2]
         assert isinstance(head, RequestHead)
-        if self._leaves(head):
+        if self._may_upgrade(head):
             return
         del self._items[-1]
         framing = b"Transfer-Encoding: chunked" if head.chunked else b"Content-Length: %d" % (head.content_length or 0)

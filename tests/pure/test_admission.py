@@ -1,4 +1,4 @@
-"""Small rules of the door: a Host's name, what is loopback, the path in a target."""
+"""Small rules of admission: a Host's name, what is loopback, the path in a target."""
 
 from __future__ import annotations
 

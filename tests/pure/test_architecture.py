@@ -1,8 +1,9 @@
-"""Who may import whom: the rules of the house, as pyproject.toml has them, and one that import-linter cannot say."""
+"""Who may import whom: the rules as pyproject.toml has them, and some that import-linter cannot say."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +33,25 @@ def test_imports_point_one_way() -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-def test_routing_never_meets_the_server_side_of_twisted_web() -> None:
-    for path in (ROOT / "clipal" / "routing").glob("*.py"):
+@pytest.mark.parametrize("package", ["outcomes", "providers", "failover"])
+def test_what_decides_never_meets_the_server_side_of_twisted_web(package: str) -> None:
+    paths = list((ROOT / "clipal" / package).glob("*.py"))
+    assert paths
+    for path in paths:
         assert "twisted.web.server" not in imported(path), path
+
+
+def test_what_the_page_on_the_architecture_names_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(clipal/[a-z_0-9/]+\.py)`", text)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_page_on_the_architecture_has_every_package() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = [path.parent.name for path in (ROOT / "clipal").glob("*/__init__.py")]
+    assert [name for name in packages if f"| `{name}`" not in text and f", `{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=str)

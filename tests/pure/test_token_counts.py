@@ -11,7 +11,7 @@ from clipal.dialects.anthropic import ANTHROPIC
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.openai import OPENAI
-from clipal.dialects.token_counts import BEGINNING, END, LARGEST, TokenCounts
+from clipal.dialects.token_counts import BEGINNING, LARGEST, TAIL, TokenCounts
 
 CLAUDE = {"input_tokens": 34, "cache_creation_input_tokens": 800, "cache_read_input_tokens": 11200, "output_tokens": 1}
 RESPONSES = {
@@ -51,7 +51,7 @@ def claude_stream(start: Any, delta: Any, text: str = "Hello") -> bytes:
 
 def tokens(dialect: Dialect, body: bytes, path: bytes = b"/v1/x") -> TokenCounts | None:
     """As clipal knows a body that is longer: its beginning and its end."""
-    return dialect.tokens(body[:BEGINNING], body[-END:], path)
+    return dialect.tokens(body[:BEGINNING], body[-TAIL:], path)
 
 
 def completed(usage: Any, output: Any = ()) -> bytes:

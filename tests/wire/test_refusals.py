@@ -1,4 +1,4 @@
-"""What may not come in is answered at the door, in the client's own error shape, and no provider hears of it."""
+"""What may not come in is answered in the client's own error shape, and no provider hears of it."""
 
 from __future__ import annotations
 
