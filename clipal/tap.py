@@ -15,7 +15,7 @@ from twisted.application.service import IService
 from twisted.logger import globalLogPublisher
 from twisted.python import usage
 
-from clipal.config.directory import configuration_directory
+from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import Overrides, check_overrides, load_configuration
 from clipal.config.model import Configuration
 from clipal.config.problems import ConfigurationError
@@ -86,6 +86,8 @@ def makeService(options: Options) -> IService:
     reactor.addSystemEventTrigger("after", "shutdown", ignore_hangup)
     use_monotonic_time(reactor)  # type: ignore[arg-type]
     spare_what_stays(reactor)
+    if (missing := missing_directory(options["config-dir"])) is not None:
+        fail(str(missing))
     configuration = load(options)
     listening, status_listening = listen(configuration), listen_for_status(configuration)
     logs = open_logs(configuration.settings, configuration.secrets)

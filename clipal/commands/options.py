@@ -20,6 +20,11 @@ COMMANDS: Final = {
     "init": "write commented templates of the configuration files",
     "connect": "point clients at this clipal, in their own configuration",
     "disconnect": "put back what was in a client's configuration",
+    "check": "read the configuration as clipal would, and show every problem",
+    "status": "show which provider each client is on, why, and until when",
+    "use": "pin a client to one provider, or let it fail over again",
+    "reset": "take all of a client's providers for healthy again",
+    "token": "make a token with which somebody may use this clipal",
     "demo": "show failover with two built-in upstreams, without any key",
 }
 """Each is a module of `clipal.commands` with its `Options` and `run`; imported only when it is asked for."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from clipal.config import values as read
+from clipal.config.advice import advise
 from clipal.config.model import ClientConfig, Mode, ProviderConfig, Settings
 from clipal.config.nodes import Mapping, Node, Scalar, Sequence, read_document
 from clipal.config.problems import Problems, Severity
@@ -39,6 +40,7 @@ def read_client(path: Path, listening: Several[Settings], problems: Problems) ->
         return ClientConfig(path)
     values = _CLIENT.read(path, "", document, problems)
     providers = _providers(path, values.get("providers"), listening, problems)
+    advise(path, document, providers, problems)
     mode, pinned = values.get("mode", Mode.AUTO), values.get("pinned_provider") or None
     if mode is Mode.AUTO:
         return ClientConfig(path, providers)

@@ -221,6 +221,8 @@ def _warn(directory: Path, names: tuple[str, ...], problems: Problems) -> None:
     if not directory.is_dir():
         problems.warn(directory, None, None, "there is no such directory", "run `clipal init` to write templates")
         return
+    if not any(path.exists() or unread_files(path) for path in (directory / name for name in names[1:])):
+        problems.warn(directory, None, None, "no client has a provider", "run `clipal init` to write templates")
     for name in names:
         path = directory / name
         for other in unread_files(path):

@@ -65,6 +65,7 @@ class Reloader:
         self._missing: set[str] = set()
         self._reset_all = False
         self._told: object = None
+        self._warned = set(current.warnings)  # said at the start, and not again
         self._wall = wall
         self.loaded = wall()
         self.error: str | None = None
@@ -128,7 +129,9 @@ class Reloader:
             if getattr(loaded.settings, name) != getattr(current.settings, name):
                 self._log.warn("A change of {name} takes effect at the next start", name=name)
         for warning in loaded.warnings:
-            self._log.warn("{warning}", warning=warning)
+            if warning not in self._warned:
+                self._log.warn("{warning}", warning=warning)
+        self._warned.update(loaded.warnings)
         clients = ", ".join(f"/{prefix}" for prefix in self._clients if prefix in reset) or "none"
         self._log.info("Loaded the configuration; clients that begin afresh: {clients}", clients=clients)
 

@@ -142,6 +142,14 @@ class Agent:
         connection = await self._connect()
         return await connection.send(method, head, body, upgrade=upgrade)
 
+    async def reach(self) -> None:
+        """Makes a connection, its TLS included, and closes it; nothing is asked on it.
+
+        Raises:
+            UpstreamError: that is not possible.
+        """
+        (await self._connect()).close()
+
     def _connect(self) -> Deferred[Connection]:
         progress = Progress()
         connecting = _cancelled_as_such(Deferred.fromCoroutine(self._establish(progress)))

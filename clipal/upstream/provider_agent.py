@@ -146,6 +146,14 @@ class ProviderAgent:
         url = self._target.origin + self._target.request_target(path, query)
         return self._clients[key].request(call.method, url, headers=fields, data=body if body.length else None)
 
+    async def reach(self) -> None:
+        """Makes a connection to the provider, and closes it; nothing is asked, so that it costs nothing.
+
+        Raises:
+            UpstreamError: that is not possible.
+        """
+        await self._agents[0].reach()
+
     def set_connect_timeout(self, seconds: float) -> None:
         """For the connections that are made from now on."""
         for agent in self._agents:

@@ -30,6 +30,7 @@ def test_without_files_there_are_defaults_and_no_providers(tmp_path: Path) -> No
         tmp_path,
         Settings(log_dir=tmp_path / "logs"),
         {prefix: ClientConfig(tmp_path / name) for prefix, name in CLIENTS.items()},
+        (f"{tmp_path}: no client has a provider; run `clipal init` to write templates",),
     )
 
 

@@ -1,0 +1,77 @@
+"""What `clipal use` and `clipal reset` say in the end: what the clipal that runs does, once it has read the files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from twisted.internet.task import deferLater
+
+from clipal.commands.running import Address, NotRunning, Report, ask, in_reactor
+from clipal.commands.status_table import clock, lasting
+from clipal.config.model import Configuration
+
+LONGEST: Final = 3.0
+"""Seconds until a clipal that runs has noticed a change: it looks every two."""
+_EVERY: Final = 0.1
+
+Seen: TypeAlias = Callable[[Report], bool]
+
+
+def show_effect(address: Address, configuration: Configuration, clients: Sequence[str], seen: Seen) -> int:
+    """Waits until `seen` says so of what `/status` says, and prints what clipal then does with `clients`.
+
+    Returns:
+        the exit status: 1 where a clipal runs that has not taken the change, else 0.
+    """
+    try:
+        report = in_reactor(lambda reactor: _wait(reactor, address, seen))
+    except NotRunning as error:
+        print(f"{error}; it counts from the next start on")
+        return 0
+    problem = _problem(address, configuration, report, seen)
+    if problem:
+        print(f"clipal: {problem}", file=sys.stderr)
+        return 1
+    for client in clients:
+        print(f"clipal now {doing(client, report['clients'][client])}")
+    return 0
+
+
+async def _wait(reactor: Any, address: Address, seen: Seen) -> Report:
+    """The first report that `seen` is content with, or the last one."""
+    began = reactor.seconds()
+    while True:
+        report = await ask(reactor, address)
+        if seen(report) or reactor.seconds() - began >= LONGEST:
+            return report
+        await deferLater(reactor, _EVERY)
+
+
+def _problem(address: Address, configuration: Configuration, report: Report, seen: Seen) -> str:
+    """Why the change is not in force; empty where it is."""
+    loaded = report["configuration"]
+    if os.path.realpath(loaded["directory"]) != os.path.realpath(configuration.directory):
+        return f"the clipal at {address} reads {loaded['directory']}, and not {configuration.directory}"
+    if seen(report):
+        return ""
+    if loaded["error"] is not None:
+        return f"the clipal at {address} keeps the configuration that it has: {loaded['error']}"
+    return f"the clipal at {address} has not taken the change within {LONGEST:.0f} s; see its log"
+
+
+def doing(name: str, client: dict[str, Any]) -> str:
+    """In words, whom clipal asks for a client, and who rests."""
+    if not client["can_answer"]:
+        words = f"has no provider of {name} that can answer"
+    elif client["pinned"] is not None:
+        words = f"asks only {client['pinned']} for {name}"
+    else:
+        words = f"prefers {client['preferred']} for {name}"
+    for each in client["providers"]:
+        if each["enabled"] and each["health"] == "open":
+            until = f" until {clock(each['until'])} ({lasting(each['rests_seconds'])})" if each["until"] else ""
+            words += f"; {each['name']} rests{until}: {each['reason']}"
+    return words

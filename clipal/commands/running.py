@@ -1,0 +1,212 @@
+"""How a command finds the clipal that runs, and what it asks it: `/status`, over treq.
+
+It is found through the configuration, or by `--url`. What cannot be read of the configuration does not matter here: a
+clipal that runs goes on with the one that it has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.task import react
+from twisted.python import usage
+from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from clipal.commands.connect import own_base_url
+from clipal.commands.options import CommandOptions
+from clipal.config.directory import configuration_directory
+from clipal.config.loader import Overrides, check_configuration, check_overrides
+from clipal.config.model import Configuration, Settings
+from clipal.config.problems import ConfigurationError
+from clipal.dialects.registry import DIALECTS
+
+PATIENCE: Final = 5.0
+"""Seconds for one answer: `/status` takes milliseconds."""
+
+T = TypeVar("T")
+Report: TypeAlias = dict[str, Any]
+"""What `/status` says."""
+
+
+class NotRunning(Exception):
+    """No clipal could be asked; the text says where and why."""
+
+
+@frozen
+class Address:
+    """Where a clipal is asked.
+
+    Attributes:
+        url: what its paths are appended to.
+        socket: the file of the socket, if it is one.
+    """
+
+    url: str
+    socket: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """From `http://…`, `https://…` or `unix:PATH`.
+
+        Raises:
+            usage.UsageError: it is none of them.
+        """
+        if text.startswith("unix:") and len(text) > len("unix:"):
+            return cls("http://localhost", Path(text.removeprefix("unix:")).expanduser().absolute())
+        try:
+            parts = urlsplit(text)
+            whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        except ValueError:
+            whole = False
+        if not whole or "@" in parts.netloc:
+            raise usage.UsageError("--url: must be a URL such as http://127.0.0.1:3333, or unix:PATH")
+        return cls(text.rstrip("/").removesuffix("/status"))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Address:
+        """Where the clients of a clipal with these settings find it."""
+        return cls(own_base_url(settings))
+
+    def __str__(self) -> str:
+        return self.url if self.socket is None else f"unix:{self.socket}"
+
+
+class RunningOptions(CommandOptions):
+    """Those of a command that asks the clipal that runs."""
+
+    optParameters = [
+        [
+            "config-dir",
+            "c",
+            None,
+            "Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).",
+        ],
+        ["port", "p", None, "Its port, in place of port in config.yaml."],
+        ["url", "u", None, "Where it is, in place of the configuration's address: a URL, or unix:PATH."],
+    ]
+
+    def postOptions(self) -> None:
+        """Looks at the address.
+
+        Raises:
+            usage.UsageError: it is none.
+        """
+        try:
+            check_overrides(self._overrides)
+        except ConfigurationError as error:
+            raise usage.UsageError(str(error)) from None
+        if self["url"] is not None:
+            Address.parse(self["url"])
+
+    @property
+    def _overrides(self) -> Overrides:
+        return Overrides(port=self["port"])
+
+    def configuration(self) -> Configuration:
+        """The configuration, as far as it can be read."""
+        files = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
+        return check_configuration(configuration_directory(self["config-dir"]), files, self._overrides)[0]
+
+    def address(self, configuration: Configuration) -> Address:
+        """Where clipal is asked."""
+        return Address.of(configuration.settings) if self["url"] is None else Address.parse(self["url"])
+
+
+async def ask(reactor: Any, address: Address) -> Report:
+    """What `/status` says there.
+
+    Raises:
+        NotRunning: nobody answers, or it is no clipal that would tell.
+    """
+    client = HTTPClient(_agent(reactor, address))
+    try:
+        response = await client.get(f"{address.url}/status", timeout=PATIENCE)
+        content = await response.content().addTimeout(PATIENCE, reactor)
+    except Exception as error:
+        raise NotRunning(f"no clipal answers at {address}: {_reason(error)}") from None
+    if response.code == 403:
+        raise NotRunning(f"{address} does not tell its status: {_message(content)}")
+    try:
+        found = json.loads(content)
+        if response.code == 200 and isinstance(found["clients"], dict):
+            return dict(found)
+    except (ValueError, LookupError, TypeError):
+        pass
+    raise NotRunning(f"what answers at {address} is no clipal that has /status")
+
+
+def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
+    """What `work` returns, which gets the reactor.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    ended: list[T] = []
+    failed: list[BaseException] = []
+
+    async def main(reactor: Any) -> None:
+        try:
+            ended.append(await work(reactor))
+        except Exception as error:
+            failed.append(error)
+
+    with suppress(SystemExit):
+        react(main)
+    if failed:
+        raise failed[0]
+    if not ended:
+        raise KeyboardInterrupt
+    return ended[0]
+
+
+# Within
+
+
+def _agent(reactor: Any, address: Address) -> Agent:
+    if address.socket is None:
+        return Agent(reactor, connectTimeout=PATIENCE)
+    agent: Agent = Agent.usingEndpointFactory(reactor, _SocketFile(reactor, address.socket))
+    return agent
+
+
+@implementer(IAgentEndpointFactory)
+class _SocketFile:
+    """Connects to one socket's file, whatever the URL says."""
+
+    def __init__(self, reactor: Any, path: Path) -> None:
+        self._reactor = reactor
+        self._path = path
+
+    def endpointForURI(self, uri: URI) -> UNIXClientEndpoint:
+        return UNIXClientEndpoint(self._reactor, str(self._path), PATIENCE)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CancelledError) or type(error).__name__ == "TimeoutError":
+        return "it takes too long"
+    if isinstance(error, ConnectError):
+        number = error.osError if isinstance(error.osError, int) else 0
+        return "connection refused" if isinstance(error, ConnectionRefusedError) else os.strerror(number).lower()
+    if isinstance(error, ResponseFailed):
+        return "the connection broke off"
+    return type(error).__name__
+
+
+def _message(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return "forbidden"

@@ -1,0 +1,95 @@
+"""`clipal use`: pins a client to one of its providers, or lets it fail over again.
+
+It edits the client's file, which a clipal that runs notices: `mode` and `pinned_provider`, and no other byte.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from twisted.python import usage
+
+from clipal.commands.effect import show_effect
+from clipal.commands.options import hint
+from clipal.commands.running import Report, RunningOptions
+from clipal.config.model import ClientConfig
+from clipal.config.pinning import with_pin
+from clipal.config.problems import ConfigurationError
+from clipal.connect.files import FileError, Replacement, read_settings_file, remove_leftovers, write_all
+from clipal.connect.registry import PROGRAMS
+
+AUTO: Final = "auto"
+
+
+class Options(RunningOptions):
+    """Which client, and which provider."""
+
+    synopsis = f"Usage: clipal use [options] {'|'.join(PROGRAMS)} PROVIDER|auto"
+    longdesc = (
+        "Pins a client to one provider: it alone is asked, and nothing fails over. With auto, all providers are used "
+        "again. This edits the client's file, and takes effect at once."
+    )
+
+    def parseArgs(self, *names: str) -> None:
+        """Takes the names."""
+        if len(names) != 2:
+            raise usage.UsageError("use takes a client, and one of its providers or auto")
+        client, provider = names
+        if client not in PROGRAMS:
+            raise usage.UsageError(f"there is no client {client!r}; {hint(client, PROGRAMS, 'the clients are')}")
+        self["client"], self["provider"] = client, provider
+
+
+def run(options: Options) -> int:
+    """Pins it: the exit status, 1 where the file could not be edited or the clipal that runs has not taken it."""
+    client, provider = options["client"], None if options["provider"] == AUTO else options["provider"]
+    configuration = options.configuration()
+    address = options.address(configuration)
+    path = configuration.clients[client].path
+    try:
+        before = _content(path)
+        after = with_pin(path, before, None)  # the file's own mistakes, before those of the command line
+        if provider is not None:
+            _check(configuration.clients[client], client, provider)
+            after = with_pin(path, before, provider)
+        if after != before:
+            remove_leftovers(path)
+            write_all([Replacement(path, before, after)])
+    except (ConfigurationError, FileError) as error:
+        print(f"clipal: {error}", file=sys.stderr)
+        return 1
+    print(_done(path, client, provider, changed=after != before))
+    mode = "auto" if provider is None else "manual"
+
+    def seen(report: Report) -> bool:
+        found = report["clients"][client]
+        return bool((found["mode"], found["pinned"]) == (mode, provider))
+
+    return show_effect(address, configuration, [client], seen)
+
+
+def _content(path: Path) -> bytes:
+    content = read_settings_file(path)
+    if content is None:
+        raise FileError(path, None, "does not exist; run `clipal init` to write a template")
+    return content
+
+
+def _check(config: ClientConfig, client: str, provider: str) -> None:
+    """Raises a UsageError where `provider` is none that could be asked."""
+    known = {each.name: each for each in config.providers}
+    if provider not in known:
+        others = hint(provider, [*known, AUTO], "its providers are") if known else "it has none"
+        raise usage.UsageError(f"{client} has no provider {provider!r}; {others}")
+    if not known[provider].enabled:
+        raise usage.UsageError(f"the provider {provider!r} has `enabled: false` in {config.path}")
+
+
+def _done(path: Path, client: str, provider: str | None, *, changed: bool) -> str:
+    if provider is None:
+        did = "uses all of its providers again" if changed else "used all of its providers already"
+    else:
+        did = f"is pinned to {provider}" if changed else f"was pinned to {provider} already"
+    return f"{path}: {client} {did}"
