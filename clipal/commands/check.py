@@ -108,7 +108,7 @@ def _summary(problems: Iterable[Problem], configuration: Configuration | None) -
 
 
 def _asked(client: ClientConfig) -> list[ProviderConfig]:
-    return [each for each in client.providers if each.enabled]
+    return [each for each in client.providers if each.is_asked]
 
 
 async def _reach_all(reactor: Any, configuration: Configuration, *, numbered: bool) -> list[Problem | str]:

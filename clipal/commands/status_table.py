@@ -56,7 +56,7 @@ def _client(name: str, client: Values) -> Iterator[RenderableType]:
 
 def _summary(client: Values) -> Text:
     if not _enabled(client):
-        return Text("has no providers that are enabled" if client["providers"] else _NOBODY, "dim")
+        return Text("has no provider that is enabled and has a key" if client["providers"] else _NOBODY, "dim")
     if not client["can_answer"]:
         return Text("no provider can answer", "bold red")
     if client["pinned"] is not None:
@@ -99,7 +99,7 @@ def _row(client: Values, provider: Values) -> Iterator[Text]:
 
 def _why(client: Values, provider: Values) -> Text:
     if not provider["enabled"]:
-        return Text("enabled: false", "dim")
+        return Text("enabled: false, or its key is the template's", "dim")
     if client["pinned"] not in (None, provider["name"]):
         return Text(f"{client['pinned']} is pinned", "dim")
     if provider["health"] == "open":

@@ -85,6 +85,8 @@ def _check(config: ClientConfig, client: str, provider: str) -> None:
         raise usage.UsageError(f"{client} has no provider {provider!r}; {others}")
     if not known[provider].enabled:
         raise usage.UsageError(f"the provider {provider!r} has `enabled: false` in {config.path}")
+    if not known[provider].is_asked:
+        raise usage.UsageError(f"the provider {provider!r} has the template's key in {config.path}")
 
 
 def _done(path: Path, client: str, provider: str | None, *, changed: bool) -> str:

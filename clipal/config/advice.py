@@ -30,8 +30,8 @@ def advise(path: Path, document: Mapping, providers: Several[ProviderConfig], pr
     node = document.items.get("providers")
     line = node.line if node is not None else None
     written = len(node.items) if isinstance(node, Sequence) else 0
-    if len(providers) == written and not any(each.enabled for each in providers):
-        message = "none of them is enabled" if providers else "there is none, so that this client gets no answer"
+    if len(providers) == written and not any(each.is_asked for each in providers):
+        message = "none of them can be asked" if providers else "there is none, so that this client gets no answer"
         problems.warn(path, line, "providers", message, "delete the file if the client is not used")
     asked: dict[tuple[object, ...], str] = {}
     for place, item, provider in _entries(node, providers):
@@ -39,10 +39,10 @@ def advise(path: Path, document: Mapping, providers: Several[ProviderConfig], pr
             message = "ends in an API's path, to which clipal appends the request's"
             problems.warn(path, item.lines["base_url"], f"{place}.base_url", message, "leave that path out")
         same = [name for key in provider.api_keys if (name := asked.get((provider.base_url, key))) is not None]
-        if same and provider.enabled:
+        if same and provider.is_asked:
             message = f"the same as that of {same[0]}, with the same key"
             problems.warn(path, item.lines["base_url"], f"{place}.base_url", message, "remove one of them")
-        if provider.enabled:
+        if provider.is_asked:
             asked.update({(provider.base_url, key): provider.name for key in provider.api_keys})
 
 

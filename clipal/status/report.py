@@ -85,7 +85,7 @@ def _provider(config: ProviderConfig, counts: Plain, states: Plain) -> Plain:
         "name": config.name,
         "base_url": shown_url(config.base_url),
         "priority": config.priority,
-        "enabled": config.enabled,
+        "enabled": config.is_asked,
         "health": states.get("health", HealthState.CLOSED.value),
         "reason": states.get("reason"),
         "rests_seconds": round(states.get("rests_seconds", 0.0), 3),

@@ -57,7 +57,7 @@ def test_one_provider_twice_is_warned_of(tmp_path: Path) -> None:
     [
         ("providers: []\n", "there is none, so that this client gets no answer"),
         ("mode: auto\n", "there is none, so that this client gets no answer"),
-        ("providers:\n- {name: a, base_url: 'https://a.b', enabled: false}\n", "none of them is enabled"),
+        ("providers:\n- {name: a, base_url: 'https://a.b', enabled: false}\n", "none of them can be asked"),
     ],
 )
 def test_a_file_without_a_provider_to_ask_is_warned_of(tmp_path: Path, codex: str, message: str) -> None:
