@@ -65,6 +65,7 @@ _SETTINGS: Final = Table(
         "failback": read.one_of(FailBack),
         "failback_after": read.duration,
         "status_listen": read.status_address,
+        "expose_provider": read.truth,
         "allowed_hosts": read.several(read.host),
         "allowed_origins": read.several(read.origin),
         "client_tokens": read.anything,

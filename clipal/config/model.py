@@ -194,6 +194,7 @@ class Settings:
         status_listen: where `/status` and `/metrics` are served in addition: an address and a port, or the path of a
             socket; None for nowhere.
         upstream_proxy: the forward proxy of every provider that has none of its own.
+        expose_provider: whether answers name the request's id and the provider that gave them.
         allowed_hosts: further names that a request's Host may have, lower case, without a port.
         allowed_origins: further values that a request's Origin may have, lower case.
         client_tokens: who may send requests; without any, whoever can connect, as `protected_mode` allows.
@@ -230,6 +231,7 @@ class Settings:
     notifications: NotificationSettings = NotificationSettings()
     status_listen: tuple[str, int] | Path | None = None
     upstream_proxy: ProxyChoice = ProxyMode.ENVIRONMENT
+    expose_provider: bool = False
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     client_tokens: tuple[ClientToken, ...] = ()

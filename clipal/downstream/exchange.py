@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Final
+from urllib.parse import quote
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -26,6 +27,8 @@ from clipal.upstream.credentials import client_carrier
 from clipal.upstream.request import UpstreamRequest
 
 _log = Logger()
+_PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+"""What stands in a field as it is; the rest of a provider's name is percent-encoded."""
 
 
 class Exchange(ABC):
@@ -95,6 +98,15 @@ class Exchange(ABC):
             transferred=self.transferred(delivery),
             warns=self.warns(delivery, ending),
             now=now,
+        )
+
+    def own_fields(self, provider: str) -> bytes:
+        """What `expose_provider` adds to the head of an answer; else nothing."""
+        if not self._failover.settings.expose_provider:
+            return b""
+        return b"x-clipal-request-id: %b\r\nx-clipal-provider: %b\r\n" % (
+            self._request.id.encode("ascii"),
+            quote(provider, safe=_PRINTABLE).encode("ascii"),
         )
 
     # What its line says

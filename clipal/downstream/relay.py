@@ -38,6 +38,7 @@ class Relay(Protocol):
         idle_timeout: seconds in which the provider must send something, unless it is the client that does not read;
             0 for no limit.
         ended: called once, with how it ended.
+        own: fields that clipal adds to the head.
     """
 
     transport: IPushProducer  # type: ignore[assignment]  # a body's transport: it can be paused, resumed and stopped
@@ -49,12 +50,13 @@ class Relay(Protocol):
         trailers: Callable[[], Fields],
         idle_timeout: float,
         ended: Callable[[Ending], None],
+        own: bytes = b"",
     ) -> None:
         self._request = request
         self._trailers = trailers
         self._idle_timeout = idle_timeout
         self._ended: Callable[[Ending], None] | None = ended
-        self._chunked, self._unsent = head_for(request, head)
+        self._chunked, self._unsent = head_for(request, head, own)
         self._write = request.transport.write
         self._silence = request.channel.silence
         self.sent = 0
@@ -155,9 +157,9 @@ class Relay(Protocol):
         """The client's connection is going away; `on_disconnect` follows."""
 
 
-def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fields) -> None:
+def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fields, own: bytes = b"") -> None:
     """Writes all of an answer at once, for one that came at once; `finish` is still to be called."""
-    chunked, data = head_for(request, head)
+    chunked, data = head_for(request, head, own)
     if chunked:
         data += (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + last_chunk(trailers)
     else:
@@ -167,7 +169,7 @@ def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fie
     request.transport.write(data)
 
 
-def head_for(request: Request, head: ResponseHead) -> tuple[bool, bytes]:
+def head_for(request: Request, head: ResponseHead, own: bytes) -> tuple[bool, bytes]:
     """Whether the body goes to the client in chunks, and the head that it gets."""
     modern = request.head.version == "1.1"
     unbounded = head.has_body and head.content_length is None
@@ -176,4 +178,10 @@ def head_for(request: Request, head: ResponseHead) -> tuple[bool, bytes]:
     chunked = unbounded and modern
     # Only the client's own version decides what goes without saying.
     connection = b"close" if request.closes else None if modern else b"keep-alive"
-    return chunked, response_head(head, chunked=chunked, connection=connection)
+    data = response_head(head, chunked=chunked, connection=connection)
+    return chunked, with_fields(data, own) if own else data
+
+
+def with_fields(head: bytes, own: bytes) -> bytes:
+    """`head` with the fields of clipal's own behind the others."""
+    return b"%b%b\r\n" % (head[:-2], own)

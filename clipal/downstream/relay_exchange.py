@@ -50,7 +50,8 @@ class RelayExchange(Exchange):
                 return
             self._body.forget()  # what is still being sent of it is kept by the connection that sends it
             self._request.forget_body()
-            relay = Relay(self._request, answer.head, answer.trailers, self._failover.idle_timeout, ended)
+            head, own, idle = answer.head, self.own_fields(answer.provider), self._failover.idle_timeout
+            relay = Relay(self._request, head, answer.trailers, idle, ended, own)
             self._first_byte = self._clock.seconds()
             answer.hand_on(relay)
         except Exception:
@@ -61,7 +62,7 @@ class RelayExchange(Exchange):
         """One write instead of a relay, with its producers and its deadline (docs/performance.md)."""
         body = answer.take()
         self._first_byte = self._clock.seconds()
-        write_whole(self._request, answer.head, body, answer.trailers())
+        write_whole(self._request, answer.head, body, answer.trailers(), self.own_fields(answer.provider))
         answer.ended(Ending.WHOLE)
         self._spent = self._count_tokens(answer, body[:BEGINNING], body[-TAIL:])
         self._report(self._delivery(answer.head.status, answer.provider, len(body)), Ending.WHOLE)
@@ -91,7 +92,9 @@ class RelayExchange(Exchange):
         unavailable = self._dialect.unavailable(rate_limited=result.rate_limited, wait=result.wait)
         self._request.on_disconnect = None
         message = f"{result.message} (request {self._request.id})"
-        sent = self._request.answer(unavailable.refused, message, retry_after=unavailable.retry_after)
+        exposed = self._failover.settings.expose_provider
+        fields = ((b"x-clipal-request-id", self._request.id.encode("ascii")),) if exposed else ()
+        sent = self._request.answer(unavailable.refused, message, retry_after=unavailable.retry_after, fields=fields)
         self._report(self._delivery(unavailable.refused.value, None, sent), Ending.WHOLE)
 
     def _report(self, delivery: Delivery, ending: Ending) -> None:

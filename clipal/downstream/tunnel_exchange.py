@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from clipal.downstream.admission import WEBSOCKET_REFUSED
 from clipal.downstream.exchange import Exchange
+from clipal.downstream.relay import with_fields
 from clipal.downstream.request_line import Delivery
 from clipal.downstream.tunnel import Tunnel
 from clipal.failover.held_answer import HeldAnswer
@@ -38,7 +39,7 @@ class TunnelExchange(Exchange):
 
         tunnel, opened = Tunnel(self._request, ended), self._clock.seconds()
         try:
-            head = switching_head(answer.head)
+            head = with_fields(switching_head(answer.head), self.own_fields(answer.provider))
             self._request.started = True
             self._request.transport.write(head)
             answer.hand_on(tunnel)
