@@ -59,6 +59,7 @@ def snapshot(
         "workers": 1,
         "connections": 2,
         "refused": {"host": 1},
+        "client_tokens": {"anna": {"refused": {"429": 1}, "open_requests": 1}},
         "log_lines_dropped": 4,
         "process": {"process_resident_memory_bytes": 1000.0},
         "clients": {"codex": client},
@@ -125,6 +126,7 @@ def test_metrics_of_what_no_single_request_shows() -> None:
     both = added(snapshot(provider_state(0, None), lag=0.4), snapshot(provider_state(0, None)))
     found = Samples(Metrics(lambda: both).text())
     assert found("clipal_token_requests_total", token="anna", status="200") == 2
+    assert found("clipal_token_requests_total", token="anna", status="429") == 2
     assert found("clipal_tokens_total", client="codex", provider="one", kind="input") == 14
     assert found("clipal_tokens_total", client="codex", provider="one", kind="cached_input") == 10
     assert found("clipal_tokens_total", client="codex", provider="one", kind="output") == 6
