@@ -84,7 +84,7 @@ class Clients:
         except (Cut, ConnectionError):
             self.got.results[number] = "nothing"
             return False
-        except TimeoutError:
+        except asyncio.TimeoutError:  # another one before Python 3.11
             self.got.wrong.append(f"{number}: no answer in 60 s")
             return False
         self.got.results[number] = self._judge(number, found, stream=stream)
@@ -95,8 +95,9 @@ class Clients:
             return "cut"
         if found.status != 200:
             return str(found.status)
-        if found.body.startswith(b"<!DOCTYPE"):
-            return "a page"  # of the only provider that could be asked: its own answer, whatever it is
+        for beginning, error in ((b"<!DOCTYPE", "a page"), (b"event: error", "an error event")):
+            if found.body.startswith(beginning):
+                return error  # of the only provider that could be asked: its own answer, whatever it is
         length = 100 if stream else 4000
         text = json.dumps(text_of(number, length)).encode()
         if found.body.count(text) != (8 if stream else 1) or (stream and b'"message_stop"' not in found.body):

@@ -86,7 +86,9 @@ class TunnelEndpoint:
     async def _connect(self, factory: IProtocolFactory, progress: Progress) -> IProtocol:
         host = self._host
         if self._resolves_here:
+            progress.asked = True  # not the proxy, but the host's name: the proxy is not to blame
             host = (await self._resolver.addresses(host))[0][0]
+            progress.asked = False
         proxy = self._proxy
         dialer = _dialer(self._reactor, self._to, self._resolver)
         make, begin = dialer.make_transport, opening(proxy, self._proxy_tls, host, self._port, progress)

@@ -48,7 +48,7 @@ class Progress:
     """How far one connection has come.
 
     Attributes:
-        asked: whether the proxy has been asked for the host: whatever is late from then on may be so by the host.
+        asked: whether what is waited for is the host's: the proxy has been asked for it, or its name is looked up here.
     """
 
     asked: bool = False

@@ -11,6 +11,7 @@ import pytest
 from attrs import define, field
 from twisted.internet.task import deferLater
 
+from clipal.config.reach import ForwardProxy
 from tests.proxy import provider
 from tests.wirekit.client import request
 from tests.wirekit.marks import ensure_deferred
@@ -168,3 +169,26 @@ async def test_a_client_that_disconnects_while_a_named_host_is_connected_to(
     finally:
         for each in (silent, *fillers):
             each.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "proxy", "problem"),
+    [
+        ("one.hangs", "127.0.0.1", "one: connection timed out"),
+        ("one.example", "proxy.hangs", "one: forward proxy: no answer in time"),
+        ("one.example", "unknown.example", "one: forward proxy: its host name was not found"),
+        ("unknown.example", "127.0.0.1", "one: host name not found"),
+    ],
+)
+@ensure_deferred
+async def test_whose_name_it_is_that_does_not_resolve_says_whose_fault_it_is(
+    world: World, names: Names, host: str, proxy: str, problem: str
+) -> None:
+    """With `socks5`, clipal looks up both the proxy's name and the provider's."""
+    through = ForwardProxy("socks5", proxy, world.forward_proxy("socks5").port)
+    providers = [provider("one", f"http://{host}", proxy=through)]
+    running = world.proxy({"claudecode": providers}, connect_timeout=0.1)
+    client = await world.connect(running.port)
+    client.send(POST)
+    assert (await client.read_response()).status == 503
+    assert problem in running.requests[0]
