@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.python import usage
 
 from clipal import tap
 from clipal.commands.options import CommandOptions, hint
 from clipal.config.model import Settings
+from clipal.config.references import References
 from clipal.connect.client import ClientProgram
 from clipal.connect.diff import show
 from clipal.connect.files import FileError, remove_leftovers
@@ -36,7 +37,10 @@ class Options(CommandOptions, tap.Options):
         ["yes", "y", "Do not ask."],
         ["print", None, "Only show what would be written."],
     ]
-    optParameters = [["home", None, None, "Home directory of the clients' files (default: yours)."]]
+    optParameters = [
+        ["home", None, None, "Home directory of the clients' files (default: yours)."],
+        ["token", None, None, "A token of client_tokens for the clients to send; also '${NAME}' or file:PATH."],
+    ]
 
     def parseArgs(self, *clients: str) -> None:
         """Takes the clients' names."""
@@ -64,12 +68,13 @@ def run(options: Options) -> int:
     configuration = tap.load(options)
     where = _Where.of(options)
     base = own_base_url(configuration.settings)
+    token = given_token(options["token"], configuration.directory)
     records = configuration.directory / RECORDS
     clients = [PROGRAMS[name] for name in options["clients"]] or where.found()
     if not clients:
         print("clipal: no client is found here; name those that you want to connect", file=sys.stderr)
         return 1
-    statuses = [_Connecting(options, client, where, base, records).run() for client in clients]
+    statuses = [_Connecting(options, client, where, base, token, records).run() for client in clients]
     return max(statuses)
 
 
@@ -87,6 +92,23 @@ def alone(title: str, turn: Callable[[], int]) -> int:
         problem = f"unexpected {type(error).__name__}, a bug in clipal; please report it"
     print(f"clipal: {problem}; {title} is left as it was", file=sys.stderr)
     return 1
+
+
+def given_token(text: str | None, directory: Path) -> str | None:
+    """The token that the option says or refers to; None where it says nothing.
+
+    Raises:
+        usage.UsageError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        token = References(directory).resolve(text.strip()).reveal().decode("ascii")
+    except ValueError as error:
+        raise usage.UsageError(f"--token: {error}") from None
+    if not token or token.lower().startswith("sha256:"):
+        raise usage.UsageError("--token: it takes the token itself, as `clipal token new` shows it, and not its hash")
+    return token
 
 
 def own_base_url(settings: Settings) -> str:
@@ -148,6 +170,7 @@ class _Connecting:
     client: ClientProgram
     where: _Where
     base: str
+    token: str | None = field(repr=False)
     records: Path
 
     def run(self) -> int:
@@ -155,7 +178,7 @@ class _Connecting:
 
     def _run(self) -> int:
         path = self.records / f"{self.client.name}.json"
-        files = tuple(self.client.files(self.where.directory(self.client), self.base))
+        files = tuple(self.client.files(self.where.directory(self.client), self.base, self.token))
         if not self.options["print"]:
             for each in (path, *(file.path for file in files)):
                 remove_leftovers(each)

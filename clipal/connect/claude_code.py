@@ -19,10 +19,10 @@ _KEY: Final = ("env", "ANTHROPIC_API_KEY")
 _LOGIN: Final = Login("the login at claude.ai", ".credentials.json")
 
 
-def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
+def _files(directory: Path, base: str, token: str | None) -> tuple[ClientFile, ...]:
     settings = (
         Setting(("env", "ANTHROPIC_BASE_URL"), f"{base}/{ANTHROPIC.prefix}"),
-        Setting(_TOKEN, "any-value", unless=(_TOKEN, _KEY)),
+        Setting.credential(_TOKEN, token, _KEY),
     )
     return (ClientFile(directory / "settings.json", JSON, settings),)
 

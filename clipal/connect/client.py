@@ -30,7 +30,8 @@ class ClientProgram:
         title: its name for people.
         program: what it is started with.
         directory: where its configuration is, given the home directory and the environment.
-        files: its files, given that directory and clipal's URL without a path (`http://127.0.0.1:3333`).
+        files: its files, given that directory, clipal's URL without a path (`http://127.0.0.1:3333`), and the token
+            that clipal asks for; None for none.
         login: its login at its maker, which is not used while it is connected.
     """
 
@@ -38,7 +39,7 @@ class ClientProgram:
     title: str
     program: str
     directory: Callable[[Path, Mapping[str, str]], Path]
-    files: Callable[[Path, str], tuple[ClientFile, ...]]
+    files: Callable[[Path, str, str | None], tuple[ClientFile, ...]]
     login: Login
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from difflib import unified_diff
 from typing import Final
 
+from clipal.connect.edits import ANY_VALUE, Edit
 from clipal.connect.plan import FileChange, Plan
 
 _HARMLESS: Final = re.compile(r"""["']?(?:https?://[\w.:\[\]-]+/?|[a-z][a-z0-9_-]{0,19})?["']?""")
@@ -39,9 +40,14 @@ def _lines(file: FileChange, content: bytes | None) -> list[str]:
 
 def _plain(file: FileChange) -> frozenset[str]:
     """The raw values that may be shown."""
-    ours = {file.syntax.literal(each.new) for each in file.done.edits}
+    ours = {file.syntax.literal(each.new) for each in file.done.edits if not _is_token(each)}
     theirs = {each.old for each in file.done.edits if each.old is not None and _HARMLESS.fullmatch(each.old)}
     return frozenset(ours | theirs)
+
+
+def _is_token(edit: Edit) -> bool:
+    """Whether it sets a key that was given to `connect`."""
+    return edit.new != ANY_VALUE and edit.path[-1].lower().endswith(("token", "key"))
 
 
 def _printable(line: str) -> str:

@@ -25,6 +25,9 @@ SYNTAXES: Final[dict[str, Syntax]] = {each.name: each for each in (JSON, JSON_WI
 
 _MARK: Final = "\ufeff"
 
+ANY_VALUE: Final = "any-value"
+"""What stands in the place of a key that a client must have and that clipal does not look at."""
+
 
 @frozen
 class Setting:
@@ -38,6 +41,11 @@ class Setting:
     path: Path
     value: str
     unless: tuple[Path, ...] = ()
+
+    @classmethod
+    def credential(cls, path: Path, token: str | None, *others: Path) -> Setting:
+        """The key at `path`: the token, or without one any key that is there, or in one of `others`."""
+        return cls(path, ANY_VALUE, (path, *others)) if token is None else cls(path, token)
 
 
 @frozen

@@ -25,10 +25,10 @@ def _directory(home: Path, environment: Mapping[str, str]) -> Path:
     return (Path(named).absolute() if named else home) / ".gemini"
 
 
-def _files(directory: Path, base: str) -> tuple[ClientFile, ...]:
+def _files(directory: Path, base: str, token: str | None) -> tuple[ClientFile, ...]:
     variables = (
         Setting(("GOOGLE_GEMINI_BASE_URL",), f"{base}/{DIALECT.prefix}"),
-        Setting(_KEY, "any-value", unless=(_KEY,)),
+        Setting.credential(_KEY, token),
     )
     settings = (Setting(_AUTH, "gemini-api-key"),)
     return (

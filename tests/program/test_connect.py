@@ -229,7 +229,9 @@ def test_the_clients_own_variables_say_where_its_files_are(
     assert connect.run(options) == 0
     assert (tmp_path / "elsewhere" / name).is_file()
     assert {each.split("/")[0] for each in machine.files()} == {".claude", ".codex", ".gemini"} - {
-        Path(next(iter(PROGRAMS[client].files(PROGRAMS[client].directory(machine.home, {}), ""))).path).parent.name
+        Path(
+            next(iter(PROGRAMS[client].files(PROGRAMS[client].directory(machine.home, {}), "", None))).path
+        ).parent.name
     }
 
 
@@ -296,3 +298,42 @@ def test_only_the_files_in_one_home_are_disconnected(machine: Machine, tmp_path:
     assert machine.disconnect("--home", str(machine.home), "codex") == 0
     assert machine.files() == {}
     assert list(machine.config.iterdir()) == []
+
+
+TOKEN = "clp_" + "t" * 43
+
+
+def test_a_token_is_written_into_each_clients_file_and_shown_nowhere(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.put(".claude/settings.json", '{"env": {"ANTHROPIC_AUTH_TOKEN": "own-token"}}')
+    machine.put(".gemini/.env", "GEMINI_API_KEY=own-key\n")
+    before = machine.files()
+    assert machine.connect("--yes", "--token", TOKEN, *PROGRAMS) == 0
+    files = machine.files()
+    assert json.loads(files[".claude/settings.json"])["env"]["ANTHROPIC_AUTH_TOKEN"] == TOKEN
+    assert f'experimental_bearer_token = "{TOKEN}"' in files[".codex/config.toml"]
+    assert f"GEMINI_API_KEY={TOKEN}\n" in files[".gemini/.env"]
+    assert machine.connect("--yes", *PROGRAMS) == 0
+    assert machine.files() == files
+    assert machine.disconnect() == 0
+    assert machine.files() == before
+    told = capsys.readouterr()
+    assert "ttt" not in told.out + told.err
+
+
+def test_a_token_can_be_in_a_variable_or_a_file(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_OF_ANNA", TOKEN)
+    machine.config.mkdir(exist_ok=True)
+    (machine.config / "anna").write_text(TOKEN + "\n")
+    for reference in ("${TOKEN_OF_ANNA}", "file:anna"):
+        assert machine.connect("--yes", "--token", reference, "gemini") == 0
+        assert TOKEN in machine.files()[".gemini/.env"]
+        assert machine.disconnect() == 0
+
+
+@pytest.mark.parametrize("wrong", ["", "two words", "sha256:" + "0" * 64, "${NOT_SET_HERE}", "file:nobody", "$NAME"])
+def test_a_token_that_is_none_is_a_wrong_command_line(machine: Machine, wrong: str) -> None:
+    with pytest.raises(usage.UsageError, match="--token"):
+        machine.connect("--yes", "--token", wrong, "codex")
+    assert machine.files() == {}

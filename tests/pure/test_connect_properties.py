@@ -200,7 +200,7 @@ TEXT_OF = {
     "dotenv": dotenv_texts(),
 }
 FILES: dict[str, ClientFile] = {
-    file.syntax.name: file for client in PROGRAMS.values() for file in client.files(Path("/"), BASE)
+    file.syntax.name: file for client in PROGRAMS.values() for file in client.files(Path("/"), BASE, None)
 }
 
 
@@ -315,7 +315,7 @@ def put(path: Path, content: str, text: str) -> None:
 
 
 def plan_of(client: ClientProgram, directory: Path, record: Path, base: str) -> Plan:
-    return connection(client.files(directory, base), load_record(record) or Record(record))
+    return connection(client.files(directory, base, None), load_record(record) or Record(record))
 
 
 @settings(max_examples=50 * len(PROGRAMS))
@@ -327,7 +327,7 @@ def test_disconnect_leaves_every_byte_as_it_was_and_no_secret_is_shown(
         root = Path(name)
         home, record = root / "home", root / "connected" / f"{client.name}.json"
         home.mkdir()
-        for file in client.files(home / "dot", BASE):
+        for file in client.files(home / "dot", BASE, None):
             content = data.draw(CONTENTS)
             if content != "missing":
                 put(file.path, content, data.draw(TEXT_OF[file.syntax.name]))

@@ -109,6 +109,7 @@ def test_what_a_process_counted_outlives_it_and_what_was_open_does_not() -> None
     assert (client["requests"], client["open_requests"], client["providers"]["one"]["attempts"]) == (4, 1, 4)
     assert client["providers"]["one"]["open_requests"] == 1
     assert counts["refused"] == {"host": 2}
+    assert counts["client_tokens"] == {"anna": {"refused": {"429": 2}, "open_requests": 1}}
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)), min_size=1))
