@@ -174,12 +174,16 @@ class Site(WebSite):
 
     def disconnected(self, request: Request) -> None:
         """Logs that a client was gone before its request was complete; no provider was asked."""
+        dialect = self.dialect_of(request.head)
         self._log.info(
             "{method} {path} → client left in the request, after {received} bytes of its body [{id}]",
             method=request.method.decode("latin-1"),
             path=shown_path(request.path),
             received=request.received,
             id=request.id,
+            client=None if dialect is None else dialect.prefix,
+            bytes_in=request.received,
+            peer=request.peer,
         )
 
     @property

@@ -7,7 +7,7 @@ request fails on the network, it is our own network that is down, and no provide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -15,6 +15,7 @@ from attrs import define, field
 from clipal.dialects.dialect import whole_seconds
 from clipal.failover.attempt import Attempt, Result, Terms
 from clipal.failover.held_answer import HeldAnswer
+from clipal.failover.passed_over import not_asked, passed_over, rest
 from clipal.failover.trail import Ending, Step, Trail, Unanswered
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.outcome import Action, Charge, Outcome
@@ -128,8 +129,10 @@ class Round:
             self.unreached.append((provider, admission, outcome))
         else:
             provider.settle(admission, outcome, now)
-        resting = provider.wait(now) or None
-        self.trail.steps.append(Step(provider.name, outcome.reason, outcome.status, resting, warns=outcome.warns))
+        resting, until = rest(provider, now, self.terms.wall)
+        self.trail.steps.append(
+            Step(provider.name, outcome.reason, outcome.status, resting, until, warns=outcome.warns)
+        )
 
     def _charge_unreached(self) -> None:
         """Some provider could be reached: so those that could not be are charged after all."""
@@ -162,24 +165,12 @@ class Round:
                 if self.route.dialect.builds_on_answers:
                     self.route.answers.put(self.route.dialect.made_answer(answer.beginning), provider, now)
         self.committed, self.last = (provider, admission, result), None
-        self._note_passed_over(provider)
-        return answer.commit(provider.name, self._ended)
+        return self._hand_over(provider, answer, self._ended)
 
-    def _note_passed_over(self, provider: Provider) -> None:
-        """Adds to the trail who of a higher priority than `provider`, whose answer the client gets, rests."""
-        for each in self.route.providers:
-            if each is provider:
-                return
-            if each not in self.asked:
-                step = self._not_asked(each)
-                if step.until is not None:
-                    self.trail.passed_over.append(step)
-
-    def _not_asked(self, provider: Provider) -> Step:
-        now = self._now()
-        wait = provider.wait(now) or None
-        until = None if wait is None else self.terms.wall() + wait
-        return Step(provider.name, provider.resting_reason(now) or "busy", None, wait, until)
+    def _hand_over(self, provider: Provider, answer: HeldAnswer, ended: Callable[[Ending], None]) -> HeldAnswer:
+        """The answer of `provider` is what the client gets."""
+        self.trail.passed_over = passed_over(self.route.providers, provider, self.asked, self._now(), self.terms.wall)
+        return answer.commit(provider.name, ended)
 
     def _ended(self, how: Ending) -> None:
         """The committed answer has ended."""
@@ -211,12 +202,10 @@ class Round:
             self._charge_unreached()
         if self.fallback is not None:
             (provider, answer), self.fallback = self.fallback, None
-            self._note_passed_over(provider)
-            return answer.commit(provider.name, _charged_already)
+            return self._hand_over(provider, answer, _charged_already)
         if self.last is not None and self._is_back_first(self.last[0]):
             (provider, answer), self.last = self.last, None
-            self._note_passed_over(provider)
-            return answer.commit(provider.name, _charged_already)
+            return self._hand_over(provider, answer, _charged_already)
         return self._unanswered()
 
     def _is_back_first(self, provider: Provider) -> bool:
@@ -229,7 +218,7 @@ class Round:
         now = self._now()
         for provider in self.route.providers:
             if provider not in self.asked:
-                self.trail.steps.append(self._not_asked(provider))
+                self.trail.steps.append(not_asked(provider, now, self.terms.wall))
         wait = self._wait(now)
         again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
         message = f"No provider of {self.route.dialect.title} could answer: {self.trail}.{again}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
@@ -17,7 +18,8 @@ class Step:
     Attributes:
         status: of its answer; None where it gave none, and for one that was not asked.
         resting: seconds for which it rests now; None where it does not.
-        until: when that ends, in seconds since the epoch, of one that was not asked because it rests; else None.
+        until: when that ends, in seconds since the epoch.
+        asked: False for one that was passed over.
         warns: whether the operator should look: a TLS failure, or a timeout.
     """
 
@@ -26,11 +28,12 @@ class Step:
     status: int | None = None
     resting: float | None = None
     until: float | None = None
+    asked: bool = True
     warns: bool = False
 
     def in_log(self) -> str:
         """For an operator, who has a clock: until when one rests that was not asked."""
-        if self.until is None:
+        if self.asked or self.until is None:
             return str(self)
         return (
             f"{self.provider} rests until {clock_time(self.until, self.until - (self.resting or 0.0))}: {self.reason}"
@@ -38,8 +41,15 @@ class Step:
 
     def plain(self) -> dict[str, Any]:
         """For a log in JSON."""
-        rests = None if self.resting is None else round(self.resting, 3)
-        return {"provider": self.provider, "status": self.status, "reason": self.reason, "rests_seconds": rests}
+        until = None if self.until is None else datetime.fromtimestamp(self.until, timezone.utc)
+        return {
+            "provider": self.provider,
+            "asked": self.asked,
+            "status": self.status,
+            "reason": self.reason,
+            "rests_seconds": None if self.resting is None else round(self.resting, 3),
+            "until": None if until is None else until.isoformat(timespec="milliseconds"),
+        }
 
     def __str__(self) -> str:
         status = "" if self.status is None else f"{self.status} "

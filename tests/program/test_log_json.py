@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -121,7 +123,8 @@ async def test_the_line_of_a_request(world: World, log: Seen) -> None:
     assert found["event"].startswith("claudecode POST /v1/messages → 200 via two in ")
     numbers = {name: found.pop(name) for name in ("ms", "first_byte_ms")}
     assert all(0 <= number < 10_000 for number in numbers.values())
-    failed = {"provider": "one", "status": 500, "reason": "server error", "rests_seconds": None}
+    failed = {"provider": "one", "asked": True, "status": 500, "reason": "server error"}
+    failed |= {"rests_seconds": None, "until": None}
     assert {name: found[name] for name in FIELDS[3:] if name in found} == {
         "request_id": "mine", "client": "claudecode", "method": "POST", "path": "/v1/messages", "status": 200,
         "provider": "two", "attempts": 2, "trail": [failed], "bytes_in": 2, "bytes_out": len(body),
@@ -164,3 +167,20 @@ async def test_every_line_of_a_run_is_json(world: World, log: Seen) -> None:
     found = log()
     assert all(list(line) == FIELDS for line in found)
     assert {"Listening", "claudecode:", "refused"} <= {line["event"].split()[0] for line in found}
+
+
+@ensure_deferred
+async def test_the_trail_has_until_when_who_was_passed_over_rests(world: World, log: Seen) -> None:
+    limited = answer(429, b"", ((b"Retry-After", b"600"),))
+    proxy = ranked(world.proxy, world.upstream(limited), world.upstream(answer(200, b"x"), answer(200, b"x")))
+    client = await world.connect(proxy.port)
+    begun = time.time()
+    for _ in range(2):
+        await ask(client)
+    await proxy.logged(" → ", 2)
+    (asked,), (passed,) = [line["trail"] for line in log() if line["method"]]
+    assert (asked["asked"], asked["status"], passed["asked"], passed["status"]) == (True, 429, False, None)
+    assert passed["reason"] == "rate limit"
+    for step in (asked, passed):
+        assert 590 < step["rests_seconds"] <= 600
+        assert -1 < datetime.fromisoformat(step["until"]).timestamp() - begun - 600 < 30
