@@ -27,7 +27,7 @@ from clipal.dialects.registry import DIALECTS
 from clipal.upstream.errors import UpstreamError
 from clipal.upstream.provider_agent import ProviderAgent
 
-PATIENCE: Final = 10.0
+LONGEST_CONNECT: Final = 10.0
 """Seconds for a connection where the configuration sets no limit."""
 
 _STYLES: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
@@ -118,7 +118,7 @@ async def _reach_all(reactor: Any, configuration: Configuration, *, numbered: bo
         numbered: whether the providers were read without gaps, so that their numbers are those of the files.
     """
     settings = configuration.settings
-    settings = evolve(settings, connect_timeout=settings.connect_timeout or PATIENCE)
+    settings = evolve(settings, connect_timeout=settings.connect_timeout or LONGEST_CONNECT)
     dialects = {dialect.prefix: dialect for dialect in DIALECTS}
     tries = [
         Deferred.fromCoroutine(_reach(reactor, client.path, key, provider, dialects[prefix], settings))

@@ -33,10 +33,10 @@ from clipal.config.model import Configuration, Settings
 from clipal.config.problems import ConfigurationError
 from clipal.dialects.registry import DIALECTS
 
-PATIENCE: Final = 5.0
+LONGEST_ANSWER: Final = 5.0
 """Seconds for one answer: `/status` takes milliseconds."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Report: TypeAlias = dict[str, Any]
 """What `/status` says."""
 
@@ -133,8 +133,8 @@ async def ask(reactor: Any, address: Address) -> Report:
     """
     client = HTTPClient(_agent(reactor, address))
     try:
-        response = await client.get(f"{address.url}/status", timeout=PATIENCE)
-        content = await response.content().addTimeout(PATIENCE, reactor)
+        response = await client.get(f"{address.url}/status", timeout=LONGEST_ANSWER)
+        content = await response.content().addTimeout(LONGEST_ANSWER, reactor)
     except Exception as error:
         raise NotRunning(f"no clipal answers at {address}: {_reason(error)}") from None
     if response.code == 403:
@@ -148,13 +148,13 @@ async def ask(reactor: Any, address: Address) -> Report:
     raise NotRunning(f"what answers at {address} is no clipal that has /status")
 
 
-def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
+def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, _T]]) -> _T:
     """What `work` returns, which gets the reactor.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    ended: list[T] = []
+    ended: list[_T] = []
     failed: list[BaseException] = []
 
     async def main(reactor: Any) -> None:
@@ -177,7 +177,7 @@ def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
 
 def _agent(reactor: Any, address: Address) -> Agent:
     if address.socket is None:
-        return Agent(reactor, connectTimeout=PATIENCE)
+        return Agent(reactor, connectTimeout=LONGEST_ANSWER)
     agent: Agent = Agent.usingEndpointFactory(reactor, _SocketFile(reactor, address.socket))
     return agent
 
@@ -191,7 +191,7 @@ class _SocketFile:
         self._path = path
 
     def endpointForURI(self, uri: URI) -> UNIXClientEndpoint:
-        return UNIXClientEndpoint(self._reactor, str(self._path), PATIENCE)
+        return UNIXClientEndpoint(self._reactor, str(self._path), LONGEST_ANSWER)
 
 
 def _reason(error: Exception) -> str:

@@ -21,12 +21,12 @@ from twisted.internet.task import deferLater
 from clipal.commands.running import Address, NotRunning, Report, RunningOptions, ask, in_reactor
 from clipal.commands.status_table import exit_status, tables
 
-WIDTH: Final = 80
+COLUMNS: Final = 80
 WIDEST: Final = 100
 """Columns: of what is no terminal, and of one that has more."""
 EVERY: Final = 1.0
 """Seconds between two looks of `--watch`."""
-UNKNOWN: Final = 2
+NOBODY_ANSWERS: Final = 2
 
 
 class Options(RunningOptions):
@@ -55,7 +55,7 @@ def run(options: Options) -> int:
         report = in_reactor(lambda reactor: ask(reactor, address))
     except NotRunning as error:
         print(f"clipal: {error}", file=sys.stderr)
-        return UNKNOWN
+        return NOBODY_ANSWERS
     if options["json"]:
         _print_json(report)
     else:
@@ -66,9 +66,9 @@ def run(options: Options) -> int:
 def console() -> Console:
     """Where it is shown: in colour on a terminal, unless NO_COLOR or TERM say otherwise, and plain in a pipe."""
     if not sys.stdout.isatty():
-        return Console(width=WIDTH, force_terminal=False, highlight=False)
+        return Console(width=COLUMNS, force_terminal=False, highlight=False)
     columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    return Console(width=min(columns or WIDTH, WIDEST), highlight=False)
+    return Console(width=min(columns or COLUMNS, WIDEST), highlight=False)
 
 
 class _Watch:
@@ -79,7 +79,7 @@ class _Watch:
         self._as_json = as_json
         self._console = console()
         self._live = Live(console=self._console, auto_refresh=False)
-        self._status = UNKNOWN
+        self._status = NOBODY_ANSWERS
 
     def run(self) -> int:
         """The exit status, which is that of the last look."""
@@ -93,7 +93,7 @@ class _Watch:
             try:
                 report = await ask(reactor, self._address)
             except NotRunning as error:
-                self._status = UNKNOWN
+                self._status = NOBODY_ANSWERS
                 self._show(Text(f"clipal: {error}", "red"))
             else:
                 self._status = exit_status(report)

@@ -29,12 +29,12 @@ from clipal.demo.upstreams import DemoUpstreams
 from clipal.dialects.error_events import parse_object
 from clipal.dialects.registry import DIALECTS
 from clipal.dialects.sse import Scanner
-from clipal.downstream import exchange
+from clipal.downstream import request_line
 from clipal.logs.line import event_text, one_line
 from clipal.logs.observer import open_logs
 from clipal.service import Clipal
 
-PATIENCE: Final = 30.0
+LONGEST_REQUEST: Final = 30.0
 """Seconds for one request of the demo's own."""
 
 _SETTINGS = """\
@@ -79,7 +79,7 @@ class Reports:
 
     def __call__(self, event: LogEvent) -> None:
         """Takes one event."""
-        if event.get("log_namespace") == exchange.__name__ and "trail" in event:
+        if event.get("log_namespace") == request_line.__name__ and "trail" in event:
             waiting = self._waiting.pop(event["client"], None)
             if waiting is None:
                 self._unexpected(event)
@@ -136,17 +136,22 @@ class Demo:
             f"clipal serves on {self.base}. Each client has two providers there, both on this machine: "
             f"`first` ({first}), which always fails, and `second` ({second})."
         )
-        came = [await Deferred.fromCoroutine(self._ask(each)).addTimeout(PATIENCE, self._reactor) for each in CLIENTS]
+        came = [
+            await Deferred.fromCoroutine(self._ask(each)).addTimeout(LONGEST_REQUEST, self._reactor) for each in CLIENTS
+        ]
         self._terminal.line()
         if all(came):
-            self._terminal.line("All three answers came from the second upstream, and no client noticed the first.")
+            self._terminal.line("All three answers came from the second upstream; no client noticed the first.")
         else:
             self._terminal.line("Not all answers came from the second upstream.")
         return all(came)
 
     def show_setup(self) -> None:
         """Shows how to point the real clients here."""
-        self._terminal.line("\nTo try a real client, point it here. Every request of its shows below. Ctrl-C ends it.")
+        self._terminal.line()
+        self._terminal.paragraph(
+            "To try a real client, point it here. Every request of its shows below. Ctrl-C ends it."
+        )
         for client in CLIENTS:
             self._terminal.line("\n" + client.setup.replace("{base}", self.base), end="")
         self._terminal.line()
@@ -165,7 +170,8 @@ class Demo:
 
     async def _ask(self, client: DemoClient) -> bool:
         terminal = self._terminal
-        terminal.line(f"\n{client.dialect.title}: POST {client.target}")
+        terminal.line()
+        terminal.heading(f"{client.dialect.title}: POST {client.target}")
         terminal.row("question", QUESTION)
         terminal.begin("answer")
         ended = self._reports.next_of(client.dialect.prefix)
@@ -177,7 +183,7 @@ class Demo:
         terminal.line("" if answer else "(none)")
         for number, attempt in enumerate(attempts(event), 1):
             terminal.row("attempts" if number == 1 else "", f"{number}. {attempt}")
-        terminal.row("in all", f"status {event['status']}, {event['milliseconds']} ms, {event['sent']} bytes")
+        terminal.row("in all", f"status {event['status']}, {event['milliseconds']} ms, {event['bytes_out']} bytes")
         return bool(answer) and event["status"] == 200 and event["provider"] == "second"
 
     async def _stream(self, client: DemoClient) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from textwrap import fill
 from typing import Final, TextIO
 
-WIDTH: Final = 100
+WIDTH: Final = 80
 _INDENT: Final = " " * 13
 _WORD: Final = re.compile(r"\S+\s*|\s+")
 
 
 class Terminal:
-    """Writes to `stream`, and nothing waits in a buffer."""
+    """Writes to `stream`, and nothing waits in a buffer; in colour where it is a terminal that wants it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._coloured = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._column = 0
         self._gap = ""
 
@@ -29,11 +31,18 @@ class Terminal:
 
     def row(self, name: str, text: str) -> None:
         """A name, and text that is wrapped beside it."""
-        self.line(fill(text, WIDTH, initial_indent=_first(name), subsequent_indent=_INDENT, break_on_hyphens=False))
+        first = _first(name)
+        rows = fill(text, WIDTH, initial_indent=first, subsequent_indent=_INDENT, break_on_hyphens=False)
+        self.line(self._cyan(first) + rows.removeprefix(first))
+
+    def heading(self, text: str) -> None:
+        """What a part begins with."""
+        text = fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        self.line(f"\x1b[1m{text}\x1b[0m" if self._coloured else text)
 
     def begin(self, name: str) -> None:
         """The beginning of a row that comes in pieces."""
-        self._write(_first(name))
+        self._write(self._cyan(_first(name)))
         self._column, self._gap = len(_INDENT), ""
 
     def piece(self, text: str) -> None:
@@ -46,6 +55,9 @@ class Terminal:
             self._write(written)
             self._column += len(written)
             self._gap = " " if word[-1].isspace() else ""
+
+    def _cyan(self, text: str) -> str:
+        return f"\x1b[36m{text}\x1b[0m" if self._coloured and text.strip() else text
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
