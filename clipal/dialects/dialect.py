@@ -199,7 +199,7 @@ class Dialect(ABC):
         """What an answer says that it cost; None where it does not say, or not within what is known of it.
 
         Parameters:
-            beginning: the first 4 KiB of its body, or all of a shorter one.
+            beginning: the first 2 KiB of its body, or all of a shorter one.
             end: the last 8 KiB, likewise.
             path: the request's raw path behind the prefix.
         """

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-BEGINNING: Final = 4 * 1024
+BEGINNING: Final = 2 * 1024
 """Bytes of an answer's beginning that are looked at; an API has its counts in the first event, or not there."""
 TAIL: Final = 8 * 1024
 """Bytes of its end."""

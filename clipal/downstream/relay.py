@@ -25,8 +25,9 @@ from clipal.wire.fields import last_chunk, response_head
 from clipal.wire.message import Fields, ResponseHead
 
 _log = Logger()
+_GATHERED: Final = 4 * 1024
 _PIECES: Final = 256
-"""Pieces of a body that are kept one by one at most: small ones take more memory than their bytes."""
+"""Bytes, and pieces, of a body that are kept as they came at most: small ones take more memory than their bytes."""
 
 
 @implementer(IPushProducer)
@@ -63,7 +64,7 @@ class Relay(Protocol):
         """Bytes of the body that went to the client."""
         self._beginning = b""
         self._last: list[bytes] = []
-        self._gathers_at = TAIL
+        self._gathers_at = _GATHERED
 
     # The body
 
@@ -90,15 +91,17 @@ class Relay(Protocol):
         self._write(data)  # may pause us: then the provider is not silent, but held
 
     def _gather(self) -> None:
-        """Keeps no more than the ends of what went by, each in one piece. Called about once in 8 KiB."""
+        """Keeps no more than the ends of what went by, each in one piece. Called about once in 4 KiB."""
         self._beginning, end = self.ends()
         self._last = [end]
-        self._gathers_at = self.sent + TAIL
+        self._gathers_at = self.sent + _GATHERED
 
     def ends(self) -> tuple[bytes, bytes]:
-        """The first 4 KiB and the last 8 KiB of what went by, or all of what is less."""
-        last = b"".join(self._last)
-        return self._beginning or last[:BEGINNING], last[-TAIL:]
+        """The first 2 KiB and the last 8 KiB of what went by, or all of what is less."""
+        last = self._last
+        large = last and len(last[-1]) >= TAIL  # it is not copied whole
+        end = last[-1] if large else b"".join(last)
+        return self._beginning or b"".join(piece[:BEGINNING] for piece in last)[:BEGINNING], end[-TAIL:]
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         try:
