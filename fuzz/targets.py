@@ -7,11 +7,20 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from python_socks._protocols.errors import ReplyError
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from twisted.protocols.haproxy import proxyEndpoint
+from zope.interface import implementer
 
+from clipal.config.client_token import ClientToken
 from clipal.config.forward_proxy import bypasses, parse_proxy
 from clipal.config.nodes import parse_document
 from clipal.config.problems import ConfigurationError
@@ -21,6 +30,7 @@ from clipal.connect.edits import SYNTAXES, Changed, Setting, edited, undone
 from clipal.connect.formats.syntax import UnreadableFile
 from clipal.dialects.registry import DIALECTS
 from clipal.dialects.sse import Scanner
+from clipal.downstream.tokens import Tokens
 from clipal.failover.beginning import Beginning, MediaType
 from clipal.failover.gate import HOLD
 from clipal.outcomes.error_body import ErrorBody
@@ -197,6 +207,46 @@ def forward_proxies(data: bytes) -> None:
                 _, wanted = steps.send(reply)
 
 
+def tokens(data: bytes) -> None:
+    """A token is found only where it is written, and is taken out of a query."""
+    token = ClientToken("one", sha256(_SECRET.encode()).digest())
+    known = Tokens([token])
+    head = next((item for item in RequestParser().feed(data) if isinstance(item, RequestHead)), None)
+    if head is not None and known.shown(head).tokens:
+        assert _SECRET.encode() in b" ".join(map(unquote_to_bytes, (head.target, *(value for _, value in head.fields))))
+    query = known.without_tokens(data.replace(b"\n", b"&"))
+    assert query is None or not any(unquote_to_bytes(pair) == b"key=" + _SECRET.encode() for pair in query.split(b"&"))
+
+
+@implementer(IStreamServerEndpoint)
+class _Endpoint:
+    """Takes what `proxyEndpoint` wraps around a factory."""
+
+    factory: Any = None
+
+    def listen(self, protocolFactory: Any) -> Deferred[Any]:
+        self.factory = protocolFactory
+        return succeed(None)
+
+
+def proxy_header(data: bytes) -> None:
+    """HAProxy's header is read or ends the connection, however it comes cut.
+
+    Twisted's parser raises a ValueError for a port that is no number; the reactor ends the connection for it.
+    """
+    for pieces in ([data], *cuts(data)):
+        endpoint, transport, factory = _Endpoint(), StringTransport(), Factory.forProtocol(Protocol)
+        factory.noisy = False
+        proxyEndpoint(endpoint).listen(factory)
+        wrapped = endpoint.factory.buildProtocol(None)
+        wrapped.makeConnection(transport)
+        with suppress(ValueError):
+            for piece in pieces:
+                if not transport.disconnecting:
+                    wrapped.dataReceived(piece)
+            assert wrapped.getPeer() is not None
+
+
 def json_answers(data: bytes) -> None:
     """What the gate takes for JSON is judged as any answer, nested however deep."""
     with suppress(ValueError, RecursionError):
@@ -218,5 +268,7 @@ TARGETS: dict[str, Target] = {
         client_files,
         references,
         forward_proxies,
+        tokens,
+        proxy_header,
     )
 }
