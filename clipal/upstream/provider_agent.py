@@ -14,17 +14,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
 
 from clipal.config.model import Carrier, ProviderConfig, Settings
 from clipal.config.secret import Secret
 from clipal.dialects.dialect import Dialect
 from clipal.process.descriptors import Descriptors
 from clipal.transport.resolver import SharedResolver
-from clipal.upstream.agent import Agent
+from clipal.upstream.agent import Agent, RawFields
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import KeyCarriers
-from clipal.upstream.model_names import ModelNames
-from clipal.upstream.request import UpstreamRequest
+from clipal.upstream.model_names import ModelNames, with_model
+from clipal.upstream.request import UpstreamRequest, ordinary_request
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
 from clipal.wire.fields import request_fields
@@ -81,8 +82,9 @@ class TransparentClient(HTTPClient):
         return self._send(method, url, headers, data)  # type: ignore[return-value]
 
 
+@implementer(IAgent)
 class ProviderAgent:
-    """One provider of one client.
+    """One provider of one client: its model names and its credentials, above an agent for each of its keys.
 
     Each key has connections of its own: bytes that a provider sends behind an answer may be taken for the next one's,
     which must be the same key's.
@@ -153,6 +155,33 @@ class ProviderAgent:
             UpstreamError: that is not possible.
         """
         await self._agents[0].reach()
+
+    def request(  # type: ignore[override]  # a Deferred is invariant: IAgent promises no more than an IResponse
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | RawFields | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[Response]:
+        """Sends an ordinary request, as `ask` sends a client's: with the first key, and the provider's model names.
+
+        Parameters:
+            uri: absolute, and at the provider's origin; its path is what a client asks for behind its prefix.
+
+        Raises:
+            ValueError: the origin is another one.
+            TypeError: a body that is no `BytesBody`.
+        """
+        origin = self._target.origin
+        if not uri.startswith(origin + b"/"):
+            raise ValueError("not at this provider's origin")
+        if bodyProducer is not None and not isinstance(bodyProducer, BytesBody):
+            raise TypeError(f"no body that can be sent again: {type(bodyProducer).__name__}")
+        if isinstance(headers, Headers):
+            headers = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        body = bodyProducer or BytesBody()
+        call = ordinary_request(method, uri[len(origin) :], headers or (), body, self._dialect.carrier)
+        return self.ask(call if self._models is None else with_model(call, self._dialect))
 
     def set_connect_timeout(self, seconds: float) -> None:
         """For the connections that are made from now on."""

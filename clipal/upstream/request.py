@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from clipal.config.model import Carrier
@@ -34,3 +36,21 @@ class UpstreamRequest:
     def method(self) -> bytes:
         """As it came."""
         return self.head.method
+
+
+def ordinary_request(
+    method: bytes, target: bytes, fields: Sequence[tuple[bytes, bytes]], body: BytesBody, carrier: Carrier
+) -> UpstreamRequest:
+    """A request that no client sent: what an IAgent is asked for.
+
+    Parameters:
+        target: a path, and perhaps a query.
+        fields: without a Content-Length, which is the body's.
+        carrier: where the provider's key travels, if neither it nor the provider says otherwise.
+    """
+    fields = [*fields, (b"Content-Length", b"%d" % body.length)] if body.length else list(fields)
+    keys = [name.lower() for name, _ in fields]
+    table = {key: value for key, (_, value) in zip(keys, fields, strict=True)}
+    head = RequestHead("1.1", fields, keys, table, True, False, method, target, False)
+    path, mark, query = target.partition(b"?")
+    return UpstreamRequest(head, path, query if mark else None, body, carrier)

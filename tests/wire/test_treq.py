@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import treq
+from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 
-from clipal.config.model import BaseURL
+from clipal.config.model import BaseURL, ProviderConfig, Settings
+from clipal.config.secret import Secret
+from clipal.dialects.anthropic import ANTHROPIC
 from clipal.upstream.agent import Agent
-from clipal.upstream.provider_agent import TransparentClient
+from clipal.upstream.provider_agent import ProviderAgent, TransparentClient
 from clipal.upstream.target import Target
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import answer, chunked
@@ -77,3 +82,32 @@ async def test_what_it_cannot_do_is_an_error(world: World, ask: Callable[[Any], 
     with pytest.raises(TypeError):
         ask(client_of(upstream))
     assert not upstream.connections
+
+
+def agent_of(upstream: ScriptedUpstream, **settings: Any) -> ProviderAgent:
+    url = BaseURL("http", "127.0.0.1", upstream.port, b"/base")
+    config = ProviderConfig("one", url, api_keys=(Secret(b"sk-provider"),), **settings)
+    return ProviderAgent(reactor, config, ANTHROPIC, Settings(Path("logs")))
+
+
+@ensure_deferred
+async def test_a_provider_is_an_agent_that_adds_its_credentials_and_model_names(world: World) -> None:
+    upstream = world.upstream(answer(200, b'{"a": 1}'))
+    agent = agent_of(upstream, models={"sonnet": "theirs"})
+    client = TransparentClient(agent)
+    url = f"{upstream.base_url}/v1/messages?beta=true"
+    answered = await client.post(url, data=b'{"model": "sonnet"}', headers=Headers({"x-api-key": ["mine"]}))
+    assert await treq.json_content(answered) == {"a": 1}
+    sent = upstream.requests[-1]
+    assert (sent.target, sent.body) == (b"/base/v1/messages?beta=true", b'{"model": "theirs"}')
+    assert [value for name, value in sent.fields if name.lower() == b"x-api-key"] == [b"sk-provider"]
+    agent.close()
+
+
+def test_a_provider_refuses_what_it_cannot_send(world: World) -> None:
+    upstream = world.upstream(answer(200, b""))
+    agent = agent_of(upstream)
+    with pytest.raises(ValueError, match="origin"):
+        agent.request(b"GET", b"http://elsewhere.example/")
+    with pytest.raises(TypeError, match="no body"):
+        agent.request(b"POST", f"{upstream.base_url}/".encode(), None, FileBodyProducer(BytesIO(b"x")))
