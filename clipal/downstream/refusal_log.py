@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from clipal.downstream.admission import Refusal
 
-MINUTE: Final = 60.0
+_MINUTE: Final = 60.0
 LINES: Final = 10
 """Lines of one kind in a minute."""
 KINDS: Final = 1000
@@ -50,7 +50,7 @@ class RefusalLog:
         now = self._clock.seconds()
         if now >= self._ends:
             self.sum_up()
-            self._ends = now + MINUTE
+            self._ends = now + _MINUTE
         count = self._count(refusal, address)
         if count.lines < LINES:
             count.lines += 1

@@ -11,13 +11,17 @@ from clipal.config.loader import check_configuration
 from tests.configuring import CLIENTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
+NAMES = (
+    *("Anthropic", "OpenAI", "Google", "OpenRouter", "DeepSeek", "Kimi"),
+    *("GLM", "MiniMax", "Azure", "LiteLLM", "new-api", "Ollama"),
+)
 RECIPES = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def test_there_is_a_recipe_for_each() -> None:
     titles = " ".join(title for title, _ in RECIPES)
     assert PAGE.count("```yaml") == len(RECIPES)
-    for name in "Anthropic OpenAI Google OpenRouter DeepSeek Kimi GLM MiniMax Azure LiteLLM new-api Ollama".split():
+    for name in NAMES:
         assert name in titles
 
 
