@@ -20,7 +20,7 @@ from pictures.providers import Phase, Provider
 from pictures.series import Scrape
 
 CLIENTS: Final = 8
-_BODY: Final = json.dumps(
+BODY: Final = json.dumps(
     {"model": "claude-sonnet-5", "stream": True, "messages": [{"role": "user", "content": "word " * 400}]}
 )
 _RATE_LIMITED: Final = Phase(0.25, 429, (("Retry-After", "10"),))
@@ -44,12 +44,12 @@ def run(seconds: float, directory: Path) -> list[Scrape]:
 
     primary = Provider(phases(Phase(0), _RATE_LIMITED, Phase(0.3), _OVERLOADED, Phase(0.72)), clock)
     backup = Provider(phases(Phase(0, delay=0.4)), clock)
-    port = _free_port()
+    port = free_port()
     _configure(directory, primary, backup)
     command = [sys.executable, "-m", "clipal", "--config-dir", str(directory), "--port", str(port)]
     program = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        _wait_for(port)
+        wait_for(port)
         agents = [
             Thread(target=_ask, args=(port, number, lambda: clock() < seconds), daemon=True)
             for number in range(CLIENTS)
@@ -78,14 +78,16 @@ def _configure(directory: Path, primary: Provider, backup: Provider) -> None:
         path.chmod(0o600)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Waits until somebody listens on `port`."""
     for _ in range(200):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -104,7 +106,7 @@ def _ask(port: int, number: int, goes_on: Callable[[], bool]) -> None:
         session += 1
         fields = {"Content-Type": "application/json", "X-Claude-Code-Session-Id": f"{number}-{session}"}
         for _ in range(3):
-            connection.request("POST", "/claudecode/v1/messages", _BODY, fields)
+            connection.request("POST", "/claudecode/v1/messages", BODY, fields)
             connection.getresponse().read()
             time.sleep(random.uniform(0.1, 0.8))
     connection.close()
