@@ -16,7 +16,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --gene
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak lock clean
+.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak lock clean mutate
 
 help:
 	@echo "make demo     see failover at work, without any key"
@@ -29,6 +29,7 @@ help:
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
 	@echo "make fuzz     throw damaged input at all parsers (SECONDS_EACH=20)"
 	@echo "make soak     mixed load with failures and reloads, checked from both sides (MINUTES=10)"
+	@echo "make mutate   make 100 small changes, one at a time, and see whether the tests notice (about an hour)"
 	@echo "make lock     lock the newest dependencies (see CONTRIBUTING.md)"
 	@echo "make clean    remove what these targets made"
 
@@ -74,8 +75,8 @@ test-latest:
 	@$(LATEST)/bin/python -m pytest -q
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance pictures
-	$(BIN)/ruff check clipal tests twisted benchmarks acceptance pictures
+	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance pictures mutation
+	$(BIN)/ruff check clipal tests twisted benchmarks acceptance pictures mutation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
@@ -84,8 +85,8 @@ check: $(VENV)/.dev
 	$(BIN)/coverage report --fail-under 97
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance pictures
-	$(BIN)/ruff format clipal tests twisted benchmarks acceptance pictures
+	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance mutation pictures
+	$(BIN)/ruff format clipal tests twisted benchmarks acceptance pictures mutation
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
@@ -106,6 +107,12 @@ soak: $(VENV)/.bench
 
 acceptance: $(VENV)/.acceptance
 	@$(BIN)/python -m acceptance --report build/acceptance.md
+
+# For example: make mutate COUNT=20 SEED=7
+COUNT := 100
+SEED := 1
+mutate: $(VENV)/.test
+	@$(BIN)/python -m mutation --count $(COUNT) --seed $(SEED)
 
 # The sets that share the environment with the tests take the tests' versions of what they have in common.
 lock: $(VENV)/.lock

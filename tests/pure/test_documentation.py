@@ -27,6 +27,13 @@ def test_each_test_that_a_page_names_is_there(page: Path) -> None:
     assert functions <= defined
 
 
+def test_each_threat_names_the_test_that_shows_that_it_is_met() -> None:
+    text = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threat model")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    assert all(re.fullmatch(r"`test_[a-z0-9_]+`", row[3]) for row in rows if row[2])
+
+
 def test_no_test_file_has_the_name_of_another() -> None:
     names = Counter(each.name for each in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, times in names.items() if times > 1] == []
