@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from collections.abc import Generator
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -20,17 +21,22 @@ _BOM: Final = b"\xef\xbb\xbf"
 _KEY: Final = re.compile(
     rb'"(?:m|\\u006[dD])(?:o|\\u006[fF])(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006[cC])"'  # any letter may be escaped
 )
-_SPACE: Final = re.compile(rb"[ \t\r\n]*")
-_COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
-_STRING: Final = re.compile(rb'"[^"]*"')
-_WORD: Final = re.compile(rb"[^ \t\r\n\",:{}\[\]]+")
-_FLAT: Final = re.compile(rb'[^"{}\[\]]*(?:"[^"]*"[^"{}\[\]]*){0,256}')
-"""What stands between two brackets. The bound keeps the memory that the match takes small."""
-_OPEN: Final = re.compile(rb"[{\[]+")
-_CLOSE: Final = re.compile(rb"[}\]]+")
+# Each match is bounded, so that none takes long; what is longer than any sensible blank or number is no JSON.
+_SPACE: Final = re.compile(rb"[ \t\r\n]{0,65535}")
+_COLON: Final = re.compile(rb"[ \t\r\n]{0,1024}:[ \t\r\n]{0,1024}")
+_WORD: Final = re.compile(rb"[^ \t\r\n\",:{}\[\]]{1,8192}")
+_FLAT: Final = re.compile(rb'[^"{}\[\]]{0,16384}(?:"[^"]{0,16384}"[^"{}\[\]]{0,16384}){0,64}')
+"""What stands between two brackets, or a part of it."""
+_OPEN: Final = re.compile(rb"[{\[]{1,65535}")
+_CLOSE: Final = re.compile(rb"[}\]]{1,65535}")
 _TAIL: Final = 1024
 _STEPS: Final = 500_000
 """Steps of the scan at most, about half a second: real bodies of 32 MiB take a tenth of them."""
+_SLICE: Final = 1024 * 1024
+"""Bytes that are searched between two pauses of a scan."""
+_STEPS_AT_ONCE: Final = 2_000
+"""Steps of the scan between two pauses."""
+_LONGEST_KEY: Final = len('"model"') * 6
 
 
 class UnreadableBody(Exception):
@@ -61,12 +67,26 @@ class RequestedModel:
     in_path: bool = False
 
 
+Search: TypeAlias = Generator[None, None, tuple[ModelName, ...]]
+
+
 def find_model_names(body: bytes) -> tuple[ModelName, ...]:
     """Each string that is a top-level `"model"`: in order, and more than one where the key is repeated.
 
     Raises:
         UnreadableBody: the body is no JSON object, as far as the scan has come.
     """
+    search = search_model_names(body)
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            names: tuple[ModelName, ...] = end.value
+            return names
+
+
+def search_model_names(body: bytes) -> Search:
+    """The same in pieces: yields every few milliseconds, for a body may be large, and made to take long."""
     return _Scan(body).names()
 
 
@@ -80,54 +100,74 @@ class _Scan:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._text = body
-        if b"\\" in body:
-            self._text = body.replace(b"\\\\", b"\0\0").replace(b'\\"', b"\0\0")
         self._at = 0
         self._steps = _STEPS
+        self._paused = (0, _STEPS)
 
-    def names(self) -> tuple[ModelName, ...]:
+    def names(self) -> Search:
+        if b"\\" in self._body:
+            self._text = yield from _without_escapes(self._body)
         self._at = len(_BOM) if self._text.startswith(_BOM) else 0
         self._pass(_SPACE)
         if not self._text.startswith(b"{", self._at) or not self._text[-_TAIL:].rstrip().endswith(b"}"):
             raise UnreadableBody("is not a JSON object")
         self._at += 1
-        last = max((match.start() for match in _KEY.finditer(self._text)), default=-1)
+        last = yield from self._last_key()
         found: list[ModelName] = []
         while self._at <= last:
             self._pass(_SPACE)
             if self._text.startswith(b"}", self._at):
                 self._end()
                 break
-            self._member(found)
+            yield from self._member(found)
         return tuple(found)
 
-    def _member(self, found: list[ModelName]) -> None:
-        key = self._pass(_STRING)
+    def _last_key(self) -> Generator[None, None, int]:
+        """Where the last key of that name begins, at whatever depth; -1 where there is none."""
+        for begin in range(len(self._text) // _SLICE * _SLICE, -1, -_SLICE):
+            found = -1
+            for match in _KEY.finditer(self._text, begin, begin + _SLICE + _LONGEST_KEY):
+                found = match.start()
+            if found >= 0:
+                return found
+            yield
+        return -1
+
+    def _member(self, found: list[ModelName]) -> Generator[None, None, None]:
+        begin = self._at
+        self._string()
+        key = self._text[begin : min(self._at, begin + _LONGEST_KEY)]
         self._pass(_COLON)
         begin = self._at
         if _KEY.fullmatch(key) and self._text.startswith(b'"', begin):
-            self._pass(_STRING)
+            self._string()
             name = _text_of(self._body[begin : self._at]) if self._at - begin <= 6 * LONGEST_MODEL_NAME else ""
             if 0 < len(name) <= LONGEST_MODEL_NAME:
                 found.append(ModelName(name, begin, self._at))
         else:
-            self._value()
+            yield from self._value()
         self._pass(_SPACE)
+        if self._is_long():
+            yield
         if self._text.startswith(b",", self._at):
             self._at += 1
         elif not self._text.startswith(b"}", self._at):
             raise UnreadableBody("is not valid JSON")
 
-    def _value(self) -> None:
+    def _value(self) -> Generator[None, None, None]:
         if self._text.startswith((b"{", b"["), self._at):
-            self._nested()
+            yield from self._nested()
+        elif self._text.startswith(b'"', self._at):
+            self._string()
         else:
-            self._pass(_STRING if self._text.startswith(b'"', self._at) else _WORD)
+            self._pass(_WORD)
 
-    def _nested(self) -> None:
+    def _nested(self) -> Generator[None, None, None]:
         """An object or an array, to its end."""
         depth = len(self._pass(_OPEN))
         while depth:
+            if self._is_long():
+                yield
             flat = self._pass(_FLAT)
             if opened := _OPEN.match(self._text, self._at):
                 depth += len(opened[0])
@@ -136,6 +176,8 @@ class _Scan:
                 closing = min(len(closed[0]), depth)
                 depth -= closing
                 self._at += closing
+            elif self._text.startswith(b'"', self._at):
+                self._string()
             elif not flat:
                 raise UnreadableBody("is not valid JSON")
 
@@ -146,6 +188,21 @@ class _Scan:
         if self._at != len(self._text):
             raise UnreadableBody("is not valid JSON")
 
+    def _string(self) -> None:
+        end = self._text.find(b'"', self._at + 1)
+        if end < 0 or not self._text.startswith(b'"', self._at):
+            raise UnreadableBody("is not valid JSON")
+        self._steps -= 1
+        self._at = end + 1
+
+    def _is_long(self) -> bool:
+        """Whether it is time for a pause."""
+        at, steps = self._paused
+        if self._at - at < _SLICE and steps - self._steps < _STEPS_AT_ONCE:
+            return False
+        self._paused = (self._at, self._steps)
+        return True
+
     def _pass(self, pattern: re.Pattern[bytes]) -> bytes:
         self._steps -= 1
         match = pattern.match(self._text, self._at)
@@ -155,6 +212,20 @@ class _Scan:
             raise UnreadableBody("has too many parts")
         self._at = match.end()
         return match[0]
+
+
+def _without_escapes(body: bytes) -> Generator[None, None, bytes]:
+    """`body` with two other bytes for each escaped backslash and quote."""
+    parts: list[bytes] = []
+    begin = 0
+    while begin < len(body):
+        part = body[begin : begin + _SLICE]
+        if (len(part) - len(part.rstrip(b"\\"))) % 2:  # it ends within an escape
+            part = body[begin : begin + _SLICE + 1]
+        begin += len(part)
+        parts.append(part.replace(b"\\\\", b"\0\0").replace(b'\\"', b"\0\0"))
+        yield
+    return b"".join(parts)
 
 
 def _text_of(literal: bytes) -> str:

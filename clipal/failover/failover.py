@@ -45,7 +45,7 @@ class Failover:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
         if route.concerns_models:
-            call = with_model(call, route.dialect)
+            call = await with_model(call, route.dialect, self._clock)
             if call.model is not None:
                 route = route.serving(call.model.name)
                 if not route.providers:

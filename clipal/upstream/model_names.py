@@ -11,22 +11,32 @@ from collections.abc import Mapping
 from typing import Final
 
 from attrs import evolve, frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from clipal.dialects.dialect import Dialect
-from clipal.dialects.model_name import RequestedModel, UnreadableBody, find_model_names
+from clipal.dialects.model_name import (
+    ModelName,
+    RequestedModel,
+    Search,
+    UnreadableBody,
+    find_model_names,
+    search_model_names,
+)
 from clipal.upstream.request import UpstreamRequest
 
 _OTHERS: Final = "*"
-
+_LARGE: Final = 512 * 1024
+"""Bytes of a body that is searched in pieces, so that other clients are served in between."""
 
 _log = Logger()
 
 
-def with_model(call: UpstreamRequest, dialect: Dialect) -> UpstreamRequest:
+async def with_model(call: UpstreamRequest, dialect: Dialect, clock: IReactorTime) -> UpstreamRequest:
     """`call` with the model that it names; `call` itself where none can be found."""
     try:
-        return evolve(call, model=_requested(call, dialect))
+        return evolve(call, model=await _requested(call, dialect, clock))
     except UnreadableBody as error:
         _log.debug(
             "{client}: the body of a request {problem}, so it goes up as it is, whatever model it names",
@@ -36,7 +46,7 @@ def with_model(call: UpstreamRequest, dialect: Dialect) -> UpstreamRequest:
         return call
 
 
-def _requested(call: UpstreamRequest, dialect: Dialect) -> RequestedModel | None:
+async def _requested(call: UpstreamRequest, dialect: Dialect, clock: IReactorTime) -> RequestedModel | None:
     """The model that `call` names; None where it names none.
 
     Raises:
@@ -50,8 +60,19 @@ def _requested(call: UpstreamRequest, dialect: Dialect) -> RequestedModel | None
     coding = (call.head.table.get(b"content-encoding") or b"identity").strip().lower()
     if coding != b"identity":
         raise UnreadableBody("is compressed")
-    places = find_model_names(call.body.whole)
+    body = call.body.whole
+    places = find_model_names(body) if len(body) <= _LARGE else await _in_pieces(search_model_names(body), clock)
     return RequestedModel(places[-1].name, places) if places else None
+
+
+async def _in_pieces(search: Search, clock: IReactorTime) -> tuple[ModelName, ...]:
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            names: tuple[ModelName, ...] = end.value
+            return names
+        await deferLater(clock, 0)
 
 
 @frozen

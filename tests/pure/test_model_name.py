@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipal.dialects import model_name
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.model_name import UnreadableBody, find_model_names
 
@@ -80,6 +81,41 @@ def test_the_model_is_found_beside_a_large_prompt(body: bytes) -> None:
 def test_a_body_of_very_many_parts_is_given_up() -> None:
     with pytest.raises(UnreadableBody, match="too many parts"):
         find_model_names(b'{"x":[' + b"{}," * 2_000_000 + b'1],"model":"a"}')
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'"x",',
+        b"[],",
+        b'{"model":"x"},',
+        b'"\\\\",',
+        b'"\\u006d",',
+        b"[[",
+        b" 1 ,",
+        b'"a":',
+        b"   ",
+        b'"mode\\u006',
+        b'"',
+        b"\\",
+    ],
+)
+def test_a_search_pauses_every_few_milliseconds_whatever_the_body(part: bytes) -> None:
+    size = 8 * model_name._SLICE
+    body = b'{"x":[' + part * (size // len(part)) + b'1],"model":"a"}'
+    scan = model_name._Scan(body)
+    search, pauses = scan.names(), 0
+    before = (0, scan._steps)
+    while True:
+        try:
+            next(search)
+        except (StopIteration, UnreadableBody):
+            break
+        pauses += 1
+        assert scan._at - before[0] < 4 * model_name._SLICE
+        assert before[1] - scan._steps <= model_name._STEPS_AT_ONCE + 8
+        before = (scan._at, scan._steps)
+    assert pauses or scan._at < model_name._SLICE, "it ended at once"
 
 
 JSON = st.recursive(
