@@ -34,6 +34,7 @@ from clipal.failover.failover import Failover
 from clipal.logs.notifications import Desktop
 from clipal.logs.observer import Logs
 from clipal.process.descriptors import Descriptors
+from clipal.process.listening import Listener
 from clipal.process.signals import Signals
 from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
@@ -55,7 +56,7 @@ class Clipal(MultiService):
     """The proxy.
 
     Parameters:
-        listening: a socket that listens already, so that a taken port is known before twistd leaves the terminal.
+        listeners: sockets that listen already, so that a taken port is known before twistd leaves the terminal.
         logs: whose level and secrets follow the configuration.
         status_listening: one more such socket, for `/status` and `/metrics` alone; None for none.
         is_the_log: whether an application that this service becomes a part of logs to `logs` alone.
@@ -74,7 +75,7 @@ class Clipal(MultiService):
         configuration: Configuration,
         overrides: Overrides,
         dialects: Sequence[Dialect],
-        listening: socket.socket,
+        listeners: Sequence[Listener],
         logs: Logs,
         status_listening: socket.socket | None = None,
         *,
@@ -110,7 +111,7 @@ class Clipal(MultiService):
         self._signals = Signals(reactor, reload=self._reloader.reload_all, reopen_log=self._reopen_log)
         self._upkeep = TimerService(UPKEEP, self._look_after)
         self._upkeep.clock = reactor
-        self._listening = Listening(reactor, listening, self.site)
+        self._listening = Listening(reactor, listeners, self.site)
         self._status = Status(reactor, self.failovers, self.site, self._reloader, logs, status_listening)
         for name, page in self._status.pages.items():
             root.putChild(name, page)
@@ -162,6 +163,7 @@ class Clipal(MultiService):
         for route in replaced:
             route.close()
         self._desktop.follow(settings.notifications, secrets)
+        self._listening.read_certificates_again()
 
     def _look_after(self) -> None:
         """Every two seconds: each look by itself, so that one that fails holds up no other."""
@@ -222,6 +224,7 @@ class Clipal(MultiService):
 
     async def _stop(self) -> None:
         """What is under way may finish, and what still comes is served; then everything closes."""
+        await self._listening.stop_inherited()
         cut = await self._drain()
         await self._listening.stopService()
         self.site.connections.stop()

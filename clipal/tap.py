@@ -16,6 +16,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python import usage
 
 from clipal.config.directory import configuration_directory, missing_directory
+from clipal.config.endpoint import Endpoint
 from clipal.config.loader import Overrides, check_overrides, load_configuration
 from clipal.config.model import Configuration
 from clipal.config.problems import ConfigurationError
@@ -24,10 +25,8 @@ from clipal.logs.observer import open_logs
 from clipal.process.clock import use_monotonic_time
 from clipal.process.garbage import spare_what_stays
 from clipal.process.hangup import hold_hangup, ignore_hangup, ignore_user_signals
+from clipal.process.listening import CannotListen, Listener, open_listeners
 from clipal.service import Clipal
-from clipal.status.listening import socket_at
-
-BACKLOG = 1024
 
 
 class Options(usage.Options):
@@ -89,7 +88,8 @@ def makeService(options: Options) -> IService:
     if (missing := missing_directory(options["config-dir"])) is not None:
         fail(str(missing))
     configuration = load(options)
-    listening, status_listening = listen(configuration), listen_for_status(configuration)
+    listeners = listen(configuration)
+    status_listening = listen_for_status(configuration)
     logs = open_logs(configuration.settings, configuration.secrets)
     if options.other_log:
         globalLogPublisher.addObserver(logs)  # beside the log that twistd was told to write
@@ -98,7 +98,7 @@ def makeService(options: Options) -> IService:
         configuration,
         options.overrides,
         DIALECTS,
-        listening,
+        listeners,
         logs,
         status_listening,
         is_the_log=not options.other_log,
@@ -116,9 +116,12 @@ def load(options: Options) -> Configuration:
         fail("\nclipal: ".join(map(str, error.problems)))
 
 
-def listen(configuration: Configuration) -> socket.socket:
-    """A socket that listens as the configuration says."""
-    return _listen_on(configuration.settings.listen_addr, configuration.settings.port)
+def listen(configuration: Configuration) -> tuple[Listener, ...]:
+    """Sockets that listen as the configuration says."""
+    try:
+        return open_listeners(configuration.settings.endpoints)
+    except CannotListen as error:
+        fail(str(error))
 
 
 def listen_for_status(configuration: Configuration) -> socket.socket | None:
@@ -126,32 +129,12 @@ def listen_for_status(configuration: Configuration) -> socket.socket | None:
     where = configuration.settings.status_listen
     if where is None:
         return None
-    if not isinstance(where, Path):
-        return _listen_on(*where)
+    shown = f"unix:{where}"
+    endpoint = Endpoint(shown, path=where) if isinstance(where, Path) else Endpoint.tcp(*where)
     try:
-        listening = socket_at(where)
-    except OSError as error:
-        fail(f"cannot listen on unix:{where}: {(error.strerror or 'not possible').lower()}")
-    listening.listen(BACKLOG)
-    listening.setblocking(False)
-    return listening
-
-
-def _listen_on(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # on Windows, SO_REUSEADDR would share a taken port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((address, port))
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
-    except OSError as error:
-        listening.close()
-        fail(f"cannot listen on {address}:{port}: {(error.strerror or 'not possible').lower()}")
-    return listening
+        return open_listeners([endpoint])[0].socket
+    except CannotListen as error:
+        fail(str(error))
 
 
 def fail(problem: str) -> NoReturn:

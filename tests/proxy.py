@@ -80,11 +80,12 @@ class Proxy:
 
     @classmethod
     def _serve(cls, configuration: Configuration, overrides: Overrides) -> Proxy:
-        listening, for_status = listen(configuration), listen_for_status(configuration)
-        port = listening.getsockname()[1]
+        listeners, for_status = listen(configuration), listen_for_status(configuration)
+        first = listeners[0].socket
+        port = 0 if first.family == socket.AF_UNIX else first.getsockname()[1]
         logs = open_logs(configuration.settings, configuration.secrets)
         status_port = 0 if for_status is None or for_status.family == socket.AF_UNIX else for_status.getsockname()[1]
-        service = Clipal(reactor, configuration, overrides, DIALECTS, listening, logs, for_status)  # type: ignore[arg-type]
+        service = Clipal(reactor, configuration, overrides, DIALECTS, listeners, logs, for_status)  # type: ignore[arg-type]
         proxy = cls(service, port, status_port)
         globalLogPublisher.addObserver(proxy)
         proxy.service.startService()

@@ -115,12 +115,17 @@ def own_base_url(settings: Settings) -> str:
     """Where clients reach clipal: an IP address, for Codex resolves `localhost` to ::1 first.
 
     Raises:
-        usage.UsageError: the port is 0, so that nobody knows it.
+        usage.UsageError: the port is 0, so that nobody knows it, or there is none.
     """
-    if settings.port == 0:
-        raise usage.UsageError("clients need to know the port; it cannot be 0")
-    address = "127.0.0.1" if settings.listen_addr in ("0.0.0.0", "::") else settings.listen_addr  # noqa: S104
-    return f"http://[{address}]:{settings.port}" if ":" in address else f"http://{address}:{settings.port}"
+    for endpoint in settings.endpoints:
+        if not endpoint.host or endpoint.proxied:
+            continue
+        if endpoint.port == 0:
+            raise usage.UsageError("clients need to know the port; it cannot be 0")
+        address = "127.0.0.1" if endpoint.host in ("0.0.0.0", "::") else endpoint.host  # noqa: S104
+        scheme = "http" if endpoint.tls is None else "https"
+        return f"{scheme}://[{address}]:{endpoint.port}" if ":" in address else f"{scheme}://{address}:{endpoint.port}"
+    raise usage.UsageError("clients need an address and a port: none of listen in config.yaml is a tcp: or ssl: one")
 
 
 @frozen

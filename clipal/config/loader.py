@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 from clipal.config import values as read
 from clipal.config.client_file import read_client
 from clipal.config.client_tokens import read_client_tokens
+from clipal.config.endpoint import TLSFiles
 from clipal.config.model import (
     Affinity,
     CircuitBreaker,
@@ -30,7 +31,7 @@ from clipal.config.model import (
     NotificationSettings,
     Settings,
 )
-from clipal.config.nodes import Scalar, read_document
+from clipal.config.nodes import Mapping, Scalar, read_document
 from clipal.config.original import SETTINGS, unread_files
 from clipal.config.problems import ConfigurationError, Problem, Problems, Severity
 from clipal.config.proxy_settings import SETTINGS_PROXY
@@ -43,6 +44,8 @@ _SETTINGS: Final = Table(
     {
         "listen_addr": read.listen_address,
         "port": read.whole(1, 65535),
+        "listen": read.endpoints,
+        "tls": read.mapping,
         "log_level": read.one_of(LogLevel),
         "log_format": read.one_of(LogFormat),
         "log_dir": read.directory,
@@ -79,6 +82,7 @@ _SETTINGS: Final = Table(
     },
     foreign=SETTINGS,
 )
+_TLS: Final = Table({"certificate": read.file, "key": read.file, "client_ca": read.file})
 _CIRCUIT_BREAKER: Final = Table(
     {
         "failure_threshold": read.whole(0),
@@ -179,6 +183,12 @@ def _settings(directory: Path, clients: Iterable[str], problems: Problems) -> Se
     document = read_document(path, problems)
     values = {} if document is None else _SETTINGS.read(path, "", document, problems)
     breaker, notifications = values.pop("circuit_breaker", None), values.pop("notifications", None)
+    tls = values.pop("tls", None)
+    if tls is not None:
+        _read_tls(path, tls, values, problems)
+    if "listen" in values:
+        values["listen"] = tuple(each.within(directory) for each in values["listen"])
+        _read_listen(path, document, problems)
     if breaker is not None:
         numbers = _CIRCUIT_BREAKER.read(path, "circuit_breaker", breaker, problems)
         values["circuit_breaker"] = CircuitBreaker(**numbers)
@@ -197,6 +207,26 @@ def _settings(directory: Path, clients: Iterable[str], problems: Problems) -> Se
     return Settings(log_dir=log_dir, **values)
 
 
+def _read_tls(path: Path, document: Mapping, values: dict[str, Any], problems: Problems) -> None:
+    files = _TLS.read(path, "tls", document, problems)
+    missing = [name for name in ("certificate", "key") if name not in document.items]
+    for name in missing:
+        problems.error(path, document.line, f"tls.{name}", "is missing")
+    if "certificate" in files and "key" in files:
+        values["tls"] = TLSFiles(**files).within(path.parent)
+
+
+def _read_listen(path: Path, document: Mapping | None, problems: Problems) -> None:
+    """`listen:` stands alone: what it makes useless must not look as if it had an effect."""
+    assert document is not None
+    for key in ("listen_addr", "port"):
+        if key in document.items:
+            problems.warn(path, document.lines[key], key, "has no effect beside listen")
+    if "tls" in document.items:
+        text = "has no effect beside listen; write ssl:PORT:privateKey=FILE:certKey=FILE there"
+        problems.error(path, document.lines["tls"], "tls", text)
+
+
 def _override(settings: Settings, overrides: Overrides, problems: Problems) -> Settings:
     values: dict[str, Any] = {}
     for option, key, reader in (
@@ -205,7 +235,9 @@ def _override(settings: Settings, overrides: Overrides, problems: Problems) -> S
         ("--log-level", "log_level", read.one_of(LogLevel)),
     ):
         typed = getattr(overrides, key)
-        if typed is not None:
+        if typed is not None and settings.listen and key != "log_level":
+            problems.error(None, None, option, "cannot be used, because config.yaml has listen")
+        elif typed is not None:
             tag = "tag:yaml.org,2002:" + ("int" if re.fullmatch("0|[1-9][0-9]{0,4}", typed) else "str")
             try:
                 values[key] = reader(Scalar(0, typed, tag))
@@ -234,14 +266,14 @@ def _warn(directory: Path, names: tuple[str, ...], problems: Problems) -> None:
 
 def _warn_of_access(path: Path, settings: Settings, problems: Problems) -> None:
     """What others may do who can connect."""
-    if not settings.listens_beyond_loopback or settings.client_tokens:
+    if settings.client_tokens or not any(each.reaches_others for each in settings.endpoints if not each.inherited):
         return
     if settings.protected_mode:
         message = "other machines can connect, and get a 403"
         hint = "set client_tokens, or protected_mode: false to serve whoever can connect"
     else:
         message, hint = "whoever can connect may use your providers", "set client_tokens, or listen on 127.0.0.1"
-    problems.warn(path, None, "listen_addr", message, hint)
+    problems.warn(path, None, "listen" if settings.listen else "listen_addr", message, hint)
 
 
 def _merge(path: Path) -> str:

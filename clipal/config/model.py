@@ -12,8 +12,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from clipal.config.addresses import is_loopback_address
 from clipal.config.client_token import ClientToken
+from clipal.config.endpoint import Endpoint, TLSFiles
 from clipal.config.reach import ForwardProxy, ProxyChoice, ProxyMode, Trust
 from clipal.config.secret import Secret
 from clipal.config.stamps import Stamp
@@ -189,6 +189,8 @@ class Settings:
         max_buffered_bytes: of all requests' bodies that wait together.
         client_idle_timeout: after which a client that takes nothing of its answer is aborted.
         drain_timeout: for open requests when clipal is to end; None for a default that depends on who started it.
+        listen: where to listen, in place of `listen_addr` and `port`.
+        tls: what a listener on `listen_addr` shows to clients; None for one without TLS.
         log_dir: absolute.
         log_max_bytes: of all log files of one day; 0 for no limit.
         status_listen: where `/status` and `/metrics` are served in addition: an address and a port, or the path of a
@@ -207,6 +209,8 @@ class Settings:
     log_dir: Path
     listen_addr: str = "127.0.0.1"
     port: int = 3333
+    listen: tuple[Endpoint, ...] = ()
+    tls: TLSFiles | None = None
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.TEXT
     log_retention_days: int = 7
@@ -242,8 +246,13 @@ class Settings:
 
     @property
     def listens_beyond_loopback(self) -> bool:
-        """Whether other machines can connect."""
-        return not is_loopback_address(self.listen_addr)
+        """Whether other machines can connect, directly or through a proxy, as far as this tells."""
+        return any(endpoint.reaches_others for endpoint in self.endpoints)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where to listen."""
+        return self.listen or (Endpoint.tcp(self.listen_addr, self.port, self.tls),)
 
 
 @frozen

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from clipal.config.addresses import plain_address
+from clipal.config.endpoint import Endpoint
 from clipal.config.model import BaseURL, Settings
 
 
 def is_self(url: BaseURL, settings: Settings) -> bool:
     """Whether requests to `url` would come back to a clipal that listens as `settings` say."""
-    if url.port != settings.port:
+    return any(_is_at(url, endpoint) for endpoint in settings.endpoints if endpoint.host)
+
+
+def _is_at(url: BaseURL, endpoint: Endpoint) -> bool:
+    if url.port != endpoint.port:
         return False
-    address = plain_address(settings.listen_addr)
+    address = plain_address(endpoint.host)
     host = url.host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return address.is_loopback or address.is_unspecified

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from clipal.config.addresses import plain_address
 from clipal.config.base_url import parse_base_url
 from clipal.config.duration import parse_duration
+from clipal.config.endpoint import Endpoint, parse_endpoint
 from clipal.config.model import BaseURL
 from clipal.config.nodes import Mapping, Node, Scalar, Sequence
 
@@ -107,6 +108,24 @@ def check_listen_address(address: str) -> str:
         return str(plain_address(address.strip("[]")))
     except ValueError:
         raise ValueError("must be an IP address, such as 127.0.0.1, or localhost") from None
+
+
+def endpoints(node: Node) -> tuple[Endpoint, ...]:
+    """A list of endpoint strings, or one."""
+    if isinstance(node, Scalar):
+        return (parse_endpoint(text(node).strip()),)
+    found: tuple[Endpoint, ...] = several(lambda each: parse_endpoint(text(each).strip()))(node)
+    if not found:
+        raise ValueError("must be a list of at least one endpoint string, such as tcp:3333:interface=127.0.0.1")
+    return found
+
+
+def file(node: Node) -> Path:
+    """The path of a file."""
+    found = text(node).strip()
+    if not found or not found.isprintable():
+        raise ValueError("must be the path of a file")
+    return Path(found).expanduser()
 
 
 def status_address(node: Node) -> tuple[str, int] | Path:

@@ -109,10 +109,10 @@ class Demo:
         options = tap.Options()
         options.parseOptions(["--config-dir", str(directory), "--port", "0"])
         configuration = tap.load(options)
-        listening = tap.listen(configuration)
-        self.base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listeners = tap.listen(configuration)
+        self.base = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
         self.logs = open_logs(configuration.settings, configuration.secrets)
-        self._service = Clipal(reactor, configuration, options.overrides, DIALECTS, listening, self.logs)
+        self._service = Clipal(reactor, configuration, options.overrides, DIALECTS, listeners, self.logs)
 
     def start(self) -> None:
         """Begins to serve."""

@@ -80,7 +80,8 @@ class Admission:
         self.max_buffered = settings.max_buffered_bytes
         self.client_idle_timeout = settings.client_idle_timeout
         self._tunnelled = tunnelled
-        self._names = {plain_host(name) for name in (settings.listen_addr, *settings.allowed_hosts)}
+        hosts = [endpoint.host for endpoint in settings.endpoints if endpoint.host]
+        self._names = {plain_host(name) for name in (*hosts, *settings.allowed_hosts)}
         self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
 
     @classmethod

@@ -68,9 +68,10 @@ class Channel(HTTPChannel):
         self.transport.registerProducer(self._backpressure, True)
         self._untaken = Untaken(self.site.reactor, self.transport, self._idle_timeout)
         self._peer = unmapped(self.transport.getPeer())
-        self.source = Peer.at(getattr(self._peer, "host", None))
+        self.source = Peer.at(getattr(self._peer, "host", None), by_proxy=self.transport.proxied)
         self.peer = self.source.address
-        self.local_address = plain_host(self.transport.getHost().host)
+        # A UNIX socket has none, and no name of a host is empty.
+        self.local_address = plain_host(getattr(self.transport.getHost(), "host", ""))
         if self.site.connection_made(self, self.peer):
             self._be_patient()
         else:

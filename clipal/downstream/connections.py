@@ -58,19 +58,19 @@ class Connections:
         self._clock = clock
         self._descriptors = descriptors
         self._close_unused = close_unused
-        self._listening: EagerPort | None = None
+        self._listening: list[EagerPort] = []
         self._full = False
         self._look_again = Deadline(clock, self._accept_again)
         self._silent_until = 0.0
 
     def accept_from(self, listening: EagerPort) -> None:
         """Takes connections from `listening`, while there is room for them."""
-        self._listening = listening
+        self._listening.append(listening)
         listening.may_accept = self._make_room
 
     def stop(self) -> None:
         """Nobody is accepted any more."""
-        self._listening = None
+        self._listening.clear()
         self._look_again.close()
 
     def add(self, connection: ClientConnection) -> None:
@@ -94,8 +94,8 @@ class Connections:
         else:
             return True
         self._full = True
-        if self._listening is not None:
-            self._listening.stopReading()  # until somebody has gone, or may be made to go
+        for listening in self._listening:
+            listening.stopReading()  # until somebody has gone, or may be made to go
         now = self._clock.seconds()
         longest = nsmallest(_TRIED, self.open, key=_idle_since)
         gives_way = next((each for each in longest if each.gives_way(now - _LEAST_IDLE)), None)
@@ -111,8 +111,9 @@ class Connections:
     def _accept_again(self) -> None:
         self._full = False
         self._look_again.clear()
-        if self._listening is not None and self._listening.connected:
-            self._listening.startReading()
+        for listening in self._listening:
+            if listening.connected:
+                listening.startReading()
 
 
 def _idle_since(connection: ClientConnection) -> float:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
@@ -69,7 +69,7 @@ class Site(WebSite):
         self.connections = connections
         self.access = access
         self.capacity = capacity
-        self.channels: set[Channel] = connections.open
+        self.channels: set[Any] = connections.open
         self.bodies = Bodies()
         self.refused: dict[str, int] = {}
         self.drain = Drain(reactor, self.channels)
@@ -198,6 +198,16 @@ class Site(WebSite):
         self.connections.add(channel)
         self.drain.connected()
         return self.capacity.add(channel, address)
+
+    def preface_made(self, preface: ClientConnection) -> None:
+        """A client has come that has to say something before HTTP."""
+        self.connections.add(preface)
+        self.drain.connected()
+
+    def preface_lost(self, preface: ClientConnection) -> None:
+        """It is gone, or speaks HTTP."""
+        self.connections.discard(preface)
+        self.drain.look()
 
     def connection_lost(self, channel: ClientConnection) -> None:
         """A client is gone."""

@@ -6,10 +6,8 @@ that it lets mean 127.0.0.1, so the rules on Host and Origin are those of client
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -127,38 +125,3 @@ class StatusListening(Service):
         if port is not None:
             with suppress(FileNotFoundError):  # somebody has removed the socket's file
                 await maybeDeferred(port.stopListening)
-
-
-def socket_at(path: Path) -> socket.socket:
-    """A socket bound to the file `path`. One that a process left there which is gone is removed first.
-
-    Raises:
-        OSError: that is not possible.
-    """
-    if not hasattr(socket, "AF_UNIX"):
-        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if _is_left_over(path):
-            path.unlink()
-        bound.bind(os.fspath(path))
-        path.chmod(0o600)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _is_left_over(path: Path) -> bool:
-    """Whether it is a socket at which nobody listens."""
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            return False
-    except FileNotFoundError:
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-        try:
-            trial.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            return True
-    return False

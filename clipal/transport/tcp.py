@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
+    IAddress,
     IConnector,
     IDelayedCall,
     IHostnameResolver,
@@ -78,9 +79,15 @@ class EagerServer(SendsAtOnce, tcp.Server):
 
     Attributes:
         on_queue: called when the kernel does not take all that is written, and nothing was queued before.
+        proxied: whether a proxy has said by the PROXY protocol for whom it connects.
+        came_from: the client's address, if it said so.
+        came_to: the address that the client connected to, if it said so.
     """
 
     reactor: Any
+    proxied = False
+    came_from: IAddress | None = None
+    came_to: IAddress | None = None
     on_queue: Callable[[], None] | None = None
     _taken_at = 0.0
 
@@ -89,6 +96,14 @@ class EagerServer(SendsAtOnce, tcp.Server):
         """When the kernel last took something, on the reactor's clock, if something is queued."""
         queued = self._tempDataLen or self.offset < len(self.dataBuffer)
         return self._taken_at if queued else None
+
+    def getPeer(self) -> Any:
+        """The client's address."""
+        return self.came_from or super().getPeer()
+
+    def getHost(self) -> Any:
+        """The address that the client has connected to."""
+        return self.came_to or super().getHost()
 
     def has_unread(self) -> bool:
         """Whether something has come that was not read, or the other side has ended."""
@@ -141,7 +156,7 @@ class EagerPort(tcp.Port):
         may_accept: asked before each connection that waits. Whoever says no calls `stopReading` too.
     """
 
-    transport = EagerServer
+    transport: type[EagerServer] = EagerServer
     may_accept: Callable[[], bool] = staticmethod(lambda: True)
 
     def doRead(self) -> None:
@@ -151,9 +166,13 @@ class EagerPort(tcp.Port):
             super().doRead()
 
     @classmethod
-    def adopt(cls, reactor: Any, listening: socket.socket, factory: Any) -> EagerPort:
+    def adopt(
+        cls, reactor: Any, listening: socket.socket, factory: Any, transport: type[EagerServer] | None = None
+    ) -> EagerPort:
         """Accepts on a socket that listens already; the caller may close its own copy of it."""
         port: EagerPort = cls._fromListeningDescriptor(reactor, listening.fileno(), listening.family, factory)
+        if transport is not None:
+            port.transport = transport
         port.startListening()
         return port
 

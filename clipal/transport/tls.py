@@ -12,28 +12,18 @@ transport stops the socket.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import TypeAlias
 
 from attrs import define, field
 from twisted.internet import main
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConnector, IHostnameResolver
 from twisted.python.failure import Failure
 
 from clipal.transport.tcp import Dialer, EagerClient
-
-_RECORD = 16 * 1024
-"""The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""
-_SLICE = 64 * 1024
-"""Bytes encrypted before they go to the socket; a memory BIO that grows further copies what it has."""
+from clipal.transport.tls_stream import Ended, TLSStream
 
 _ANOTHER_HOST = (62, 64)
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
-
-Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
-"""Why a connection ends, None while it does not."""
 
 
 class HandshakeFailed(Exception):
@@ -67,32 +57,26 @@ class TLSHost:
         return self.context.wrap_bio(incoming, outgoing, server_hostname=self.name, session=self.session)
 
 
-class TLSClient(EagerClient):
+class TLSClient(TLSStream, EagerClient):
     """The client's side of a connection over TLS.
 
     Its end is a ConnectionDone only after a close_notify, or if we closed it. A FIN alone is a ConnectionLost, for
     anybody on the way can send one (RFC 8446, 6.1).
     """
 
-    _shaking = False
     _spoken = False
-    _settled = False
     _problem = "TLS handshake failed"
-    _ended = False
-    _paused = False
 
     def __init__(self, to: TLSHost, host: str, port: int, bind: object, connector: IConnector, reactor: object) -> None:
         self._to = to
-        self._held: list[bytes | memoryview] = []
         super().__init__(host, port, bind, connector, reactor)
 
     # The handshake
 
     def opened(self) -> None:
         """The bytes are the host's. Twisted's own `_connectDone`, which makes the protocol, has to wait for TLS."""
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = self._to.wrap(self._incoming, self._outgoing)
-        self._shaking = True
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._open(self._to.wrap(incoming, outgoing), incoming, outgoing)
         self.connected = 1  # for `write`; it is what TCP is
         self.startReading()
         self._act_on(self._shake_hands())
@@ -136,100 +120,7 @@ class TLSClient(EagerClient):
             self.connected = 0
         super().failIfNotConnected(err)
 
-    # Receiving
-
-    def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
-        """Reads what there is, once; the result is the reason to end the connection."""
-        try:
-            data = self.socket.recv(self.bufferSize)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return main.CONNECTION_LOST
-        if not data:
-            return main.CONNECTION_DONE
-        self._incoming.write(data)
-        return self._take() if self._settled else self._begin()
-
-    def _take(self) -> Ended:
-        """Decrypts all that is there; asking what is left saves the exception that says "nothing"."""
-        pieces = []
-        why: Ended = None
-        try:
-            while self._incoming.pending:
-                piece = self._tls.read(_RECORD)
-                if not piece:
-                    self._ended = True
-                    why = main.CONNECTION_DONE
-                    break
-                pieces.append(piece)
-        except ssl.SSLWantReadError:
-            pass  # half a record, or a message of TLS's own
-        except ssl.SSLError:
-            why = main.CONNECTION_LOST
-        if self._outgoing.pending:  # an alert, an answer to a KeyUpdate
-            super().write(self._outgoing.read())
-        if self._held:
-            self._write_held()
-        if pieces:
-            self.protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        return why
-
-    def _take_rest(self) -> Ended:
-        """Takes what came with the end of the handshake, when the protocol wants it."""
-        wanted = self.connected and not (self._paused or self._aborting or self.disconnecting)
-        return self._begin() if wanted and not self._settled and self._incoming.pending else None
-
-    def _act_on(self, why: Ended) -> None:
-        if why is not None:  # as the reactor does with what `doRead` returns
-            self.connectionLost(Failure(why))
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-        super().pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        super().resumeProducing()
-        self._act_on(self._take_rest())
-
-    # Sending
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Encrypts `data` and sends it, or as much as the kernel takes; the rest is queued."""
-        if not data or not self.connected:
-            return
-        if self._held:
-            self._held.append(data)
-            return
-        sent = 0
-        try:
-            sent = self._tls.write(data)  # one record
-            while sent < len(data):
-                if self._outgoing.pending >= _SLICE:
-                    super().write(self._outgoing.read())
-                sent += self._tls.write(memoryview(data)[sent : sent + _RECORD])
-        except ssl.SSLWantReadError:
-            self._held.append(data[sent:])  # in the middle of a message of TLS's own: when the rest of that has come
-        except ssl.SSLError:
-            self.abortConnection()
-        super().write(self._outgoing.read())
-
-    def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
-        """As `write` of each: records end where a piece does."""
-        for data in iovec:
-            self.write(data)
-
-    def _write_held(self) -> None:
-        held, self._held = self._held, []
-        for data in held:
-            self.write(data)
-
     # The end
-
-    def readConnectionLost(self, reason: Failure) -> None:
-        """There are no connections that are open on one side only."""
-        self.connectionLost(reason)
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, or the attempt to make it."""
@@ -243,13 +134,6 @@ class TLSClient(EagerClient):
             else:
                 reason = Failure(main.CONNECTION_LOST)
         super().connectionLost(reason)
-
-    def _say_goodbye(self) -> None:
-        """Sends our close_notify; the other side's is not waited for (RFC 8446, 6.1)."""
-        with suppress(ssl.SSLError):
-            self._tls.unwrap()
-        with suppress(OSError):
-            self.socket.send(self._outgoing.read())
 
 
 class TLSDialer(Dialer):

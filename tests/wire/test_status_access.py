@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 
 from clipal.downstream.access import Peer
-from clipal.status.listening import socket_at
+from clipal.process.listening import socket_at
 from tests.asking import ranked
 from tests.proxy import Proxy
 from tests.seen import get, metrics, status

@@ -24,6 +24,7 @@ class Authority:
     certificates: Path
     server: ContextFactory
     stranger: ContextFactory
+    ca: trustme.CA
 
     @classmethod
     def found(cls, directory: Path) -> Authority:
@@ -35,7 +36,16 @@ class Authority:
             certificates,
             _Server(authority.issue_cert("127.0.0.1", "localhost")),
             _Server(authority.issue_cert("stranger.invalid")),
+            authority,
         )
+
+    def issue(self, directory: Path, *names: str) -> tuple[Path, Path]:
+        """Write a certificate and its key into `directory`; for this machine, unless there are other names."""
+        issued = self.ca.issue_cert(*(names or ("127.0.0.1", "localhost")))
+        certificate, key = directory / "certificate.pem", directory / "key.pem"
+        certificate.write_bytes(b"".join(each.bytes() for each in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+        return certificate, key
 
     @property
     def environment(self) -> dict[str, str]:

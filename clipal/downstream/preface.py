@@ -1,0 +1,121 @@
+"""What happens on a connection before HTTP: the header of the PROXY protocol, and the TLS handshake."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+
+from clipal.transport.deadline import Deadline
+from clipal.transport.tls_server import ServerTLS, TLSServer
+from clipal.wire.proxy_protocol import BadHeader, SocketAddress, read_header
+
+if TYPE_CHECKING:
+    from clipal.downstream.site import Site
+
+_DEADLINE: Final = 10.0
+"""Seconds for all of it."""
+
+
+class PrefaceFactory(Factory):
+    """Makes a preface for each connection, behind which `site` serves.
+
+    Parameters:
+        proxied: whether a header of the PROXY protocol comes first.
+        tls: what TLS shows to clients; None for a listener without.
+    """
+
+    noisy = False
+
+    def __init__(self, site: Site, tls: ServerTLS | None, *, proxied: bool) -> None:
+        self.site = site
+        self.tls = tls
+        self.proxied = proxied
+
+    def buildProtocol(self, addr: IAddress | None) -> Preface:
+        """For one connection."""
+        return Preface(self)
+
+
+class Preface(Protocol):
+    """One connection, until HTTP begins on it. It counts as a client's, and never gives way.
+
+    Attributes:
+        idle: False, because a request may be on its way.
+        busy: False, because no request has come.
+    """
+
+    transport: Any
+    idle = busy = False
+    idle_since = inf
+
+    def __init__(self, factory: PrefaceFactory) -> None:
+        self._site = factory.site
+        self._tls = factory.tls
+        self._proxied = factory.proxied
+        self._received = b""
+        self._deadline = Deadline(self._site.reactor, self._expired)
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self._site.preface_made(self)
+        self._deadline.set(_DEADLINE)
+        if not self._proxied:
+            self._secure(b"")
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += data
+        try:
+            header = read_header(self._received)
+        except BadHeader:
+            self.transport.abortConnection()
+            return
+        if header is None:
+            return
+        self.transport.proxied = True
+        if header.client is not None and header.server is not None:
+            self.transport.came_from = _address(header.client)
+            self.transport.came_to = _address(header.server)
+        self._received = b""
+        if self._tls is None:
+            self._serve(header.rest)
+        else:
+            self._secure(header.rest)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
+        self._deadline.close()
+        self._site.preface_lost(self)
+
+    def gives_way(self, before: float) -> bool:
+        """False: it is not idle."""
+        return False
+
+    def drain(self) -> None:
+        """Its own deadline will do."""
+
+    def _expired(self) -> None:
+        self.transport.abortConnection()
+
+    def _secure(self, early: bytes) -> None:
+        assert isinstance(self.transport, TLSServer)
+        assert self._tls is not None
+        self.transport.secure(self._tls.context, early, self._serve)
+
+    def _serve(self, early: bytes = b"") -> None:
+        """Hands the connection on to HTTP."""
+        transport = self.transport
+        protocol = transport.protocol = self._site.buildProtocol(None)
+        protocol.makeConnection(transport)
+        self.connectionLost()
+        if early:
+            protocol.dataReceived(early)
+
+
+def _address(address: SocketAddress) -> IPv4Address | IPv6Address:
+    host, port = address
+    return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
