@@ -23,19 +23,16 @@ def test_it_exists(private: PrivateName) -> None:
 
 
 def test_no_other_one_is_used() -> None:
-    """What a module calls with an underscore is its own, or in the table."""
+    """What a module calls with an underscore is the package's own, or in the table."""
     known = {private.name for private in PRIVATE_NAMES}
-    for path in TRANSPORT.glob("*.py"):
-        tree = ast.parse(path.read_text())
-        own = {
-            node.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        }
-        own |= {
-            node.attr if isinstance(node, ast.Attribute) else node.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store)
-        }
+    trees = {path: ast.parse(path.read_text()) for path in TRANSPORT.glob("*.py")}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    own |= {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in nodes
+        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    for path, tree in trees.items():
         used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert {name for name in used if name.startswith("_") and not name.startswith("__")} <= own | known, path
