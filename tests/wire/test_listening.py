@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from clipal.config.endpoint import Endpoint, TLSFiles
@@ -22,6 +23,7 @@ from tests.wirekit.client import request
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.steps import Hang, Reset, Send, Wait, answer, chunk, chunked
 from tests.wirekit.tls import Authority
+from tests.wirekit.waiting import reactor
 from tests.world import World
 
 POST = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
@@ -88,7 +90,9 @@ async def test_it_serves(world: World, way: str, tmp_path: Path, authority: Auth
     big = b"x" * 3_000_000
     upstream = world.upstream(answer(200, big))
     proxy = world.proxy(
-        {"claudecode": [provider("one", upstream.base_url)]}, listen=(endpoint(way, tmp_path, authority),)
+        {"claudecode": [provider("one", upstream.base_url)]},
+        protected_mode=False,
+        listen=(endpoint(way, tmp_path, authority),),
     )
 
     def talk() -> bytes:
@@ -108,7 +112,9 @@ async def test_it_serves(world: World, way: str, tmp_path: Path, authority: Auth
 @ensure_deferred
 async def test_a_refusal_is_read_to_its_end(world: World, way: str, tmp_path: Path, authority: Authority) -> None:
     """The client is still sending: a plain close would reset the connection under it."""
-    proxy = world.proxy({}, listen=(endpoint(way, tmp_path, authority),), max_request_body_bytes=10)
+    proxy = world.proxy(
+        {}, protected_mode=False, listen=(endpoint(way, tmp_path, authority),), max_request_body_bytes=10
+    )
     body = request(b"POST", b"/claudecode/v1/messages", body=b"b" * 200_000)
     said = await deferToThread(lambda: Blocking(way, proxy, tmp_path, authority).ask(body))
     assert said.startswith(b"HTTP/1.1 413")
@@ -120,7 +126,9 @@ async def test_a_refusal_is_read_to_its_end(world: World, way: str, tmp_path: Pa
 async def test_a_cut_answer_does_not_look_whole(world: World, way: str, tmp_path: Path, authority: Authority) -> None:
     upstream = world.upstream((*chunked(b"begin", last=False), Reset()))
     proxy = world.proxy(
-        {"claudecode": [provider("one", upstream.base_url)]}, listen=(endpoint(way, tmp_path, authority),)
+        {"claudecode": [provider("one", upstream.base_url)]},
+        protected_mode=False,
+        listen=(endpoint(way, tmp_path, authority),),
     )
     said = await deferToThread(lambda: Blocking(way, proxy, tmp_path, authority).ask(POST))
     assert b"begin" in said, "all that came before the cut"
@@ -136,7 +144,9 @@ async def test_a_client_that_is_gone_stops_the_provider(
 ) -> None:
     upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
     proxy = world.proxy(
-        {"claudecode": [provider("one", upstream.base_url)]}, listen=(endpoint(way, tmp_path, authority),)
+        {"claudecode": [provider("one", upstream.base_url)]},
+        protected_mode=False,
+        listen=(endpoint(way, tmp_path, authority),),
     )
 
     def leave() -> None:
@@ -159,14 +169,19 @@ async def test_a_client_that_does_not_read_stops_the_provider_and_gets_all(
     script = (*chunked(piece, last=False), *(Send(chunk(piece)) for _ in range(7)), Wait(go), Send(b"0\r\n\r\n"))
     upstream = world.upstream(script)
     proxy = world.proxy(
-        {"claudecode": [provider("one", upstream.base_url)]}, listen=(endpoint(way, tmp_path, authority),)
+        {"claudecode": [provider("one", upstream.base_url)]},
+        protected_mode=False,
+        listen=(endpoint(way, tmp_path, authority),),
     )
     client = await deferToThread(lambda: Blocking(way, proxy, tmp_path, authority))
     await deferToThread(client.raw.sendall, closing(POST))
-    while not any(getattr(each, "_paused", False) for each in proxy.service.site.channels):
-        await deferToThread(lambda: None)
+    for _ in range(500):
+        if any(each.transport.waits_since is not None for each in proxy.service.site.channels):
+            break
+        await deferLater(reactor, 0.01)
     (channel,) = proxy.service.site.channels
     assert isinstance(channel.transport, EagerServer), "the hot path's transport"
+    assert channel.transport.waits_since is not None
     go.callback(None)
     said = await deferToThread(client.rest)
     assert said.count(b"y") == 8_000_000
