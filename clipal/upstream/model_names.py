@@ -34,20 +34,38 @@ _log = Logger()
 
 
 async def with_model(call: UpstreamRequest, dialect: Dialect, clock: IReactorTime) -> UpstreamRequest:
-    """`call` with the model that it names; `call` itself where none can be found."""
+    """`call` with the model that it names; `call` itself where none is found. A large body is searched in pieces."""
+    if call.body.length <= _LARGE:
+        return with_model_at_once(call, dialect)
     try:
-        return evolve(call, model=await _requested(call, dialect, clock))
+        place = _place(call, dialect)
+        if isinstance(place, bytes):
+            place = _named(await _in_pieces(search_model_names(place), clock))
+        return evolve(call, model=place)
     except UnreadableBody as error:
-        _log.debug(
-            "{client}: the body of a request {problem}, so it goes up as it is, whatever model it names",
-            client=dialect.prefix,
-            problem=str(error),
-        )
-        return call
+        return _unread(call, dialect, error)
 
 
-async def _requested(call: UpstreamRequest, dialect: Dialect, clock: IReactorTime) -> RequestedModel | None:
-    """The model that `call` names; None where it names none.
+def with_model_at_once(call: UpstreamRequest, dialect: Dialect) -> UpstreamRequest:
+    """The same, however large the body."""
+    try:
+        place = _place(call, dialect)
+        return evolve(call, model=_named(find_model_names(place)) if isinstance(place, bytes) else place)
+    except UnreadableBody as error:
+        return _unread(call, dialect, error)
+
+
+def _unread(call: UpstreamRequest, dialect: Dialect, error: UnreadableBody) -> UpstreamRequest:
+    _log.debug(
+        "{client}: the body of a request {problem}, so it goes up as it is, whatever model it names",
+        client=dialect.prefix,
+        problem=str(error),
+    )
+    return call
+
+
+def _place(call: UpstreamRequest, dialect: Dialect) -> RequestedModel | bytes | None:
+    """The model that the path of `call` names, or the body that may name one; None where neither does.
 
     Raises:
         UnreadableBody: the body may name one, but cannot be looked into; the text says why.
@@ -60,8 +78,10 @@ async def _requested(call: UpstreamRequest, dialect: Dialect, clock: IReactorTim
     coding = (call.head.table.get(b"content-encoding") or b"identity").strip().lower()
     if coding != b"identity":
         raise UnreadableBody("is compressed")
-    body = call.body.whole
-    places = find_model_names(body) if len(body) <= _LARGE else await _in_pieces(search_model_names(body), clock)
+    return call.body.whole
+
+
+def _named(places: tuple[ModelName, ...]) -> RequestedModel | None:
     return RequestedModel(places[-1].name, places) if places else None
 
 

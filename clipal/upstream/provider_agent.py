@@ -24,7 +24,7 @@ from clipal.transport.resolver import SharedResolver
 from clipal.upstream.agent import Agent, RawFields
 from clipal.upstream.body import BytesBody
 from clipal.upstream.credentials import KeyCarriers
-from clipal.upstream.model_names import ModelNames, with_model
+from clipal.upstream.model_names import ModelNames, with_model_at_once
 from clipal.upstream.request import UpstreamRequest, ordinary_request
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
@@ -181,7 +181,7 @@ class ProviderAgent:
             headers = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
         body = bodyProducer or BytesBody()
         call = ordinary_request(method, uri[len(origin) :], headers or (), body, self._dialect.carrier)
-        return self.ask(call if self._models is None else with_model(call, self._dialect))
+        return self.ask(call if self._models is None else with_model_at_once(call, self._dialect))
 
     def set_connect_timeout(self, seconds: float) -> None:
         """For the connections that are made from now on."""
