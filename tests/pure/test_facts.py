@@ -8,7 +8,7 @@ import pytest
 
 from clipal.dialects.dialect import FieldPairs
 from clipal.outcomes.error_body import ErrorBody
-from clipal.outcomes.facts import PHRASES, Fact
+from clipal.outcomes.facts import PHRASES, VENDORS, Fact
 from clipal.outcomes.outcome import (
     RATE_LIMIT,
     Action,
@@ -394,3 +394,49 @@ def test_every_phrase_about_an_account_is_spoken_above() -> None:
         Fact.KEY: len(PHRASES[Fact.KEY]) + 2,  # one phrase has three spellings
         Fact.QUOTA: len(PHRASES[Fact.QUOTA]) + 2,
     }
+
+
+STANDS_FOR = {
+    400: (
+        "invalid_request_error invalid_prompt INVALID_ARGUMENT API_KEY_INVALID BILLING_DISABLED "
+        "OperationNotSupported ValidationException budget_exceeded invalid_model model_decommissioned "
+        "Arrearage DataInspectionFailed 1261 minimax1026"
+    ),
+    401: (
+        "authentication_error invalid_api_key UNAUTHENTICATED auth_error invalid_authentication_error "
+        "InvalidApiKey minimax1004"
+    ),
+    402: "billing_error insufficient_credits insufficient_balance",
+    403: (
+        "permission_error unsupported_country_region_territory PERMISSION_DENIED UnrecognizedClientException "
+        "AccessDeniedException insufficient_user_quota key_model_access_denied permission_denied_error"
+    ),
+    404: "not_found_error model_not_found NOT_FOUND DeploymentNotFound ModelNotFound 1211 minimax2061",
+    409: "ALREADY_EXISTS",
+    413: "request_too_large tokens_limit_reached",
+    429: (
+        "rate_limit_error insufficient_quota rate_limit_exceeded QUOTA_EXHAUSTED RESOURCE_EXHAUSTED "
+        "ThrottlingException throttling_error exceeded_current_quota_error rate_limit_reached_error "
+        "service_tier_capacity_exceeded Throttling 1113 1302 minimax1008 minimax1002"
+    ),
+    499: "CANCELLED",
+    500: "api_error server_error UNKNOWN InternalServerException",
+    501: "UNIMPLEMENTED",
+    503: "server_is_overloaded UNAVAILABLE ServiceUnavailableException",
+    504: "timeout_error DEADLINE_EXCEEDED",
+    529: "overloaded_error",
+}
+"""A word of each kind that each vendor has, by the status that the vendor sends with it."""
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [(word, status) for status, words in STANDS_FOR.items() for word in words.split()]
+)
+def test_a_word_stands_for_the_status_that_its_vendor_sends_with_it(word: str, status: int) -> None:
+    assert ErrorBody.of({"error": {"code": word, "message": "no"}}).status() == status
+
+
+def test_a_word_of_each_row_is_among_these() -> None:
+    known = {word for words in STANDS_FOR.values() for word in words.split()}
+    rows = [row for vendor in VENDORS for row in vendor]
+    assert [row for row in rows if not known & set(row.words.split())] == []
