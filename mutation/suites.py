@@ -32,6 +32,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/wire/test_encoded_streams.py",
         "tests/wire/test_broken_answers.py",
         "tests/wire/test_no_answer.py",
+        "tests/wire/test_own_bugs.py",
     ),
     "clipal/wire": (
         "tests/pure/test_parser.py",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
 
+import clipal.service
 from clipal.config.client_token import ClientToken
 from clipal.config.model import Carrier
 from tests.proxy import Proxy, provider
@@ -319,3 +321,33 @@ async def test_an_open_websocket_is_one_of_its_streams(world: World) -> None:
     third = await world.connect(proxy.port)
     third.send(handshake)
     assert (await third.read_response(bodyless=True)).status == 101
+
+
+# A saved config.yaml
+
+
+@ensure_deferred
+async def test_a_token_that_is_taken_out_of_the_file_is_good_until_the_file_is_read(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
+    go_on: Deferred[None] = Deferred()
+    upstream = world.upstream((*chunked(b"beginning", last=False), Wait(go_on), Send(b"0\r\n\r\n")))
+    entries = {name: f'  - {{name: {name}, token: "{text.decode()}"}}\n' for name, text in (("a", GOOD), ("b", WRONG))}
+    for name, text in (
+        ("config.yaml", f"log_stdout: false\nclient_tokens:\n{''.join(entries.values())}"),
+        ("codex.yaml", f"providers: [{{name: one, base_url: '{upstream.base_url}', api_key: key-of-one}}]\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    proxy = Proxy.load(tmp_path)
+    try:
+        first = await streaming(world, proxy, shown(GOOD))
+        (tmp_path / "config.yaml").write_text(f"log_stdout: false\nclient_tokens:\n{entries['b']}")
+        await proxy.logged("Loaded the configuration")
+        assert (await asked(world, proxy, "codex", shown(GOOD))).status == 401
+        go_on.callback(None)
+        assert (await first.read_response()).complete
+        assert (await asked(world, proxy, "codex", shown(WRONG))).body == b"beginning"
+    finally:
+        await proxy.stop()
