@@ -68,7 +68,8 @@ def console() -> Console:
     if not sys.stdout.isatty():
         return Console(width=COLUMNS, force_terminal=False, highlight=False)
     columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    return Console(width=min(columns or COLUMNS, WIDEST), highlight=False)
+    colours = None if os.environ.get("NO_COLOR") else "auto"  # without any, nothing is bold either
+    return Console(width=min(columns or COLUMNS, WIDEST), highlight=False, color_system=colours)
 
 
 class _Watch:

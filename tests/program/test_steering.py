@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from attrs import frozen
 
 from clipal.config.client_file import read_client
@@ -121,6 +123,23 @@ async def test_status_is_asked_at_a_socket_file_too(world: World, tmp_path: Path
     found = await said(world, "status", "--url", f"unix:{tmp_path}/s")
     assert (found.status, found.err) == (0, "")
     assert "claudecode: has no providers" in found.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+@ensure_deferred
+async def test_status_is_in_colour_on_a_terminal_that_wants_it(
+    world: World, tmp_path: Path, variables: dict[str, str], coloured: bool
+) -> None:
+    proxy = serving(world, tmp_path)
+    with (tmp_path / "script.py").open("w") as file:
+        file.write("import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))\n")
+    command = (PYTHON, tmp_path / "script.py", PYTHON, "-m", "clipal", "status", *where(tmp_path, proxy))
+    environment = {"TERM": "xterm-256color", "NO_COLOR": "", "COLORTERM": "", **variables}
+    program = world.program(*command, env=environment)
+    assert (await program.ended(60)).code == 0
+    assert "claudecode" in program.stdout.decode()
+    assert (b"\x1b[" in program.stdout) is coloured
 
 
 @ensure_deferred
