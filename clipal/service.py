@@ -36,6 +36,7 @@ from clipal.logs.observer import Logs
 from clipal.process.descriptors import Descriptors
 from clipal.process.listening import Listener
 from clipal.process.signals import Signals
+from clipal.process.systemd import Systemd
 from clipal.providers.health import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
@@ -108,14 +109,15 @@ class Clipal(MultiService):
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._failing: set[str] = set()  # the looks of the upkeep that raised when they were last made
         self._desktop = Desktop(reactor)
-        self._signals = Signals(reactor, reload=self._reloader.reload_all, reopen_log=self._reopen_log)
+        self._systemd = Systemd(reactor)
+        self._signals = Signals(reactor, reload=self._reload, reopen_log=self._reopen_log)
         self._upkeep = TimerService(UPKEEP, self._look_after)
         self._upkeep.clock = reactor
         self._listening = Listening(reactor, listeners, self.site)
         self._status = Status(reactor, self.failovers, self.site, self._reloader, logs, status_listening)
         for name, page in self._status.pages.items():
             root.putChild(name, page)
-        for part in (self._desktop, self._signals, self._upkeep, self._listening, self._status):
+        for part in (self._desktop, self._signals, self._upkeep, self._listening, self._status, self._systemd):
             part.setServiceParent(self)
 
     # Configuration
@@ -173,6 +175,11 @@ class Clipal(MultiService):
             for provider in failover.route.providers:
                 self._try(f"{provider.client}: {provider.name}", partial(provider.look_after, now))
 
+    def _reload(self) -> None:
+        self._systemd.reloading()
+        self._reloader.reload_all()
+        self._systemd.ready()
+
     def _reopen_log(self) -> None:
         """Writes to a file of the log's name again: whoever rotates logs has moved the old one away."""
         self._logs.close()
@@ -224,6 +231,7 @@ class Clipal(MultiService):
 
     async def _stop(self) -> None:
         """What is under way may finish, and what still comes is served; then everything closes."""
+        self._systemd.stopping()
         await self._listening.stop_inherited()
         cut = await self._drain()
         await self._listening.stopService()
@@ -233,6 +241,7 @@ class Clipal(MultiService):
         for failover in self.failovers.values():
             self._try(f"the end of /{failover.route.dialect.prefix}", failover.route.close)
         await self._status.stopService()
+        self._systemd.stopService()
         self._signals.stopService()
         self._desktop.stopService()
         if cut:
