@@ -223,3 +223,10 @@ def test_whatever_is_said_a_wait_is_none_or_within_an_hour(text: str) -> None:
     fields = [(f"{UNIFIED}-remaining".encode(), b"0"), *((name.encode(), value) for name in names)]
     found = rate_limit_wait(fields, retry_info(text), NOW)
     assert found is None or 0 < found <= LONGEST_WAIT
+
+
+@pytest.mark.parametrize("message", ["Please try again in 0s", "Please try again in 0ms"])
+def test_no_time_in_words_is_no_hint(message: str) -> None:
+    error = ErrorBody.of({"error": {"message": message}})
+    assert explicit_wait([], error, 0.0) is None
+    assert rate_limit_wait([], error, 0.0) is None
