@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from clipal.commands.connect import own_base_url
 from clipal.commands.options import CommandOptions
+from clipal.commands.own_certificate import OwnCertificate
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import Overrides, check_configuration, check_overrides
 from clipal.config.model import Configuration, Settings
@@ -52,10 +53,12 @@ class Address:
     Attributes:
         url: what its paths are appended to.
         socket: the file of the socket, if it is one.
+        certificate: the file of the one certificate that is trusted; None for those that everybody trusts.
     """
 
     url: str
     socket: Path | None = None
+    certificate: Path | None = None
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -77,8 +80,12 @@ class Address:
 
     @classmethod
     def of(cls, settings: Settings) -> Address:
-        """Where the clients of a clipal with these settings find it."""
-        return cls(own_base_url(settings))
+        """Where a clipal with these settings listens: the first place that is an address or a socket's file."""
+        plain = [each for each in settings.endpoints if not each.proxied and (each.host or each.path)]
+        if plain and plain[0].path is not None:
+            return cls("http://localhost", plain[0].path)
+        tls = plain[0].tls if plain else None
+        return cls(own_base_url(settings), certificate=None if tls is None else tls.certificate)
 
     def __str__(self) -> str:
         return self.url if self.socket is None else f"unix:{self.socket}"
@@ -131,8 +138,8 @@ async def ask(reactor: Any, address: Address) -> Report:
     Raises:
         NotRunning: nobody answers, or it is no clipal that would tell.
     """
-    client = HTTPClient(_agent(reactor, address))
     try:
+        client = HTTPClient(_agent(reactor, address))
         response = await client.get(f"{address.url}/status", timeout=LONGEST_ANSWER)
         content = await response.content().addTimeout(LONGEST_ANSWER, reactor)
     except Exception as error:
@@ -176,6 +183,8 @@ def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, _T]]) -> _T:
 
 
 def _agent(reactor: Any, address: Address) -> Agent:
+    if address.certificate is not None:
+        return Agent(reactor, OwnCertificate(address.certificate), connectTimeout=LONGEST_ANSWER)
     if address.socket is None:
         return Agent(reactor, connectTimeout=LONGEST_ANSWER)
     agent: Agent = Agent.usingEndpointFactory(reactor, _SocketFile(reactor, address.socket))
@@ -200,6 +209,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConnectError):
         number = error.osError if isinstance(error.osError, int) else 0
         return "connection refused" if isinstance(error, ConnectionRefusedError) else os.strerror(number).lower()
+    if isinstance(error, OSError):
+        return (error.strerror or "not possible").lower()
     if isinstance(error, ResponseFailed):
         return "the connection broke off"
     return type(error).__name__

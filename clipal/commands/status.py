@@ -68,8 +68,10 @@ def console() -> Console:
     if not sys.stdout.isatty():
         return Console(width=COLUMNS, force_terminal=False, highlight=False)
     columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    colours = None if os.environ.get("NO_COLOR") else "auto"  # without any, nothing is bold either
-    return Console(width=min(columns or COLUMNS, WIDEST), highlight=False, color_system=colours)
+    width = min(columns or COLUMNS, WIDEST)
+    if os.environ.get("NO_COLOR"):
+        return Console(width=width, highlight=False, color_system=None)  # nothing is bold either
+    return Console(width=width, highlight=False)
 
 
 class _Watch:

@@ -19,6 +19,7 @@ from tests.proxy import Proxy
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, free_port
 from tests.wirekit.steps import answer
+from tests.wirekit.tls import Authority
 from tests.world import World
 
 LIMITED = answer(429, b"", ((b"Retry-After", b"300"),))
@@ -140,6 +141,32 @@ async def test_status_is_in_colour_on_a_terminal_that_wants_it(
     assert (await program.ended(60)).code == 0
     assert "claudecode" in program.stdout.decode()
     assert (b"\x1b[" in program.stdout) is coloured
+
+
+@ensure_deferred
+async def test_status_finds_clipal_behind_its_own_certificate_and_no_other(
+    world: World, tmp_path: Path, authority: Authority
+) -> None:
+    port = free_port()
+    for name in ("right", "wrong"):
+        (tmp_path / name).mkdir()
+        authority.issue(tmp_path / name, "clipal.example")
+        settings = f"port: {port}\ntls: {{certificate: certificate.pem, key: key.pem}}\n"
+        (tmp_path / name / "config.yaml").write_text(settings)
+    program = world.program(PYTHON, "-m", "clipal", "-c", tmp_path / "right")
+    await program.wait_for_output("Listening")
+    assert (await said(world, "status", "-c", str(tmp_path / "right"))).status == 0
+    wrong = await said(world, "status", "-c", str(tmp_path / "wrong"))
+    assert (wrong.status, "no clipal answers" in wrong.err) == (2, True)
+
+
+@ensure_deferred
+async def test_status_finds_clipal_at_its_socket_file(world: World, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text('listen: ["unix:s"]\n')
+    program = world.program(PYTHON, "-m", "clipal", "-c", tmp_path)
+    await program.wait_for_output("Listening")
+    found = await said(world, "status", "-c", str(tmp_path))
+    assert (found.status, found.err) == (0, "")
 
 
 @ensure_deferred
