@@ -15,8 +15,8 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
+from clipal.failover.content_watch import ContentWatch
 from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, judged
-from clipal.failover.listener import Listener
 from clipal.failover.shadow import Shadow
 from clipal.failover.trail import Ending
 from clipal.upstream.errors import AnswerCut
@@ -173,7 +173,7 @@ class HeldAnswer(Protocol):
         gate, known = self._gate, sum(map(len, self._pieces))
         if gate is not None and self._watch is None:
             self.silent = True
-            self._watch = lambda protocol: Listener(protocol, gate, known, self._content_came)
+            self._watch = lambda protocol: ContentWatch(protocol, gate, known, self._content_came)
         self._fire(OPEN)
 
     def _content_came(self, protocol: IProtocol) -> None:

@@ -26,9 +26,9 @@ KEPT: Final = 10.0
 _HOSTS: Final = 256
 """Answers that are kept at most."""
 
-SocketAddress: TypeAlias = "tuple[Any, ...]"
+ResolvedAddress: TypeAlias = "tuple[Any, ...]"
 """What a socket connects to, as `getaddrinfo` says it: host, port, and for IPv6 flow and scope."""
-LookUp: TypeAlias = Callable[[str], Sequence[SocketAddress]]
+LookUp: TypeAlias = Callable[[str], Sequence[ResolvedAddress]]
 
 
 class Reactor(Protocol):
@@ -45,11 +45,11 @@ class Reactor(Protocol):
 class _Answer:
     """The addresses of a host, as long as they are kept."""
 
-    addresses: Sequence[SocketAddress]
+    addresses: Sequence[ResolvedAddress]
     until: float
 
 
-def system_look_up(host: str) -> Sequence[SocketAddress]:
+def system_look_up(host: str) -> Sequence[ResolvedAddress]:
     """The addresses of `host` in the system's order; blocks."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [address for *_, address in found]
@@ -79,9 +79,9 @@ class SharedResolver:
         self._look_up = look_up
         self._start = start
         self._answers: dict[str, _Answer] = {}
-        self._waiting: dict[str, list[Deferred[Sequence[SocketAddress]]]] = {}
+        self._waiting: dict[str, list[Deferred[Sequence[ResolvedAddress]]]] = {}
 
-    def addresses(self, host: str) -> Deferred[Sequence[SocketAddress]]:
+    def addresses(self, host: str) -> Deferred[Sequence[ResolvedAddress]]:
         """The addresses of `host`, at least one, in the system's order.
 
         Returns:
@@ -98,7 +98,7 @@ class SharedResolver:
             except RuntimeError:  # no thread to be had
                 del self._waiting[host]
                 return fail(DNSLookupError("no thread for a look-up"))
-        waiter: Deferred[Sequence[SocketAddress]] = Deferred(waiting.remove)
+        waiter: Deferred[Sequence[ResolvedAddress]] = Deferred(waiting.remove)
         waiting.append(waiter)
         return waiter
 
@@ -111,7 +111,7 @@ class SharedResolver:
         with suppress(Exception):  # the reactor may be gone by now, and nobody waits any more
             self._reactor.callFromThread(self._found, host, addresses)
 
-    def _found(self, host: str, addresses: Sequence[SocketAddress]) -> None:
+    def _found(self, host: str, addresses: Sequence[ResolvedAddress]) -> None:
         waiting = self._waiting.pop(host)
         if addresses:
             self._answers.pop(host, None)
@@ -140,7 +140,7 @@ class SharedResolver:
         wanted = tuple(addressTypes or (IPv4Address, IPv6Address))
         semantics: Final = "UDP" if transportSemantics == "UDP" else "TCP"
 
-        def found(addresses: Sequence[SocketAddress]) -> None:
+        def found(addresses: Sequence[ResolvedAddress]) -> None:
             for host, _, *rest in addresses:
                 kind = IPv6Address if rest else IPv4Address
                 if issubclass(kind, wanted):
@@ -158,7 +158,7 @@ class SharedResolver:
 class _Resolution:
     """One receiver's wait for a host."""
 
-    def __init__(self, name: str, looking_up: Deferred[Sequence[SocketAddress]]) -> None:
+    def __init__(self, name: str, looking_up: Deferred[Sequence[ResolvedAddress]]) -> None:
         self.name = name
         self._looking_up = looking_up
 

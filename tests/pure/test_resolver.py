@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from clipal.transport.resolver import KEPT, SharedResolver, SocketAddress
+from clipal.transport.resolver import KEPT, ResolvedAddress, SharedResolver
 
 FOUND = [("::1", 0, 0, 0), ("127.0.0.1", 0), ("10.0.0.1", 0)]
 
@@ -21,7 +21,7 @@ FOUND = [("::1", 0, 0, 0), ("127.0.0.1", 0), ("10.0.0.1", 0)]
 class World(Clock):
     """A reactor without threads: `finish` does the work of the oldest that would have been started."""
 
-    def __init__(self, **hosts: Sequence[SocketAddress] | Exception) -> None:
+    def __init__(self, **hosts: Sequence[ResolvedAddress] | Exception) -> None:
         super().__init__()
         self.hosts = hosts
         self.asked: list[str] = []
@@ -31,7 +31,7 @@ class World(Clock):
     def callFromThread(self, f: Callable[..., Any], /, *args: object) -> None:
         f(*args)
 
-    def look_up(self, host: str) -> Sequence[SocketAddress]:
+    def look_up(self, host: str) -> Sequence[ResolvedAddress]:
         self.asked.append(host)
         answer = self.hosts[host]
         if isinstance(answer, Exception):
@@ -65,7 +65,7 @@ def test_all_who_wait_share_one_look_up_and_the_next_ones_its_answer() -> None:
 
 
 @pytest.mark.parametrize("answer", [OSError(), UnicodeError("label too long"), MemoryError(), ()])
-def test_a_failure_is_everyones_and_is_not_kept(answer: Sequence[SocketAddress] | Exception) -> None:
+def test_a_failure_is_everyones_and_is_not_kept(answer: Sequence[ResolvedAddress] | Exception) -> None:
     world = World(one=answer)
     waiting = [world.resolver.addresses("one") for _ in range(3)]
     world.finish()

@@ -12,7 +12,7 @@ from twisted.web.client import ResponseDone
 from clipal.failover.gate import HOLD, Gate, judged
 
 
-class Listener(Protocol):
+class ContentWatch(Protocol):
     """Passes a body on to `protocol`, and lets `gate` go on judging it until there is content.
 
     Parameters:
