@@ -37,7 +37,7 @@ from clipal.process.descriptors import Descriptors
 from clipal.process.listening import Listener
 from clipal.process.signals import Signals
 from clipal.process.systemd import Systemd
-from clipal.providers.health import HealthPolicy
+from clipal.providers.health_state import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.tally import ClientTally

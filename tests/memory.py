@@ -24,7 +24,7 @@ from clipal.dialects.registry import DIALECTS
 from clipal.failover.failover import Failover
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Ending, Trail, Unanswered
-from clipal.providers.health import HealthPolicy
+from clipal.providers.health_state import HealthPolicy
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.transport.deadline import Deadline

@@ -28,7 +28,7 @@ def passed_over(
 
 def not_asked(provider: Provider, now: float, wall: Callable[[], float]) -> Step:
     """The step of one that may not be asked now; parameters as above."""
-    return Step(provider.name, provider.resting_reason(now) or "busy", None, *rest(provider, now, wall), asked=False)
+    return Step(provider.name, provider.cooldown_reason(now) or "busy", None, *rest(provider, now, wall), asked=False)
 
 
 def rest(provider: Provider, now: float, wall: Callable[[], float]) -> tuple[float | None, float | None]:

@@ -1,1 +1,1 @@
-"""Who may be asked: each provider with its health, a client's route, and the order of selection."""
+"""Which provider may be asked: each provider with its health, a client's route, and the order of selection."""

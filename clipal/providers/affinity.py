@@ -1,6 +1,7 @@
 """Which provider answered an agent session last, so that its next request meets a warm prompt cache.
 
-A bounded table in memory, least recently used out first. Sessions that have been idle are forgotten.
+The table is in memory and bounded: the session that was used least recently is dropped first, and an idle session is
+forgotten.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 
 class AffinityTable(Generic[T]):
-    """From the name of a session, or of an answer, to who made its last answer."""
+    """From the name of a session, or of an answer, to the provider of its last answer."""
 
     def __init__(self, size: int = SESSIONS, idle: float = IDLE) -> None:
         self._size = size
@@ -25,7 +26,7 @@ class AffinityTable(Generic[T]):
         self._table: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
 
     def get(self, name: bytes | None, now: float) -> T | None:
-        """Who answered `name` last; None for one that is unknown, forgotten, or no name at all."""
+        """The provider that answered `name` last; None for no name, or one that is unknown or forgotten."""
         if name is None or name not in self._table:
             return None
         provider, seen = self._table[name]

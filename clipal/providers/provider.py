@@ -1,7 +1,7 @@
 """One provider of a route, with its state: its own health, and that of each of its keys.
 
-What a failure says decides whom it concerns. A refused, exhausted or rate limited key rests by itself, and the next
-key is used; a provider that fails, or shows a challenge page, rests with all its keys.
+An outcome decides which of them it concerns. A key that is refused, exhausted or rate limited is in cooldown by itself,
+and the next key is used. A provider that fails, or shows a challenge page, is in cooldown with all its keys.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from twisted.logger import Logger
 
 from clipal.config.duration import format_duration
 from clipal.outcomes.outcome import Charge, Outcome
-from clipal.providers.health import Health, HealthChange, HealthPermit, HealthPolicy, HealthState
+from clipal.providers.health import Health
+from clipal.providers.health_state import HealthChange, HealthPermit, HealthPolicy, HealthState
 from clipal.providers.tally import ProviderTally
 from clipal.upstream.provider_agent import ProviderAgent
 
 
 @frozen
 class Permit:
-    """Leave to ask one provider with one of its keys. It ends with `Provider.settle`, once."""
+    """Leave to ask one provider with one of its keys. `Provider.settle` or `Provider.release` ends it."""
 
     key: int
     provider_permit: HealthPermit
@@ -56,7 +57,7 @@ class Provider:
         self._serves = _any_of(upstream.provider.serves)
 
     def adopt(self, policy: HealthPolicy, connect_timeout: float) -> None:
-        """Goes on with other settings, and with what it knows."""
+        """Takes other settings; its health stays."""
         self.upstream.set_connect_timeout(connect_timeout)
         for health in (self.health, *self.keys):
             health.policy = policy
@@ -82,7 +83,7 @@ class Provider:
         """Leave to ask it with a key that was not tried, if it may be asked.
 
         Parameters:
-            force: whether to ask it though its circuit breaker rests it.
+            force: whether to ask it though its own health does not allow it; its keys' health counts all the same.
         """
         key = self.usable_key(now, tried)
         if key is None or not (force or self.health.usable(now)):
@@ -91,45 +92,45 @@ class Provider:
 
     # What came of it
 
-    def settle(self, admission: Permit, outcome: Outcome, now: float) -> None:
-        """Ends an attempt: charges its outcome to whom it concerns."""
-        provider, key = self.health, self.keys[admission.key]
-        for_provider, for_key = admission.provider_permit, admission.key_permit
+    def settle(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        """Ends an attempt: charges its outcome to the provider, or to the key, whichever it concerns."""
+        provider, key = self.health, self.keys[permit.key]
+        for_provider, for_key = permit.provider_permit, permit.key_permit
         charge, reason = outcome.charge, outcome.reason
         if charge is Charge.SUCCESS:
             self._changed(provider.succeeded(for_provider, now), now)
-            self._changed(key.succeeded(for_key, now), now, admission.key)
+            self._changed(key.succeeded(for_key, now), now, permit.key)
             return
         if charge is not Charge.NEUTRAL:
             self.unwell_at = now
         if charge is Charge.FAILURE:
             self._changed(provider.failed(for_provider, now, reason), now)
-            self._changed(key.trial_failed(for_key, now, reason), now, admission.key)
+            self._changed(key.trial_failed(for_key, now, reason), now, permit.key)
             if outcome.wait is not None:
-                self._changed(provider.rest(for_provider, now, outcome.wait, reason), now)
+                self._changed(provider.cool_down(for_provider, now, outcome.wait, reason), now)
         elif charge is Charge.DEACTIVATE:
-            self._changed(key.deactivate(for_key, now, reason), now, admission.key)
+            self._changed(key.deactivate(for_key, now, reason), now, permit.key)
         elif charge is Charge.COOLDOWN:
-            concerned, permit = (key, for_key) if outcome.of_key else (provider, for_provider)
-            number = admission.key if outcome.of_key else None
-            self._changed(concerned.rest(permit, now, outcome.wait or 0.0, reason), now, number)
-        if charge is not Charge.NEUTRAL and key.usable(now) and self.usable_key(now, range(admission.key + 1)) is None:
-            # A refusal that puts no key aside, and there is no further key: the provider's trial has failed.
+            concerned, its_permit = (key, for_key) if outcome.of_key else (provider, for_provider)
+            number = permit.key if outcome.of_key else None
+            self._changed(concerned.cool_down(its_permit, now, outcome.wait or 0.0, reason), now, number)
+        if charge is not Charge.NEUTRAL and key.usable(now) and self.usable_key(now, range(permit.key + 1)) is None:
+            # The key may still be used, and no further key can: if this was the provider's trial, the trial has failed.
             self._changed(provider.trial_failed(for_provider, now, reason), now)
-        self.release(admission, now)
+        self.release(permit, now)
 
-    def release(self, admission: Permit, now: float) -> None:
-        """Ends an attempt that says nothing about anybody."""
-        self.health.released(admission.provider_permit, now)
-        self.keys[admission.key].released(admission.key_permit, now)
+    def release(self, permit: Permit, now: float) -> None:
+        """Ends an attempt without charging anything."""
+        self.health.released(permit.provider_permit, now)
+        self.keys[permit.key].released(permit.key_permit, now)
 
-    def answered(self, admission: Permit, now: float) -> None:
+    def answered(self, permit: Permit, now: float) -> None:
         """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
-        if admission.trial:
-            self._changed(self.health.answered(admission.provider_permit, now), now)
-            self._changed(self.keys[admission.key].answered(admission.key_permit, now), now, admission.key)
+        if permit.trial:
+            self._changed(self.health.answered(permit.provider_permit, now), now)
+            self._changed(self.keys[permit.key].answered(permit.key_permit, now), now, permit.key)
 
-    # What others may know
+    # Its state, for others
 
     def wait(self, now: float) -> float:
         """Seconds until it may be asked again; 0 for now."""
@@ -147,54 +148,54 @@ class Provider:
         )
 
     def reason(self, now: float) -> str | None:
-        """Why it rests, or rested before the trial that it waits for; None where it is well."""
+        """Why it may not be asked, or why it is half-open; None where it is closed."""
         state = self.state(now)
         if state is HealthState.CLOSED:
             return None
-        return self.resting_reason(now) if state is HealthState.OPEN else self.health.reason or self.keys[0].reason
+        return self.cooldown_reason(now) if state is HealthState.OPEN else self.health.reason or self.keys[0].reason
 
-    def resting_reason(self, now: float) -> str:
-        """Why it may not be asked for so long; empty where it may be asked now."""
+    def cooldown_reason(self, now: float) -> str:
+        """Why it may not be asked for `wait` seconds; empty where that is 0."""
         holding = self._holding(now)
         return holding.reason if holding.remaining(now) else ""
 
     def _holding(self, now: float) -> Health:
-        """Whose rest is in the way longest: its own, or that of the key that is ready first."""
+        """The health that allows no attempt for longest: its own, or that of the key that may be used first."""
         key = min(self.keys, key=lambda each: each.remaining(now))
         return max(self.health, key, key=lambda each: each.remaining(now))
 
     def well_for(self, now: float) -> float:
-        """Seconds since it last failed or rested, whichever was later; infinite if it never did."""
-        ends = [end for health in (self.health, *self.keys) for end in (health.until, health.rested)]
+        """Seconds since its last failure or the end of its last cooldown; infinite where it had neither."""
+        ends = [end for health in (self.health, *self.keys) for end in (health.until, health.recovered)]
         known = [end for end in (self.unwell_at, *ends) if end is not None]
         return now - max(known) if known else float("inf")
 
     def look_after(self, now: float) -> None:
-        """Called every few seconds: says so when a cooldown or a deactivation is over, and closes what is idle."""
+        """Logs when a cooldown or a deactivation is over, and closes idle connections; called periodically."""
         self._changed(self.health.tick(now), now)
         for number, key in enumerate(self.keys):
             self._changed(key.tick(now), now, number)
         self.upstream.close_idle()
 
     def _changed(self, change: HealthChange | None, now: float, key: int | None = None) -> None:
-        """One line for each change of state."""
+        """Logs a change of state in one line."""
         if change is None or not change.news:
             return
-        whom = self.name if key is None or len(self.keys) == 1 else f"{self.name} (key {key + 1})"
+        named = self.name if key is None or len(self.keys) == 1 else f"{self.name} (key {key + 1})"
         if change.after is HealthState.OPEN:
-            resting = format_duration(change.seconds)
+            seconds = format_duration(change.seconds)
             self._log.warn(
                 "{client}: {provider} rests for {resting}: {reason}",
-                client=self.client, provider=whom, resting=resting, reason=change.reason,
+                client=self.client, provider=named, resting=seconds, reason=change.reason,
             )  # fmt: skip
         elif change.after is HealthState.HALF_OPEN:
-            self._log.info("{client}: {provider} may be tried again", client=self.client, provider=whom)
+            self._log.info("{client}: {provider} may be tried again", client=self.client, provider=named)
         else:
-            self._log.info("{client}: {provider} answers again", client=self.client, provider=whom)
+            self._log.info("{client}: {provider} answers again", client=self.client, provider=named)
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    """What matches a text that is like any of `patterns`, where `*` stands for any text; None for no patterns."""
+    """An expression for what matches any of `patterns`, where `*` stands for any text; None for no patterns."""
     if not patterns:
         return None
     return re.compile("|".join(".*".join(map(re.escape, each.split("*"))) for each in patterns), re.DOTALL)

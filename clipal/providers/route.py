@@ -1,7 +1,8 @@
-"""One client's providers with their state; made anew when the client's file is saved, and kept by requests in flight.
+"""One client's providers with their state. A change of the client's file makes a new route.
 
-What changes while clipal runs is all here: the health of each provider and of each of its keys, the cursors, and the
-tables of sessions and answers. Times are seconds of a monotonic clock.
+A request in flight keeps the route that it began with. What changes while clipal runs is all here: the health of each
+provider and of each of its keys, the cursors, and the tables of sessions and answers. Times are seconds of a monotonic
+clock.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class Route:
         concerns_models: whether it makes a difference which model a request names.
         cursor: the provider that answered last; it is asked first.
         token_cursor: the same for requests that count tokens, where they have a cursor of their own.
-        sessions: who answered an agent session last.
-        answers: who made an answer that a later request may build on.
+        sessions: the provider that answered an agent session last.
+        answers: the provider that made an answer on which a later request may build.
         tally: what its requests came to.
-        latest: holds the provider that answered last, for whichever model; empty at first.
+        latest: a list of the provider that answered last, for any model; empty at first. All parts share it.
     """
 
     _log = Logger()
@@ -57,8 +58,8 @@ class Route:
     def serving(self, model: str) -> Route:
         """The route of a request that names `model`: this one, or the part of it that has the model.
 
-        A part has the same providers with the same health, and a cursor and sessions of its own: what is preferred for
-        one model says nothing about who is to be asked for another one. Who made an answer is known to all parts.
+        A part has the same providers with the same health, and a cursor and sessions of its own: which provider is
+        preferred for one model says nothing about another model. All parts share the table of answers.
         """
         providers = tuple(provider for provider in self.providers if provider.serves(model))
         if len(providers) == len(self.providers):
@@ -69,9 +70,9 @@ class Route:
         return self._parts[providers]
 
     def prefer(self, provider: Provider, session: bytes | None, now: float) -> None:
-        """`provider` answered last; says so where it was another one before.
+        """`provider` answered last; logs it where another provider answered before.
 
-        Before is within the session, where there is one: two sessions that are with two providers switch nothing.
+        Within a session, "before" means in the same session: two sessions that have two providers switch nothing.
         """
         before = self.sessions.get(session, now) or self.cursor or self.providers[0]
         self.cursor = provider
@@ -96,6 +97,6 @@ class Route:
         return self.config.mode is Mode.MANUAL
 
     def close(self) -> None:
-        """Keeps no connection to a provider any more; those in use end with their requests."""
+        """Closes the idle connections to its providers; those in use are closed when their requests end."""
         for provider in self.providers:
             provider.upstream.close()

@@ -1,8 +1,14 @@
 """The order in which the providers of a route are asked.
 
-By priority, beginning with the preferred one and wrapping round. Preferred is, in this order: who made the answer
-that the request builds on; who answered its agent session last, where the prompt cache is warm; a better provider
-that has been well again for long enough, for those who may go back to it; and who answered last.
+They are asked by priority, beginning with the preferred provider and wrapping round. The preferred provider is the
+first of these that exists:
+
+1. the provider that made the answer on which the request builds;
+2. the provider that answered the agent session last, because its prompt cache is warm;
+3. a provider of a higher priority that has been well for long enough, where fail-back allows it;
+4. the provider that answered last.
+
+With `failback: always`, 3 comes before 2.
 """
 
 from __future__ import annotations
@@ -23,15 +29,15 @@ _REFUSED: Final = frozenset([401, 402, 403])
 
 @frozen
 class Purpose:
-    """What a request is to the route.
+    """What a request is for, as far as that decides which provider is asked and what it is charged.
 
     Attributes:
-        counts_tokens: whether it only counts tokens.
+        counts_tokens: whether the request only counts tokens.
         own_cursor: whether it has a cursor of its own, and moves no other.
-        probe: whether it says nothing about a provider's health (HEAD).
-        looks: whether it says nothing but that a key is refused (GET).
+        probe: whether its outcome is not charged at all (HEAD).
+        looks: whether its outcome is charged only if a key is refused (GET).
         session: its agent session, or None.
-        builds_on: the earlier answer that it builds on, or None.
+        builds_on: the earlier answer on which it builds, or None.
     """
 
     counts_tokens: bool
@@ -42,7 +48,7 @@ class Purpose:
     builds_on: bytes | None
 
     def charges(self, outcome: Outcome) -> bool:
-        """Whether the provider's health learns of `outcome`."""
+        """Whether `outcome` is charged to the provider's health."""
         if self.probe:
             return False
         refused = outcome.charge is Charge.DEACTIVATE
@@ -56,18 +62,18 @@ class Purpose:
         return not (self.probe or self.looks)
 
 
-def purpose_of(call: UpstreamRequest, route: Route, settings: Settings) -> Purpose:
-    """Looks at a request once, for all of its attempts."""
+def purpose_of(request: UpstreamRequest, route: Route, settings: Settings) -> Purpose:
+    """The purpose of a request, for all of its attempts."""
     dialect = route.dialect
-    counts_tokens = dialect.counts_tokens(call.path)
+    counts_tokens = dialect.counts_tokens(request.path)
     by_session = settings.affinity is Affinity.SESSION
     return Purpose(
         counts_tokens=counts_tokens,
         own_cursor=counts_tokens and settings.ignore_count_tokens_failover,
-        probe=call.method == b"HEAD" or dialect.is_probe(call.path),
-        looks=call.method == b"GET" and not call.opens_websocket,
-        session=dialect.session(call.head.table) if by_session else None,
-        builds_on=dialect.previous_answer(call.body.whole) if dialect.builds_on_answers else None,
+        probe=request.method == b"HEAD" or dialect.is_probe(request.path),
+        looks=request.method == b"GET" and not request.opens_websocket,
+        session=dialect.session(request.head.table) if by_session else None,
+        builds_on=dialect.previous_answer(request.body.whole) if dialect.builds_on_answers else None,
     )
 
 
@@ -82,18 +88,19 @@ def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -
 
 
 def last_resort(providers: Sequence[Provider], now: float) -> Provider | None:
-    """The provider to be asked though its circuit breaker holds it, because all are held for that reason alone.
+    """The provider that is asked though failures in a row have opened it, because they have opened all providers.
 
-    One that is on trial counts too: with nobody else to go past it to, others need not wait for the trial's end.
+    It is the one that may be asked first. A provider whose trial is in flight counts too: no other provider can be
+    asked, so a request does not wait for the trial's end.
     """
-    broken = [each for each in providers if each.health.held_by_breaker(now) and each.usable_key(now) is not None]
-    if len(broken) < len(providers):
+    opened = [each for each in providers if each.health.held_by_breaker(now) and each.usable_key(now) is not None]
+    if len(opened) < len(providers):
         return None
-    return min(broken, key=lambda each: each.health.remaining(now), default=None)
+    return min(opened, key=lambda each: each.health.remaining(now), default=None)
 
 
 def can_answer(route: Route, now: float) -> bool:
-    """Whether a request would be sent to some provider now, or to one whose trial is under way."""
+    """Whether some provider may be asked now, or waits only for the end of its trial."""
     if route.manual:
         return any(each.usable_key(now) is not None for each in route.providers)
     return any(not each.wait(now) for each in route.providers) or last_resort(route.providers, now) is not None
@@ -116,19 +123,19 @@ def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -
         return route.token_cursor or route.cursor
     maker = route.answers.get(purpose.builds_on, now)
     if maker is not None:
-        return maker  # nobody else knows that answer
+        return maker  # no other provider has that answer
     bound = route.sessions.get(purpose.session, now)
     if settings.failback is not FailBack.ALWAYS and bound is not None:
         return bound
-    nobody_new = purpose.session is None and settings.failback is FailBack.NEW_SESSIONS
-    if settings.failback is FailBack.NEVER or nobody_new:
+    no_new_session = purpose.session is None and settings.failback is FailBack.NEW_SESSIONS
+    if settings.failback is FailBack.NEVER or no_new_session:
         return route.cursor
     current = bound or route.cursor
     return _better(route, current, settings.failback_after, now) or current
 
 
 def _better(route: Route, current: Provider | None, well_for: float, now: float) -> Provider | None:
-    """The first provider of a higher priority than `current` that has been well for so many seconds."""
+    """The first provider of a higher priority than `current` that has been well for `well_for` seconds."""
     for provider in route.providers:
         if provider is current or current is None:
             return None

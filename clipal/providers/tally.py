@@ -1,6 +1,6 @@
-"""What the routes count of their requests, in plain objects that outlive a reload of the configuration.
+"""Counts of requests and attempts, by client and by provider. They outlive a reload of the configuration.
 
-Nothing is worked out here: `clipal.status` reads these when somebody asks. Each request costs a few additions, and an
+Nothing is computed here: `clipal.status` does that when it is asked for a report. A request costs a few additions, an
 event of a stream none.
 """
 
@@ -17,36 +17,37 @@ from clipal.dialects.token_counts import TokenCounts
 BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 """Upper bounds in seconds of a histogram's buckets; the last bucket, of longer times, has none."""
 RECENT: Final = 256
-"""Times to first byte that are kept one by one, for their quantiles."""
+"""How many times to the first byte are kept one by one, for their quantiles."""
 ANSWERED: Final = "answered"
 """The outcome of an attempt whose answer the client got to its end."""
 DISCONNECTED: Final = "client disconnected"
-"""The outcome of an attempt that the client did not wait for, or whose answer it broke off."""
+"""The outcome of an attempt during which, or during whose answer, the client disconnected."""
 BUG: Final = "bug in clipal"
 """The outcome of an attempt that clipal itself could not finish."""
 DISCONNECTED_STATUS: Final = 0
 """Stands for the status of an answer whose client disconnected before its end."""
 REASONS: Final = 64
-"""Outcomes, and reasons, that are told apart for one provider; the words are clipal's own, and fewer than these."""
+"""How many outcomes, and how many reasons, are counted apart for one provider."""
 OTHER: Final = "other"
+"""Counts all further ones together."""
 TOKENS: Final = ("input", "cached_input", "output")
 """The kinds of tokens that an answer says it cost."""
 
 
 @define(eq=False)
 class Histogram:
-    """How many times were how long.
+    """A histogram of times.
 
     Attributes:
-        counts: of each bucket by itself, one more than there are bounds.
-        total: seconds of all of them together.
+        counts: how many times fell into each bucket by itself; one bucket more than there are bounds.
+        total: the sum of all times in seconds.
     """
 
     counts: list[int] = field(factory=lambda: [0] * (len(BOUNDS) + 1))
     total: float = 0.0
 
     def observe(self, seconds: float) -> None:
-        """One more."""
+        """Counts one time."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
@@ -67,16 +68,16 @@ class LastFailure:
 
 @define(eq=False)
 class ProviderTally:
-    """What one provider's attempts came to.
+    """The counts of one provider's attempts.
 
     Attributes:
         attempts: how many began.
-        outcomes: how many ended so: `ANSWERED`, `DISCONNECTED`, `BUG`, or the reason of a failure.
+        outcomes: how many ended, by `ANSWERED`, `DISCONNECTED`, `BUG`, or the reason of a failure.
         failovers: how many requests went on to another provider, by the reason.
         open_requests: attempts and answers under way.
-        first_byte: seconds from the beginning of an attempt until its answer was handed on to the client.
-        recent: the last ones of these.
-        tokens: those that answers said they cost, by their kind.
+        first_byte: seconds from the beginning of an attempt until its answer was committed.
+        recent: the last of these times.
+        tokens: the tokens that answers said they cost, by kind.
     """
 
     attempts: int = 0
@@ -89,12 +90,12 @@ class ProviderTally:
     tokens: dict[str, int] = field(factory=lambda: dict.fromkeys(TOKENS, 0))
 
     def began(self) -> None:
-        """An attempt."""
+        """An attempt has begun."""
         self.attempts += 1
         self.open_requests += 1
 
     def handed_on(self, seconds: float) -> None:
-        """An answer is on its way to the client, so many seconds after its attempt began."""
+        """An answer is committed, so many seconds after its attempt began."""
         self.first_byte.observe(seconds)
         self.recent.append(seconds)
 
@@ -104,32 +105,32 @@ class ProviderTally:
             self.tokens[kind] += getattr(tokens, kind)
 
     def ended(self, outcome: str) -> None:
-        """An attempt, which said nothing against the provider."""
+        """An attempt has ended, and the provider has not failed."""
         self.open_requests -= 1
         _count(self.outcomes, outcome)
 
     def failed(self, reason: str, status: int | None, at: float) -> None:
-        """An attempt has ended badly."""
+        """An attempt has ended because the provider failed."""
         self.ended(reason)
         self.last_failure = LastFailure(reason, status, at)
 
     def failed_over(self, reason: str) -> None:
-        """After that failure another provider was asked."""
+        """Another provider is asked after a failure for this reason."""
         _count(self.failovers, reason)
 
 
 @define(eq=False)
 class ClientTally:
-    """What one client's requests came to.
+    """The counts of one client's requests.
 
     Attributes:
         requests: how many began.
-        statuses: how many were answered so; `DISCONNECTED_STATUS` where the client disconnected.
-        unanswered: how many no provider could answer.
+        statuses: how many ended, by the answer's status; `DISCONNECTED_STATUS` where the client disconnected.
+        unanswered: how many got no provider's answer.
         duration: seconds from a request's head to the end of its answer.
         request_bytes: of bodies, and through WebSockets.
-        by_token: how many had which status, by the name of the client's token.
-        providers: by their names; those that are no longer configured stay.
+        by_token: `statuses` by the name of the client's token.
+        providers: by name; those that are no longer configured stay.
     """
 
     requests: int = 0
@@ -143,23 +144,23 @@ class ClientTally:
     providers: dict[str, ProviderTally] = field(factory=dict)
 
     def provider(self, name: str) -> ProviderTally:
-        """That of the provider of this name, which keeps it when it is configured anew."""
+        """The tally of the provider of this name, which it keeps when the configuration is reloaded."""
         if name not in self.providers:
             self.providers[name] = ProviderTally()
         return self.providers[name]
 
     def began(self) -> None:
-        """A request."""
+        """A request has begun."""
         self.requests += 1
         self.open_requests += 1
 
     def ended(self, status: int, seconds: float, received: int, sent: int, token: str | None = None) -> None:
-        """A request.
+        """A request has ended.
 
         Parameters:
-            status: as it was sent.
-            received: bytes of its body.
-            sent: bytes of the answer's.
+            status: the status that was sent.
+            received: bytes of the request's body.
+            sent: bytes of the answer's body.
             token: the name of the client's token; None for a request without one.
         """
         self.open_requests -= 1

@@ -9,7 +9,7 @@ from typing import Final
 
 from clipal.config.client_token import ClientToken
 from clipal.config.model import BaseURL, ClientConfig, Configuration, ProviderConfig
-from clipal.providers.health import HealthState
+from clipal.providers.health_state import HealthState
 from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
 from clipal.status.counters import Plain, Snapshot
 

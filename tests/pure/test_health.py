@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.providers.health import LEASE, LONGEST_COOLDOWN, Health, HealthChange, HealthPolicy, HealthState
+from clipal.providers.health import LEASE, Health
+from clipal.providers.health_state import LONGEST_COOLDOWN, HealthChange, HealthPolicy, HealthState
 
 POLICY = HealthPolicy(failure_threshold=3, open_timeout=60.0, reactivate_after=600.0)
 
@@ -16,7 +17,7 @@ def closed(policy: HealthPolicy = POLICY) -> Health:
 def resting(seconds: float, policy: HealthPolicy = POLICY) -> Health:
     """One that rests from 0 on."""
     health = Health(policy)
-    assert health.rest(health.begin(0.0), 0.0, seconds, "rate limit") is not None
+    assert health.cool_down(health.begin(0.0), 0.0, seconds, "rate limit") is not None
     return health
 
 
@@ -41,7 +42,7 @@ def test_it_begins_closed() -> None:
 
 def test_a_cooldown_opens_it_until_its_time_is_over() -> None:
     health = closed()
-    assert health.rest(health.begin(10.0), 10.0, 37.0, "rate limit") == HealthChange(
+    assert health.cool_down(health.begin(10.0), 10.0, 37.0, "rate limit") == HealthChange(
         HealthState.OPEN, "rate limit", 37.0
     )
     assert facts(health, 10.0) == (HealthState.OPEN, 47.0, "rate limit", 37.0, False)
@@ -59,7 +60,7 @@ def test_a_cooldown_is_an_hour_at_most() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
 def test_a_cooldown_of_no_time_opens_nothing(seconds: float) -> None:
     health = closed()
-    assert health.rest(health.begin(0.0), 0.0, seconds, "rate limit") is None
+    assert health.cool_down(health.begin(0.0), 0.0, seconds, "rate limit") is None
     assert health.state(0.0) is HealthState.CLOSED
 
 
@@ -73,7 +74,9 @@ def test_reactivate_after_0_switches_off_deactivation_but_no_cooldown() -> None:
     health = closed(HealthPolicy(reactivate_after=0.0))
     assert health.deactivate(health.begin(0.0), 0.0, "auth") is None
     assert health.state(0.0) is HealthState.CLOSED
-    assert health.rest(health.begin(0.0), 0.0, 37.0, "rate limit") == HealthChange(HealthState.OPEN, "rate limit", 37.0)
+    assert health.cool_down(health.begin(0.0), 0.0, 37.0, "rate limit") == HealthChange(
+        HealthState.OPEN, "rate limit", 37.0
+    )
 
 
 def test_failures_in_a_row_open_it() -> None:
@@ -118,8 +121,8 @@ def test_failures_are_counted_afresh_after_it_was_open() -> None:
 def test_a_cooldown_that_is_running_is_only_ever_lengthened(seconds: float, until: float) -> None:
     health = closed()
     late = health.begin(0.0)
-    health.rest(health.begin(0.0), 0.0, 60.0, "rate limit")
-    change = health.rest(late, 30.0, seconds, "overloaded")
+    health.cool_down(health.begin(0.0), 0.0, 60.0, "rate limit")
+    change = health.cool_down(late, 30.0, seconds, "overloaded")
     assert health.until == until
     assert change == (HealthChange(HealthState.OPEN, "overloaded", seconds) if until > 60.0 else None)
     assert health.reason == ("overloaded" if until > 60.0 else "rate limit")
@@ -132,8 +135,8 @@ def test_a_cooldown_that_is_running_is_only_ever_lengthened(seconds: float, unti
 def test_a_little_more_of_the_same_rest_is_no_news(seconds: float, reason: str, news: bool) -> None:
     health = closed()
     late = health.begin(0.0)
-    health.rest(health.begin(0.0), 0.0, 60.0, "rate limit")
-    change = health.rest(late, 1.0, seconds, reason)
+    health.cool_down(health.begin(0.0), 0.0, 60.0, "rate limit")
+    change = health.cool_down(late, 1.0, seconds, reason)
     assert change == HealthChange(HealthState.OPEN, reason, seconds, news)
 
 
@@ -146,7 +149,7 @@ def test_the_same_rest_after_a_failed_trial_is_news() -> None:
 def test_a_deactivation_does_not_shorten_a_longer_cooldown() -> None:
     health = closed()
     late = health.begin(0.0)
-    health.rest(health.begin(0.0), 0.0, 3600.0, "rate limit")
+    health.cool_down(health.begin(0.0), 0.0, 3600.0, "rate limit")
     assert health.deactivate(late, 1.0, "auth") is None
     assert health.until == 3600.0
 
@@ -156,7 +159,7 @@ def test_a_longer_cooldown_is_none_of_the_breakers() -> None:
     late = health.begin(0.0)
     fail(health, 0.0, 3)
     assert health.opened_by_breaker(1.0)
-    health.rest(late, 1.0, 90.0, "unavailable")
+    health.cool_down(late, 1.0, 90.0, "unavailable")
     assert not health.opened_by_breaker(1.0)
     assert not health.opened_by_breaker(90.0)
 
@@ -165,14 +168,14 @@ def test_a_shorter_cooldown_is_kept_beside_the_breaker() -> None:
     health = closed()
     late = health.begin(0.0)
     fail(health, 0.0, 3)
-    health.rest(late, 1.0, 30.0, "unavailable")
+    health.cool_down(late, 1.0, 30.0, "unavailable")
     assert health.until == 60.0
     assert [health.held_by_breaker(now) for now in (1.0, 30.9, 31.0, 60.0)] == [False, False, True, True]
 
 
 def test_a_success_ends_what_was_asked_for_too() -> None:
     health = closed()
-    health.rest(health.begin(0.0), 0.0, 30.0, "unavailable")
+    health.cool_down(health.begin(0.0), 0.0, 30.0, "unavailable")
     health.succeeded(health.begin(1.0), 1.0)
     fail(health, 2.0, 3)
     assert health.opened_by_breaker(2.0)
@@ -181,7 +184,7 @@ def test_a_success_ends_what_was_asked_for_too() -> None:
 def test_late_failures_do_not_lengthen_it() -> None:
     health = closed()
     late = [health.begin(0.0) for _ in range(10)]
-    health.rest(health.begin(0.0), 0.0, 10.0, "rate limit")
+    health.cool_down(health.begin(0.0), 0.0, 10.0, "rate limit")
     assert [health.failed(each, 5.0, "server error") for each in late] == [None] * 10
     assert health.until == 10.0
 
@@ -208,7 +211,7 @@ def test_the_last_resort_is_no_trial_but_its_success_closes() -> None:
 def test_late_failures_do_not_count_against_one_that_has_recovered() -> None:
     health = closed()
     late = [health.begin(0.0) for _ in range(10)]
-    health.rest(health.begin(0.0), 0.0, 10.0, "rate limit")
+    health.cool_down(health.begin(0.0), 0.0, 10.0, "rate limit")
     health.succeeded(health.begin(10.0), 11.0)
     assert [health.failed(each, 12.0, "no answer in time") for each in late] == [None] * 10
     assert fail(health, 13.0, 3) == [None, None, HealthChange(HealthState.OPEN, "server error", 60.0)]
@@ -290,7 +293,7 @@ def test_a_failed_trial_does_not_make_a_refused_key_the_breakers() -> None:
 @pytest.mark.parametrize(("hint", "seconds"), [(10.0, 74.0), (74.0, 74.0), (75.0, 75.0), (3600.0, 3600.0)])
 def test_a_trial_that_is_rate_limited_rests_it_for_the_longer_of_hint_and_doubling(hint: float, seconds: float) -> None:
     health = resting(37.0)
-    assert health.rest(health.begin(37.0), 37.0, hint, "rate limit") == HealthChange(
+    assert health.cool_down(health.begin(37.0), 37.0, hint, "rate limit") == HealthChange(
         HealthState.OPEN, "rate limit", seconds
     )
 
@@ -315,7 +318,7 @@ def test_without_deactivation_a_refusal_says_nothing_of_one_that_is_closed() -> 
 
 def test_a_trial_that_is_rate_limited_without_a_hint_opens_it_again_for_twice_as_long() -> None:
     health = resting(37.0)
-    assert health.rest(health.begin(37.0), 37.0, 0.0, "rate limit") == HealthChange(
+    assert health.cool_down(health.begin(37.0), 37.0, 0.0, "rate limit") == HealthChange(
         HealthState.OPEN, "rate limit", 74.0
     )
 
@@ -346,9 +349,9 @@ def test_a_trial_that_was_overtaken_by_a_success_is_an_attempt_like_any_other() 
 def test_a_trial_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
     health = closed()
     late = health.begin(0.0)
-    health.rest(health.begin(0.0), 0.0, 37.0, "rate limit")
+    health.cool_down(health.begin(0.0), 0.0, 37.0, "rate limit")
     trial = health.begin(40.0)
-    health.rest(late, 41.0, 100.0, "overloaded")
+    health.cool_down(late, 41.0, 100.0, "overloaded")
     assert health.succeeded(trial, 42.0) is None
     assert health.remaining(42.0) == 99.0
     assert health.begin(141.0).trial
@@ -357,10 +360,10 @@ def test_a_trial_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
 def test_a_trial_of_an_earlier_opening_keeps_nobody_waiting() -> None:
     health = closed()
     late = health.begin(0.0)
-    health.rest(health.begin(0.0), 0.0, 37.0, "rate limit")
+    health.cool_down(health.begin(0.0), 0.0, 37.0, "rate limit")
     lost = health.begin(40.0)
     assert lost.trial
-    health.rest(late, 41.0, 100.0, "overloaded")
+    health.cool_down(late, 41.0, 100.0, "overloaded")
     assert health.usable(141.0), "though the lease of the first is not over"
 
 

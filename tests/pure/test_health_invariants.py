@@ -8,10 +8,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from clipal.providers.health import (
-    LEASE,
+from clipal.providers.health import LEASE, Health
+from clipal.providers.health_state import (
     LONGEST_COOLDOWN,
-    Health,
     HealthChange,
     HealthPermit,
     HealthPolicy,
@@ -122,7 +121,7 @@ class Attempts(RuleBasedStateMachine):
         wanted = min(seconds, LONGEST_COOLDOWN)
         if self.ended(permit):
             wanted = max(wanted, min(2 * self.length, self.policy.reactivate_after or LONGEST_COOLDOWN))
-        change = self.health.rest(permit, self.now, seconds, "rate limit")
+        change = self.health.cool_down(permit, self.now, seconds, "rate limit")
         self.rests(change, before, wanted)
 
     @rule(attempt=consumes(attempts))
