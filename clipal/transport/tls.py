@@ -101,14 +101,14 @@ class TLSClient(TLSStream, EagerClient):
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            super().write(self._outgoing.read())
+            self._send_records()
             return None
         except ssl.SSLError as error:
-            super().write(self._outgoing.read())  # the alert
+            self._send_records()  # the alert
             self._problem = _why(error)
             self._spoken = isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
             return main.CONNECTION_LOST
-        super().write(self._outgoing.read())
+        self._send_records()
         self._shaking = False
         super().opened()
         return self._take_rest()

@@ -123,7 +123,7 @@ class TLSServer(TLSStream, EagerServer):
             why = main.CONNECTION_LOST
         else:
             self._shaking = False
-        EagerServer.write(self, self._outgoing.read())  # an alert, too
+        self._send_records()  # an alert, too
         if self._shaking:
             return why
         self._ready()
@@ -145,4 +145,4 @@ class TLSServer(TLSStream, EagerServer):
     def _close_notify(self) -> None:
         with suppress(ssl.SSLError):
             self._tls.unwrap()
-        EagerServer.write(self, self._outgoing.read())
+        self._send_records()

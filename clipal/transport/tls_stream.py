@@ -76,7 +76,7 @@ class TLSStream(SendsAtOnce):
         except ssl.SSLError:
             why = main.CONNECTION_LOST
         if self._outgoing.pending:  # an alert, an answer to a KeyUpdate
-            super().write(self._outgoing.read())
+            self._send_records()
         if self._held:
             self._write_held()
         if pieces:
@@ -115,13 +115,17 @@ class TLSStream(SendsAtOnce):
             sent = self._tls.write(data)  # one record
             while sent < len(data):
                 if self._outgoing.pending >= _SLICE:
-                    super().write(self._outgoing.read())
+                    self._send_records()
                 sent += self._tls.write(memoryview(data)[sent : sent + _RECORD])
         except ssl.SSLWantReadError:
             self._held.append(data[sent:])  # in the middle of a message of TLS's own: when the rest of that has come
         except ssl.SSLError:
             self.abortConnection()
-        super().write(self._outgoing.read())
+        self._send_records()
+
+    def _send_records(self) -> None:
+        """Sends what TLS has made: messages of the handshake and alerts too, which `write` would encrypt."""
+        SendsAtOnce.write(self, self._outgoing.read())
 
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
         """As `write` of each: records end where a piece does."""
