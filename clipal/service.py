@@ -1,15 +1,14 @@
 """Puts the parts together: listener, clients, upkeep, drain.
 
-`Clipal` is the one service that twistd runs; its parts are services of their own. They end in this order: first nobody
-new comes in, then what is under way may finish, then the connections to providers close.
+`Clipal` is the one service that twistd runs; its parts are services of their own. When it ends, open requests may
+finish, and new ones are served meanwhile. Then the listeners close, and the connections to providers after them.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Final
 
 from twisted.application.internet import TimerService
@@ -20,7 +19,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
 from clipal.config.loader import Overrides
-from clipal.config.model import ClientConfig, Configuration, Settings
+from clipal.config.model import Configuration
 from clipal.config.reload import Reloader
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.access import AccessRules, ClientAccess
@@ -31,6 +30,7 @@ from clipal.downstream.listening import Listening
 from clipal.downstream.resources import RootResource
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
+from clipal.failover.routes import ClientRoutes
 from clipal.logs.notifications import Desktop
 from clipal.logs.observer import Logs
 from clipal.process.descriptors import Descriptors
@@ -38,19 +38,14 @@ from clipal.process.listening import Listener
 from clipal.process.signals import Signals
 from clipal.process.systemd import Systemd
 from clipal.providers.health_state import HealthPolicy
-from clipal.providers.provider import Provider
-from clipal.providers.route import Route
-from clipal.providers.tally import ClientTally
 from clipal.status.status import Status
-from clipal.transport.resolver import SharedResolver
-from clipal.upstream.provider_agent import ProviderAgent
 
 UPKEEP: Final = 2.0
-"""Seconds between two looks at the configuration files and at resting providers."""
+"""Seconds between two looks at the configuration files and at providers in a cooldown."""
 DRAIN: Final = 10.0
 """Seconds that open requests have to finish when clipal is to end, where `drain_timeout` does not say."""
 SUPERVISED_DRAIN: Final = 600.0
-"""The same where no person waits for the end."""
+"""The same under a supervisor or as a daemon, where no person waits for the end."""
 
 
 class Clipal(MultiService):
@@ -60,12 +55,11 @@ class Clipal(MultiService):
         listeners: sockets that listen already, so that a taken port is known before twistd leaves the terminal.
         logs: whose level and secrets follow the configuration.
         status_listening: one more such socket, for `/status` and `/metrics` alone; None for none.
-        is_the_log: whether an application that this service becomes a part of logs to `logs` alone.
+        is_the_log: whether `logs` becomes the only log of the application that this service is put into.
         supervised: whether a supervisor starts and ends the process, or it is a daemon.
 
     Attributes:
         failovers: the attempt loop of each client, by its prefix.
-        tallies: what each client's requests came to, by its prefix; they outlive every reload.
     """
 
     _log = Logger()
@@ -90,24 +84,22 @@ class Clipal(MultiService):
         self._logs = logs
         self._is_the_log = is_the_log
         self._drain_timeout = SUPERVISED_DRAIN if supervised else DRAIN
-        self._resolver = SharedResolver(reactor)
-        self._descriptors = Descriptors.of_this_process()
-        self.tallies = {prefix: ClientTally() for prefix in self._dialects}
-        self.failovers: dict[str, Failover] = {}
-        self.failovers.update(self._make_routes(configuration, self._dialects))
+        descriptors = Descriptors.of_this_process()
+        self._routes = ClientRoutes(reactor, self._dialects, descriptors, configuration)
+        self.failovers = self._routes.failovers
         root = RootResource(dialects, self.failovers)
         self.site = Site(
             root,
             reactor,
             Admission.from_configuration(configuration),
             dialects,
-            Connections(reactor, self._descriptors, self._close_unused),
+            Connections(reactor, descriptors, self._routes.close_unused),
             ClientAccess(reactor, AccessRules.from_settings(configuration.settings)),
             Capacity(configuration.settings),
         )
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
-        self._failing: set[str] = set()  # the looks of the upkeep that raised when they were last made
+        self._failing: set[str] = set()  # what raised an exception when the upkeep last looked after it
         self._desktop = Desktop(reactor)
         self._systemd = Systemd(reactor)
         self._signals = Signals(reactor, reload=self._reload, reopen_log=self._reopen_log)
@@ -122,30 +114,14 @@ class Clipal(MultiService):
 
     # Configuration
 
-    def _make_routes(self, configuration: Configuration, prefixes: Iterable[str]) -> dict[str, Failover]:
-        made = {}
-        for prefix in prefixes:
-            dialect = self._dialects[prefix]
-            config = configuration.clients[prefix]
-            route = make_route(
-                self._reactor,
-                dialect,
-                config,
-                configuration.settings,
-                self._resolver,
-                self._descriptors,
-                self.tallies[prefix],
-            )
-            made[prefix] = Failover(route, configuration.settings, self._reactor)
-        return made
-
     def _apply(self, configuration: Configuration, reset: frozenset[str]) -> None:
-        """Takes a new configuration; the clients in `reset` begin afresh, the others keep what they know.
+        """Puts a new configuration in force; the clients in `reset` begin afresh, the others keep what they know.
 
-        All of it is made before any of it is put in place: where making it fails, the old one stays in force whole.
+        All parts are made before the first one is put in place. Where making a part fails, the old configuration stays
+        in force as a whole.
         """
         settings, secrets = configuration.settings, configuration.secrets
-        fresh = self._make_routes(configuration, reset)
+        fresh = self._routes.made(configuration, reset)
         kept = [self.failovers[prefix].route for prefix in self._dialects if prefix not in reset]
         failovers = fresh | {route.dialect.prefix: Failover(route, settings, self._reactor) for route in kept}
         admission, policy = Admission.from_configuration(configuration), HealthPolicy.from_settings(settings)
@@ -168,7 +144,7 @@ class Clipal(MultiService):
         self._listening.read_certificates_again()
 
     def _look_after(self) -> None:
-        """Every two seconds: each look by itself, so that one that fails holds up no other."""
+        """Checks the files and the providers; where one check fails, the others are made all the same."""
         self._try("the configuration files", self._reloader.check)
         now = self._reactor.seconds()
         for failover in self.failovers.values():
@@ -181,12 +157,12 @@ class Clipal(MultiService):
         self._systemd.ready()
 
     def _reopen_log(self) -> None:
-        """Writes to a file of the log's name again: whoever rotates logs has moved the old one away."""
+        """Closes the log file, which a program that rotates logs has moved away; the next line opens a new file."""
         self._logs.close()
         self._log.info("Opened the log anew")
 
     def _try(self, what: str, look: Callable[[], None]) -> None:
-        """Looks; a bug is logged when it begins, and not again before the look has succeeded."""
+        """Calls `look`. An exception of it is logged, but not again until `look` has succeeded."""
         try:
             look()
         except Exception:
@@ -195,12 +171,6 @@ class Clipal(MultiService):
                 self._log.failure("Bug while looking after {what}", what=what)
         else:
             self._failing.discard(what)
-
-    def _close_unused(self) -> bool:
-        """Closes the connection to a provider that has been unused for longest; False where there is none."""
-        upstreams = [each.upstream for failover in self.failovers.values() for each in failover.route.providers]
-        unused = [(each.idle_since, each) for each in upstreams if each.idle_since is not None]
-        return bool(unused) and min(unused, key=itemgetter(0))[1].close_longest_idle()
 
     # Running
 
@@ -230,7 +200,7 @@ class Clipal(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        """What is under way may finish, and what still comes is served; then everything closes."""
+        """Open requests may finish, and new ones are served meanwhile; then everything closes."""
         self._systemd.stopping()
         await self._listening.stop_inherited()
         cut = await self._drain()
@@ -251,7 +221,7 @@ class Clipal(MultiService):
             self._log.info("Stopped; no open request was cut")
 
     async def _drain(self) -> int:
-        """Lets requests end; how many were cut."""
+        """Waits until requests have ended; returns how many were cut."""
         seconds = self._reloader.current.settings.drain_timeout
         if seconds is None:
             seconds = self._drain_timeout
@@ -261,23 +231,3 @@ class Clipal(MultiService):
         return await self.site.drain.run(
             seconds, self._signals.again, patient=self._signals.patient, accepting=self._listening.accepting
         )
-
-
-def make_route(
-    reactor: PosixReactorBase,
-    dialect: Dialect,
-    config: ClientConfig,
-    settings: Settings,
-    resolver: SharedResolver,
-    descriptors: Descriptors,
-    tally: ClientTally,
-) -> Route:
-    """A fresh route of the enabled providers by priority, or of the pinned one alone."""
-    policy = HealthPolicy.from_settings(settings)
-    chosen = [each for each in config.providers if each.is_asked and config.pinned_provider in (None, each.name)]
-    chosen.sort(key=lambda each: each.priority)
-    upstreams = [
-        ProviderAgent(reactor, each, dialect, settings, resolver=resolver, descriptors=descriptors) for each in chosen
-    ]
-    providers = [Provider(dialect.prefix, each, policy, tally.provider(each.name)) for each in upstreams]
-    return Route(dialect, config, providers, tally)
