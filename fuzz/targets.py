@@ -33,8 +33,9 @@ from clipal.dialects.sse import Scanner
 from clipal.downstream.tokens import Tokens
 from clipal.failover.beginning import Beginning, MediaType
 from clipal.failover.gate import HOLD
+from clipal.outcomes.classification import classify
 from clipal.outcomes.error_body import ErrorBody
-from clipal.outcomes.outcome import Action, classify
+from clipal.outcomes.outcome import Action
 from clipal.outcomes.retry_after import LONGEST_WAIT, explicit_wait, rate_limit_wait
 from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed, ask_http, ask_socks
 from clipal.wire.message import END, BadMessage, RequestHead, ResponseHead

@@ -17,6 +17,7 @@ from clipal.failover.gate import EMPTY, HOLD, PAGE, Decision, FirstByte, Gate
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
+from clipal.outcomes.classification import classify, classify_error, needs_body
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.transport.deadline import Deadline
@@ -108,7 +109,7 @@ class Attempt:
                 answer = HeldAnswer(await self._send(key), self._terms.clock)
             if self._call.opens_websocket:
                 return await self._judge_handshake(answer)
-            if self._terms.judge and outcomes.needs_body(answer.head.status, self._call.method):
+            if self._terms.judge and needs_body(answer.head.status, self._call.method):
                 return await self._judge_error(answer)
             return Result(self._outcome(await self._decide(answer), answer), answer)
         except CancelledError:
@@ -134,12 +135,12 @@ class Attempt:
         self._deadline.clear()
         head = answer.head
         body = await answer.read_error()
-        return Result(outcomes.classify(head.status, head.fields, body, self._terms.wall()), answer)
+        return Result(classify(head.status, head.fields, body, self._terms.wall()), answer)
 
     async def _judge_handshake(self, answer: HeldAnswer) -> Result:
         """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""
         status = answer.head.status
-        if outcomes.needs_body(status):
+        if needs_body(status):
             result = await self._judge_error(answer)
             if result.outcome.charge not in (Charge.SUCCESS, Charge.NEUTRAL):
                 return result
@@ -189,7 +190,7 @@ class Attempt:
         if decision is PAGE:
             return outcomes.PAGE_FOR_ANSWER
         if isinstance(decision, ErrorBody):
-            return outcomes.classify_error(decision, head.fields, self._terms.wall())
+            return classify_error(decision, head.fields, self._terms.wall())
         return outcomes.relayed(head.status)
 
     def _begin_again(self) -> None:

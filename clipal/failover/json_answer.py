@@ -8,7 +8,7 @@ from typing import Final
 
 from clipal.dialects.dialect import Dialect
 from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision
-from clipal.outcomes.outcome import error_in
+from clipal.outcomes.classification import error_in
 
 _BEGINNING: Final = 8 * 1024
 """Bytes in which an answer shows that it is one, or is held until it is whole."""

@@ -1,4 +1,4 @@
-"""An error's body, as far as it says why: what a provider sent is hostile until proven otherwise, and never shown."""
+"""Takes an error's body apart, as far as it says why. The body may hold anything, so it is not shown in any message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from clipal.dialects.dialect import FieldPairs, field_value
-from clipal.outcomes.facts import Fact, begins_with, quota_fact, rows
+from clipal.outcomes.facts import Fact, quota_fact, rows
+from clipal.outcomes.phrases import begins_with
 from clipal.wire.coding import decode
 
 DECODED: Final = 64 * 1024
@@ -22,7 +23,7 @@ _MESSAGE: Final = 2048
 _LONGEST_NUMBER: Final = 10**9
 _NUMBER: Final = re.compile("[45][0-9][0-9]")
 _STATUS_PHRASES: Final = frozenset(["not found", "request entity too large", "payload too large", "bad request"])
-"""What web servers and frameworks put where an API puts its error."""
+"""What web servers and frameworks write where an API writes its error."""
 
 
 @frozen
@@ -30,10 +31,10 @@ class ErrorBody:
     """What a body says.
 
     Attributes:
-        sent: whether there was any of it, readable or not.
-        document: the JSON object that was sent; empty where it was something else.
-        error: the object in it that describes the error, or the document itself; empty where there is none.
-        amazon: the error's type as Amazon Bedrock's header field says it; empty where it does not.
+        sent: whether the body had any bytes, readable or not.
+        document: the JSON object that was sent; empty where something else was sent.
+        error: the object in `document` that describes the error, or `document` itself; empty without a document.
+        amazon: the error's type from Amazon Bedrock's header field; empty without that field.
     """
 
     text: bytes = field(repr=False)
@@ -45,7 +46,7 @@ class ErrorBody:
 
     @classmethod
     def read(cls, fields: FieldPairs, body: bytes) -> ErrorBody:
-        """Takes `body`, as it came with `fields`, apart. Never raises."""
+        """Takes `body` apart, which came with `fields` and has its content coding. Broken JSON raises nothing."""
         text = decode(body, field_value(fields, b"content-encoding") or b"", DECODED)
         try:
             document = json.loads(text)
@@ -56,17 +57,17 @@ class ErrorBody:
 
     @classmethod
     def of(cls, document: object, text: bytes = b"", amazon: str = "") -> ErrorBody:
-        """Takes a JSON document apart. Never raises."""
+        """Takes a JSON document apart."""
         if isinstance(document, list) and document:  # Google's streams answer with a list
             document = document[0]
         if not isinstance(document, dict):
             return cls(text, True, amazon=amazon)
         return cls(text, True, True, document, _error(document), amazon)
 
-    # Its parts
+    # The parts
 
     def word(self, key: str) -> str:
-        """A text or a number of the error, in lower case; empty where it is none."""
+        """The value of `key` in the error, in lower case; empty where the value is no text or number."""
         value = self.error.get(key)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LONGEST_NUMBER:
             return str(value)
@@ -74,7 +75,7 @@ class ErrorBody:
 
     @property
     def message(self) -> str:
-        """What the error says to people, from its first letter on, in lower case."""
+        """The error's message to people in lower case, without leading blanks."""
         for key in ("message", "msg", "status_msg", "detail"):
             message = self.word(key).lstrip()
             if message:
@@ -82,13 +83,13 @@ class ErrorBody:
         return ""
 
     def details(self) -> Iterator[Mapping[str, Any]]:
-        """Google's details (google.rpc), those that are objects."""
+        """Google's error details (google.rpc) that are objects."""
         details = self.error.get("details")
         if isinstance(details, list):
             yield from (each for each in details[:32] if isinstance(each, dict))
 
     def words(self) -> Iterator[str]:
-        """What may be a vendor's word for the error."""
+        """The values that may be a vendor's word for the error."""
         for key in _WORDS:
             word = self.word(key)
             if word:
@@ -101,7 +102,7 @@ class ErrorBody:
                 yield reason
 
     def facts(self) -> frozenset[Fact]:
-        """What the words and the details say."""
+        """What the error's words and details say."""
         found = {row.fact for row in rows(self.words())}
         found.update(fact for quota in self._quotas() if (fact := quota_fact(quota)) is not None)
         metadata = self.error.get("metadata")
@@ -117,10 +118,10 @@ class ErrorBody:
                 yield from (each for each in ids if isinstance(each, str))
 
     def status(self) -> int:
-        """The HTTP status that the error stands for where it came without one.
+        """The HTTP status that the error stands for if it came without one.
 
-        An error whose words are not known, and that names no status as a number either, is a 500: the provider gave
-        up, and does not say why.
+        The status is 500 where no word is known and no number names a status: the provider failed and does not say
+        why.
         """
         for word in self.words():
             if _NUMBER.fullmatch(word):
@@ -141,12 +142,12 @@ class ErrorBody:
 
     @property
     def names_status(self) -> bool:
-        """Whether it names the status of an error as a number."""
+        """Whether the error names an error's status as a number."""
         return any(map(_NUMBER.fullmatch, map(self.word, ("code", "status", *_STATUSES))))
 
     @property
     def has_api_shape(self) -> bool:
-        """Whether it is an error as APIs write them, and not what a web server says of a path that it lacks."""
+        """Whether an API wrote the error, and not a web server that lacks the path."""
         document = self.document
         error = document.get("error")
         if isinstance(error, str):
@@ -159,7 +160,7 @@ class ErrorBody:
 
 
 def is_a(detail: Mapping[str, Any], kind: str) -> bool:
-    """Whether one of Google's error details is of `kind`, such as `google.rpc.RetryInfo`."""
+    """Whether one of Google's error details has the type `kind`, such as `google.rpc.RetryInfo`."""
     name = detail.get("@type")
     return isinstance(name, str) and name.endswith(kind)
 
@@ -178,7 +179,7 @@ def _error(document: Mapping[str, Any]) -> Mapping[str, Any]:
             error = error[0]
         if isinstance(error, dict):
             return _nested(error) if key == "detail" else error
-        if key == "error" and error is not None:  # a text: what else there is to say stands beside it
+        if key == "error" and error is not None:  # a text; the other keys stand beside it
             return {"message": error, **document}
     return document
 

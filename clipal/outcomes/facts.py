@@ -1,14 +1,12 @@
-"""What the words of vendors' errors mean: one table for each vendor, to which a new vendor adds a table.
+"""What the words of vendors' errors mean: one table for each vendor. A new vendor gets a new table.
 
-A word is a value of `code`, `type`, `status` or a detail's `reason`; case, `_`, `-` and spaces do not count. A row
-names the status that an error stands for where it comes without one (in a stream, or in an answer that said 200),
-what it is about, and its words. Phrases count only where no word says otherwise, and only at a message's beginning:
-messages quote prompts, and link to billing pages.
+A word is a value of `code`, `type`, `status` or a detail's `reason`; case, `_`, `-` and spaces do not count. A row has
+the words, the fact that they state, and a status. The status is what an error stands for that comes without a status of
+its own: in a stream, or in an answer with a 200. Messages are read by `clipal.outcomes.phrases`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final
@@ -24,13 +22,13 @@ class Fact(Enum):
     QUOTA = "quota"
     """The account has no money or no quota left, which does not pass by waiting a little."""
     RATE_LIMIT = "rate limit"
-    """Too much at once: it passes by waiting."""
+    """Too many requests or tokens at once, which passes by waiting."""
     MODEL = "model"
     """This provider lacks the model."""
     REQUEST = "request"
-    """The request itself is wrong, whoever is asked."""
+    """The request itself is wrong, for every provider."""
     STATUS = "status"
-    """Nothing more than its status says."""
+    """Nothing more than the status says."""
     FAILURE = "failure"
     """The provider failed."""
 
@@ -40,8 +38,8 @@ class Row:
     """Words of one vendor that mean the same.
 
     Attributes:
-        status: what an error with such a word stands for where it has no status of its own.
-        words: separated by spaces, a word's own spaces written as `_`.
+        status: what an error with such a word stands for if it has no status of its own.
+        words: separated by spaces; a space within a word is written as `_`.
     """
 
     status: int
@@ -101,7 +99,7 @@ GOOGLE_WORDS: Final = (  # google.rpc.Code, and the reasons of google.rpc.ErrorI
     Row(404, Fact.STATUS, "NOT_FOUND"),
     Row(409, Fact.STATUS, "ALREADY_EXISTS ABORTED"),
     Row(429, Fact.QUOTA, "QUOTA_EXHAUSTED"),
-    Row(429, Fact.STATUS, "RESOURCE_EXHAUSTED"),  # which resource, it does not say
+    Row(429, Fact.STATUS, "RESOURCE_EXHAUSTED"),  # the word does not say which resource
     Row(499, Fact.FAILURE, "CANCELLED"),
     Row(500, Fact.FAILURE, "UNKNOWN INTERNAL DATA_LOSS"),
     Row(501, Fact.FAILURE, "UNIMPLEMENTED"),
@@ -184,74 +182,21 @@ VENDORS: Final = (
     MINIMAX_WORDS,
 )
 
-_NAME: Final = r"[`'\"]?[^\s`'\"]{1,128}[`'\"]?"
-PHRASES: Final = {  # regular expressions, for the beginning of a message in lower case
-    Fact.KEY: (
-        "invalid api key",
-        "incorrect api key provided",
-        "api key (?:not valid|expired|not found)",
-        "this organization has been disabled",
-        "this credential is only authorized for use with",
-    ),
-    Fact.QUOTA: (
-        "insufficient (?:quota|balance|credits)",
-        "quota exhausted",
-        "daily limit",
-        "your credit balance is too low",
-        "you have reached your specified api usage limits",
-        "you're out of extra usage",
-        r"your team \S{1,80} has (?:either )?used all available credits",
-        r"budget has been exceeded!",
-        r"account \S{1,80} is suspended",
-        "sorry, your account balance is insufficient",
-        "out of call volume quota",
-        "you have exceeded your monthly included credits",
-        "you have used up your daily free allocation",
-    ),
-    Fact.MODEL: (
-        "model (?:does )?not (?:exist|found)",
-        rf"invalid model(?:(?: id| name| identifier)?:?) {_NAME}",
-        rf"(?:the )?(?:requested )?model {_NAME} (?:does not exist|(?:was |is )?not found|is not supported)",
-        "the requested model is not supported",
-        rf"the {_NAME} model is not supported",
-        "the provided model identifier is invalid",
-        r"no endpoints found (?:for|that|matching) \S+",
-        "no allowed providers are available",
-        r"\S{1,128} is not a valid model id",
-        r"(?:\{'error': ')?\S{0,80} ?invalid model name passed in",
-        r"not found the model \S+",
-        r"no such model \S+",
-        r"no access to model: \S+",
-        "you don't have access to the model",
-        r"invocation of model id \S{1,128} with on-demand throughput",
-        "could not resolve the foundation model",
-        r"project \S{1,128} (?:does not have access to model|is not allowed to use publisher model) \S+",
-        r"this token has no access to model \S+",
-        r"该令牌无权访问模型 ?\S+",
-        "the requested model is deprecated",
-        "user location is not supported",
-    ),
-    Fact.REQUEST: ("content violates usage guidelines",),
-}
-ABSENT: Final = re.compile(r"model: ?\S|models/\S|publisher model \S|invalid url \(|resource not found")
-"""How the message of a 404 begins, in lower case, whose `type` or `status` says no more than "not found"."""
-
 _LASTING: Final = ("perday", "perweek", "permonth")
 _PASSING: Final = ("perminute", "persecond", "perhour")
 _IGNORED: Final = str.maketrans("", "", "_- ")
 
 
 def normal(word: str) -> str:
-    """A word as the tables are searched for it."""
+    """A word without what does not count."""
     return word.lower().translate(_IGNORED)
 
 
 _ROWS: Final = {normal(word): row for table in VENDORS for row in table for word in row.words.split()}
-_PATTERNS: Final = {fact: re.compile(f"(?:{'|'.join(parts)})(?!\\w)") for fact, parts in PHRASES.items()}
 
 
 def rows(words: Iterable[str]) -> Iterator[Row]:
-    """What the tables say of an error's words; `RateLimitExceeded.Endpoint` is known by its first part too."""
+    """The rows of an error's words. `RateLimitExceeded.Endpoint` has the row of its first part, too."""
     for word in words:
         known = normal(word)
         row = _ROWS.get(known) or _ROWS.get(known.partition(".")[0])
@@ -260,13 +205,8 @@ def rows(words: Iterable[str]) -> Iterator[Row]:
 
 
 def quota_fact(quota_id: str) -> Fact | None:
-    """Whether a quota of Google's (`GenerateRequestsPerMinutePerProject…`) passes by waiting; None: no telling."""
+    """Whether one of Google's quotas (`GenerateRequestsPerMinutePerProject…`) passes by waiting; None if unknown."""
     quota = normal(quota_id)
     if any(period in quota for period in _LASTING):
         return Fact.QUOTA
     return Fact.RATE_LIMIT if any(period in quota for period in _PASSING) else None
-
-
-def begins_with(message: str, fact: Fact) -> bool:
-    """Whether a message, in lower case, begins with one of the phrases for `fact`."""
-    return _PATTERNS[fact].match(message.replace("\u2019", "'")) is not None

@@ -1,6 +1,6 @@
-"""How long a provider wants to be left alone: the longest of all the ways in which it says so, and an hour at most.
+"""The cooldown that a provider asks for: the longest of all its hints, and an hour at most.
 
-A hint may be anything: negative, of the year 9999, not a number. What makes no sense is ignored.
+A hint may be anything: negative, of the year 9999, not a number. A hint that makes no sense is ignored.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _EXHAUSTED: Final = ("rejected", "exceeded")
 
 
 def explicit_wait(fields: FieldPairs, error: ErrorBody, now: float) -> float | None:
-    """What the answer says, but for OpenAI's fields of its windows, which are there on every answer.
+    """The wait that the answer names. OpenAI's fields of its windows do not count: every answer has them.
 
     Parameters:
         now: seconds since the epoch, for a date.
 
     Returns:
-        seconds, an hour at most; None where nothing sensible is said.
+        seconds, an hour at most; None without a sensible hint.
     """
     return _longest(_explicit(_table(fields, error), error, now)) or _longest([_in_words(error.message)])
 
 
 def rate_limit_wait(fields: FieldPairs, error: ErrorBody, now: float) -> float | None:
-    """The same of a 429, where the fields of OpenAI's windows count too: of those that are exhausted."""
+    """The wait that a 429 names. OpenAI's fields count too, those of exhausted windows."""
     table = _table(fields, error)
     return _longest([*_explicit(table, error, now), *_openai(table)]) or _longest([_in_words(error.message)])
 
@@ -55,7 +55,7 @@ def _longest(waits: Iterable[float | None]) -> float | None:
 
 
 def _table(fields: FieldPairs, error: ErrorBody) -> dict[str, str]:
-    """The header fields; OpenRouter hands those of its own provider on in the body."""
+    """The header fields, and those that OpenRouter got from its own provider and put into the body."""
     table = {name.decode("latin-1").lower(): value.decode("latin-1").strip() for name, value in fields}
     metadata = error.error.get("metadata")
     inner = metadata.get("headers") if isinstance(metadata, dict) else None
@@ -65,7 +65,7 @@ def _table(fields: FieldPairs, error: ErrorBody) -> dict[str, str]:
 
 
 def _explicit(table: dict[str, str], error: ErrorBody, now: float) -> Iterator[float | None]:
-    """RFC 9110, 10.2.3; `retry-after-ms` is OpenAI's and Azure's; RetryInfo is google.rpc's."""
+    """Retry-After is from RFC 9110, 10.2.3; `retry-after-ms` from OpenAI and Azure; RetryInfo from google.rpc."""
     yield _number(table.get("retry-after", ""))
     yield _date(table.get("retry-after", ""), now)
     milliseconds = _number(table.get("retry-after-ms", ""))
@@ -77,7 +77,7 @@ def _explicit(table: dict[str, str], error: ErrorBody, now: float) -> Iterator[f
     for detail in error.details():
         if is_a(detail, "google.rpc.RetryInfo"):
             yield _duration(detail.get("retryDelay"))
-    for known in (error.error, error.document):  # of Codex, and of Cloudflare's problem documents
+    for known in (error.error, error.document):  # OpenAI's for Codex, and Cloudflare's problem documents
         yield _number(_text(known.get("resets_in_seconds")))
         yield _moment(_text(known.get("resets_at")), now)
         yield _number(_text(known.get("retry_after")))
@@ -103,7 +103,7 @@ def _codex(table: dict[str, str]) -> Iterator[float | None]:
 
 
 def _reset(text: str, now: float) -> float | None:
-    """Seconds, or a moment in seconds or milliseconds since the epoch: a number that large can be nothing else."""
+    """Seconds from now, or a time since the epoch: a large number is in seconds, a still larger one in milliseconds."""
     number = _number(text)
     if number is None or number < _EPOCH:
         return number
@@ -111,7 +111,7 @@ def _reset(text: str, now: float) -> float | None:
 
 
 def _in_words(message: str) -> float | None:
-    """`Please try again in 7m33.5s`, as vendors write it: for want of anything better."""
+    """The wait in a message such as `Please try again in 7m33.5s`."""
     found = _AGAIN.search(message)
     if found is None:
         return None
@@ -120,14 +120,14 @@ def _in_words(message: str) -> float | None:
 
 
 def _text(value: object) -> str:
-    """A number or a text of a JSON document as a text; empty for whatever else it is."""
+    """A number or a text of a JSON document as a text; empty for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return ""
     return value[:64] if isinstance(value, str) else f"{value:.15g}" if abs(value) < _LARGE else ""
 
 
 def _openai(table: dict[str, str]) -> list[float | None]:
-    """`x-ratelimit-reset-…` of what has nothing remaining, or does not say how much."""
+    """`x-ratelimit-reset-…` of each kind that has nothing remaining, or does not say how much remains."""
     kinds = ("requests", "tokens")
     spent = [kind for kind in kinds if table.get(f"x-ratelimit-remaining-{kind}", "0") == "0"]
     return [_duration(table.get(f"x-ratelimit-reset-{kind}", "")) for kind in spent]

@@ -25,7 +25,8 @@ from clipal.demo.terminal import WIDTH, Terminal
 from clipal.demo.upstreams import Answering, DemoUpstreams, Failing, send
 from clipal.dialects.dialect import EventKind
 from clipal.dialects.sse import Event, Scanner
-from clipal.outcomes.outcome import Action, classify
+from clipal.outcomes.classification import classify
+from clipal.outcomes.outcome import Action
 from tests.wirekit.client import request
 from tests.wirekit.fixtures import RunProgram
 from tests.wirekit.marks import async_fixture, ensure_deferred

@@ -7,18 +7,11 @@ import json
 import pytest
 
 from clipal.dialects.dialect import FieldPairs
+from clipal.outcomes.classification import classify, classify_error, error_in
 from clipal.outcomes.error_body import ErrorBody
-from clipal.outcomes.facts import PHRASES, VENDORS, Fact
-from clipal.outcomes.outcome import (
-    RATE_LIMIT,
-    Action,
-    Charge,
-    Outcome,
-    classify,
-    classify_error,
-    error_in,
-    relayed,
-)
+from clipal.outcomes.facts import VENDORS, Fact
+from clipal.outcomes.outcome import RATE_LIMIT, Action, Charge, Outcome, relayed
+from clipal.outcomes.phrases import PHRASES
 
 NOW = 1_790_000_000.0
 JSON = [(b"content-type", b"application/json")]

@@ -11,19 +11,17 @@ import pytest
 import zstandard
 
 from clipal.dialects.dialect import FieldPairs
+from clipal.outcomes.classification import LONGEST_OF_FAILURE, classify, needs_body
 from clipal.outcomes.outcome import (
     BROKEN_ANSWER,
     CONNECT_TIMEOUT,
     CUT,
     EMPTY_ANSWER,
-    LONGEST_OF_FAILURE,
     RATE_LIMIT,
     TIMED_OUT,
     Action,
     Charge,
     Outcome,
-    classify,
-    needs_body,
     network,
     relayed,
 )

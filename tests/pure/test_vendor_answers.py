@@ -7,7 +7,8 @@ import json
 import pytest
 
 from clipal.dialects.dialect import FieldPairs
-from clipal.outcomes.outcome import Action, Charge, classify
+from clipal.outcomes.classification import classify
+from clipal.outcomes.outcome import Action, Charge
 
 NOW = 1_790_000_000.0
 JSON: FieldPairs = [(b"content-type", b"application/json")]
