@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "use": "pin a client to one provider, or let it fail over again",
     "reset": "take all of a client's providers for healthy again",
     "token": "make a token with which somebody may use this clipal",
+    "service": "let systemd or launchd start clipal",
     "demo": "show failover with two built-in upstreams, without any key",
 }
 """Each is a module of `clipal.commands` with its `Options` and `run`; imported only when it is asked for."""
