@@ -72,7 +72,7 @@ class Exchange(ABC):
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
-            self._report(Delivery(None, received=self._request.received), Ending.CLIENT_GONE)
+            self._report(Delivery(None, received=self._request.received), Ending.CLIENT_DISCONNECTED)
             return
         _log.failure("Bug while answering {id}", failure, id=self._request.id)
         self._request.on_disconnect = None
@@ -86,7 +86,7 @@ class Exchange(ABC):
     def _report(self, delivery: Delivery, ending: Ending) -> None:
         """Counts this request, and logs its one line."""
         request, now, status = self._request, self._clock.seconds(), delivery.status
-        counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_GONE else status
+        counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_DISCONNECTED else status
         self._tally.ended(counted, now - request.began, delivery.received, delivery.sent, request.token_name)
         via = "" if delivery.provider is None else f" via {delivery.provider}"
         log_request(

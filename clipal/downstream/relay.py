@@ -130,7 +130,7 @@ class Relay(Protocol):
 
     def _client_gone(self) -> None:
         self.transport.stopProducing()
-        self._end(Ending.CLIENT_GONE)
+        self._end(Ending.CLIENT_DISCONNECTED)
 
     def _break_off(self, ending: Ending) -> None:
         self._end(ending)
@@ -141,7 +141,7 @@ class Relay(Protocol):
         self._request.on_disconnect = None
         ended, self._ended = self._ended, None
         self._trailers = list  # they lead back here, by way of the answer
-        if ending is not Ending.CLIENT_GONE:
+        if ending is not Ending.CLIENT_DISCONNECTED:
             self._request.unregisterProducer()
         if ended is not None:
             ended(ending)

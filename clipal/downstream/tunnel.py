@@ -87,7 +87,7 @@ class Tunnel(Protocol):
             self._end(Ending.WHOLE)
             self._flush()
         else:
-            self._end(Ending.CLIENT_GONE)
+            self._end(Ending.CLIENT_DISCONNECTED)
             self.transport.stopProducing()
 
     def _flush(self) -> None:

@@ -1,4 +1,4 @@
-"""One try of one request with one provider, from its sending to the outcome, within its time."""
+"""One attempt: a request is sent to one provider, and its answer is held until there is an outcome or time is up."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
 
 @frozen
 class Result:
-    """What an attempt came to.
+    """How an attempt ended.
 
     Attributes:
-        answer: the provider's, held from its first byte on; None where there was none.
+        answer: the provider's answer, which is held; None without an answer.
     """
 
     outcome: Outcome
@@ -58,9 +58,9 @@ class Terms:
 
     Attributes:
         first_event: whether a stream is held until an event decides.
-        event_time: seconds from the first byte on, after which it is handed on anyway; 0 for no limit.
-        judge: False to take every answer as it is.
-        wall: seconds since the epoch.
+        event_time: seconds from the first byte on, after which a stream is handed on anyway; 0 for no limit.
+        judge: False to commit every answer, whatever it says.
+        wall: a clock that tells the seconds since the epoch.
     """
 
     dialect: Dialect
@@ -72,11 +72,11 @@ class Terms:
 
 
 class Attempt:
-    """Sends `call` to `upstream` once; and again over a fresh connection where the first one was stale.
+    """Sends `request` to `upstream`, and sends it again over a fresh connection if the first connection was stale.
 
     Parameters:
-        deadline: of the first byte of the answer's body.
-        trail: counts how often it is sent.
+        deadline: for the first byte of the answer's body.
+        trail: counts how often the request is sent.
     """
 
     _waiting: Deferred[Any] | None = None
@@ -84,20 +84,20 @@ class Attempt:
     _limit = 0.0
 
     def __init__(
-        self, call: UpstreamRequest, upstream: ProviderAgent, terms: Terms, deadline: Deadline, trail: Trail
+        self, request: UpstreamRequest, upstream: ProviderAgent, terms: Terms, deadline: Deadline, trail: Trail
     ) -> None:
-        self._call = call
+        self._request = request
         self._upstream = upstream
         self._terms = terms
         self._deadline = deadline
         self._trail = trail
 
     async def run(self, key: int, limit: float) -> Result:
-        """Tries it with the provider's key number `key`. Cancelling it closes the connection.
+        """Makes the attempt with the provider's key number `key`. Cancelling it aborts the connection.
 
         Parameters:
-            limit: seconds until the first byte of the answer's body, and between what comes of a stream's preamble
-                where `event_time` sets no limit of its own; 0 for no limit.
+            limit: seconds until the first byte of the answer's body; 0 for no limit. Where `event_time` is 0, the limit
+                applies between the events of a stream's preamble, too.
         """
         self._limit = limit
         self._deadline.begin(limit, self._too_late)
@@ -107,9 +107,9 @@ class Attempt:
                 answer = HeldAnswer(await self._send(key), self._terms.clock)
             except StaleConnection:
                 answer = HeldAnswer(await self._send(key), self._terms.clock)
-            if self._call.opens_websocket:
+            if self._request.opens_websocket:
                 return await self._judge_handshake(answer)
-            if self._terms.judge and needs_body(answer.head.status, self._call.method):
+            if self._terms.judge and needs_body(answer.head.status, self._request.method):
                 return await self._judge_error(answer)
             return Result(self._outcome(await self._decide(answer), answer), answer)
         except CancelledError:
@@ -128,7 +128,7 @@ class Attempt:
 
     def _send(self, key: int) -> Deferred[Response]:
         self._trail.attempts += 1
-        waiting = self._waiting = self._upstream.ask(self._call, key)
+        waiting = self._waiting = self._upstream.ask(self._request, key)
         return waiting
 
     async def _judge_error(self, answer: HeldAnswer) -> Result:
@@ -138,7 +138,7 @@ class Attempt:
         return Result(classify(head.status, head.fields, body, self._terms.wall()), answer)
 
     async def _judge_handshake(self, answer: HeldAnswer) -> Result:
-        """A provider that answers otherwise than with a 101 may be well, and not speak WebSocket."""
+        """A provider that does not answer with a 101 may be well: perhaps it does not speak WebSocket."""
         status = answer.head.status
         if needs_body(status):
             result = await self._judge_error(answer)
@@ -146,7 +146,7 @@ class Attempt:
                 return result
         if status != 101:
             return Result(outcomes.NO_WEBSOCKET, answer)
-        if accepts_websocket(self._call.head, answer.head):
+        if accepts_websocket(self._request.head, answer.head):
             return Result(outcomes.relayed(status), answer)
         answer.abort()
         return Result(outcomes.BROKEN_ANSWER, None)
@@ -164,12 +164,12 @@ class Attempt:
         if not terms.judge or head.status != 200:
             return _ANY_ANSWER
         kind = media_type(head)
-        posted = self._call.method == b"POST"
+        posted = self._request.method == b"POST"
         mode = terms.first_event
         if mode is FirstEventMode.SHADOW and (kind is MediaType.EVENTS or self._asks_for_stream()):
             coding = head.table.get(b"content-encoding", b"")
-            # The shadow looks on when the request's body is gone: it is not asked again.
-            watching = Beginning(terms.dialect, self._call.path, kind, coding, lambda: True, events=True)
+            # The shadow judges after the request's body is forgotten, so whether a stream was asked for is settled now.
+            watching = Beginning(terms.dialect, self._request.path, kind, coding, lambda: True, events=True)
             answer.watch(watching, self._upstream.name)
         if kind is MediaType.OTHER or not (posted or kind is MediaType.EVENTS):
             return _SOME_ANSWER if posted else _ANY_ANSWER
@@ -177,11 +177,11 @@ class Attempt:
 
     def _beginning(self, head: ResponseHead, kind: MediaType, *, events: bool) -> Gate:
         coding = head.table.get(b"content-encoding", b"")
-        return Beginning(self._terms.dialect, self._call.path, kind, coding, self._asks_for_stream, events=events)
+        return Beginning(self._terms.dialect, self._request.path, kind, coding, self._asks_for_stream, events=events)
 
     def _asks_for_stream(self) -> bool:
-        call = self._call
-        return self._terms.dialect.asks_for_stream(call.path, call.query or b"", call.head.table, call.body.ends)
+        request, dialect = self._request, self._terms.dialect
+        return dialect.asks_for_stream(request.path, request.query or b"", request.head.table, request.body.ends)
 
     def _outcome(self, decision: Decision, answer: HeldAnswer) -> Outcome:
         head = answer.head
@@ -203,7 +203,7 @@ class Attempt:
 
 
 def _failure(error: UpstreamError) -> Outcome:
-    """What it means that there is no answer."""
+    """The outcome of an attempt without an answer."""
     if isinstance(error, ConnectTimeout):
         return outcomes.CONNECT_TIMEOUT
     if isinstance(error, ConnectFailed | ConnectionBroken):

@@ -1,6 +1,6 @@
-"""Judges an answer by the beginning of its body, compressed or not: whether it is events, JSON, or a page.
+"""Judges an answer by the beginning of its body: whether it is events, JSON, or a page.
 
-A compressed body is decoded on a copy, piece by piece, until the gate opens: what the client gets is what came.
+A compressed body is decoded piece by piece until there is a decision. The client gets the body as it came.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clipal.wire.coding import BrokenCoding, decoder
 from clipal.wire.message import ResponseHead
 
 _BYTES: Final = 256 * 1024
-"""Bytes of a body, as it came and decoded, that are held at most."""
+"""Bytes of a body that are held at most; both the bytes that came and the decoded ones count."""
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
@@ -25,15 +25,15 @@ _LONGEST: Final = max(map(len, _PAGES))
 
 
 class MediaType(Enum):
-    """What a body is said to be, as far as that tells how it is judged."""
+    """What the Content-Type says of a body, as far as that decides how it is judged."""
 
     EVENTS = "events"
     JSON = "json"
     PAGE = "page"
     ANYTHING = "anything"
-    """Plain text, or not said: the first bytes tell."""
+    """Plain text, or no Content-Type: the first bytes decide."""
     OTHER = "other"
-    """Nothing that is looked into."""
+    """A body that is not looked into."""
 
 
 _MEDIA_TYPES: Final = {
@@ -48,7 +48,7 @@ _MEDIA_TYPES: Final = {
 
 
 def media_type(head: ResponseHead) -> MediaType:
-    """What an answer's Content-Type says."""
+    """The media type that an answer's head names."""
     name = head.table.get(b"content-type", b"").partition(b";")[0].strip().lower()
     known = _MEDIA_TYPES.get(name)
     if known is not None:
@@ -61,11 +61,11 @@ class Beginning:
 
     Parameters:
         path: the request's, behind the client's prefix.
-        kind: what the answer is said to be. Its first bytes have the last word.
+        kind: what the answer's head says of the body. The first bytes of the body decide.
         coding: the answer's Content-Encoding.
-        asks_for_stream: whether the request asks for one; called only where a body looks like events and is said to be
-            something else.
-        events: whether an event may hold the answer; else a stream of events is open.
+        asks_for_stream: tells whether the request asks for a stream; called only where a body looks like events and its
+            head says something else.
+        events: False to open at a stream of events at once.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Beginning:
 
     @property
     def progress(self) -> int:
-        """See Gate. Blanks before the first byte are no progress: some providers send them to keep a client waiting."""
+        """See Gate. Leading blanks are no progress: some providers send them to keep a client waiting."""
         return len(self._text) if self._gate is None else _BYTES + self._gate.progress
 
     def end(self) -> Decision:

@@ -1,4 +1,4 @@
-"""Notes whether an answer that was handed on before its first content has any: a provider may only send pings."""
+"""Waits for the first content of an answer that was handed on before it had any: the provider may only send pings."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from clipal.failover.gate import HOLD, Gate, judged
 
 
 class ContentWatch(Protocol):
-    """Passes a body on to `protocol`, and lets `gate` go on judging it until there is content.
+    """Passes a body on to `protocol`, and feeds it to `gate` until the gate decides.
 
     Parameters:
-        known: bytes that the gate has judged already.
-        heard: called at the first content, with `protocol`, to which the rest of the body goes straight.
+        known: how many bytes of the body the gate has been fed already.
+        content_came: called with `protocol` when the gate has decided.
     """
 
-    def __init__(self, protocol: IProtocol, gate: Gate, known: int, heard: Callable[[IProtocol], None]) -> None:
+    def __init__(self, protocol: IProtocol, gate: Gate, known: int, content_came: Callable[[IProtocol], None]) -> None:
         self._protocol = protocol
         self._gate: Gate | None = gate
         self._known = known
-        self._heard = heard
+        self._content_came = content_came
 
     def connectionMade(self) -> None:
         assert self.transport is not None
@@ -36,7 +36,7 @@ class ContentWatch(Protocol):
         self._known = max(0, self._known - len(data))
         if fresh and self._gate is not None and judged(self._gate.feed, fresh) is not HOLD:
             self._gate = None
-            self._heard(self._protocol)
+            self._content_came(self._protocol)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
         self._protocol.connectionLost(reason)

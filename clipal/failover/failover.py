@@ -1,4 +1,4 @@
-"""Answers the requests of one client: asks one provider after another until one has answered, or all have failed."""
+"""Answers the requests of one client: asks one provider after another, until one has answered or all have failed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.model import Settings
 from clipal.failover.attempt import Terms
+from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.round import Round
 from clipal.failover.trail import Step, Trail, Unanswered
@@ -18,7 +19,7 @@ from clipal.upstream.request import UpstreamRequest
 
 
 class Failover:
-    """Answers the requests of one client: what they share. Each of them is a `Round`."""
+    """What the requests of one client share. Each request is a `Round`."""
 
     def __init__(self, route: Route, settings: Settings, clock: IReactorTime) -> None:
         self.route = route
@@ -30,14 +31,14 @@ class Failover:
             event_time = route.dialect.first_event_timeout
         self._terms = Terms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
 
-    async def answer(self, call: UpstreamRequest, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
+    async def answer(self, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
         """Asks the providers in order, each at most once.
 
         Parameters:
-            trail: is filled with what came of each attempt.
-            deadline: one that nobody else uses meanwhile, for the attempts, one after another.
+            trail: gets a step for each attempt that fails.
+            deadline: for the attempts, one after another; nothing else may use it meanwhile.
 
-        Cancelling it closes the connection to the provider that is being asked.
+        Cancelling the coroutine's Deferred aborts the connection to the provider that is being asked.
         """
         route = self.route
         trail.pinned = route.manual
@@ -45,12 +46,12 @@ class Failover:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
         if route.concerns_models:
-            call = await with_model(call, route.dialect, self._clock)
-            if call.model is not None:
-                route = route.serving(call.model.name)
+            request = await with_model(request, route.dialect, self._clock)
+            if request.model is not None:
+                route = route.serving(request.model.name)
                 if not route.providers:
-                    return self._unserved(call.model.name, trail)
-        round_ = self._round(route, call, trail, deadline)
+                    return self._unserved(request.model.name, trail)
+        round_ = self._round(route, request, trail, deadline)
         try:
             return await round_.ask_all() or round_.give_up()
         except CancelledError:
@@ -59,24 +60,27 @@ class Failover:
         finally:
             round_.release()
 
-    def _round(self, route: Route, call: UpstreamRequest, trail: Trail, deadline: Deadline) -> Round:
-        purpose = purpose_of(call, route, self.settings)
+    def _round(self, route: Route, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> Round:
+        purpose = purpose_of(request, route, self.settings)
         order = candidates(route, purpose, self.settings, self._clock.seconds())
-        if call.opens_websocket:
+        if request.opens_websocket:
             order = [provider for provider in order if provider.upstream.provider.takes_websockets]
-        return Round(route, order, call, purpose, trail, self._limit(call), deadline, self._terms)
+        charges = Charges(purpose, self._clock.seconds)
+        return Round(route, order, request, charges, trail, self._limit(request), deadline, self._terms)
 
-    def _limit(self, call: UpstreamRequest) -> float:
-        """Seconds until the first byte of an answer's body: a setting's, or what suits the client."""
-        dialect, table = self.route.dialect, call.head.table
-        if call.opens_websocket or dialect.asks_for_stream(call.path, call.query or b"", table, call.body.ends):
+    def _limit(self, request: UpstreamRequest) -> float:
+        """Seconds until the first byte of an answer's body: those of the setting, or else of the client's dialect."""
+        dialect, table = self.route.dialect, request.head.table
+        if request.opens_websocket or dialect.asks_for_stream(
+            request.path, request.query or b"", table, request.body.ends
+        ):
             limit = self.settings.response_header_timeout
             return dialect.time_limits(table).stream if limit is None else limit
         limit = self.settings.nonstreaming_timeout
         return dialect.time_limits(table).whole if limit is None else limit
 
     def _unserved(self, model: str, trail: Trail) -> Unanswered:
-        """No provider has the model: none was asked."""
+        """No provider serves the model, so none was asked."""
         for provider in self.route.providers:
             trail.steps.append(Step(provider.name, "does not serve the model"))
         title, file = self.route.dialect.title, self.route.dialect.config_file

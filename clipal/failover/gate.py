@@ -1,10 +1,11 @@
 """Decides when an answer is committed: at its first content, not at its head.
 
-A gate is told what comes of one answer's body and says for how long it must be held: until the first byte, or, for a
-stream of server-sent events, until the first event that is content. An error event before that, or an end, is an
-outcome like a status code. At whatever a gate does not understand, it opens. Gates are pure: bytes in, decisions out;
-the body is held elsewhere (`clipal.failover.held_answer`). Their bounds in bytes are counted by
-`clipal.failover.beginning`, which chooses the gate for an answer.
+A gate is fed the body of one answer and decides for how long the body must be held: until the first byte, or, for a
+stream of server-sent events, until the first event that is content. An error event before that event decides the
+outcome as a status does, and so does the end of the body. A gate opens at bytes that it does not understand.
+
+Gates are pure: bytes in, decisions out. `clipal.failover.held_answer` holds the body. `clipal.failover.beginning`
+chooses the gate for an answer, and bounds the bytes that are held.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from clipal.dialects.sse import Scanner
 from clipal.outcomes.error_body import ErrorBody
 
 _EVENTS: Final = 64
+"""Events of a preamble after which a stream is no longer held."""
 
 
 class Verdict(Enum):
@@ -29,9 +31,9 @@ class Verdict(Enum):
     HOLD = "hold"
     OPEN = "open"
     EMPTY = "empty"
-    """It ended, whole, before it said anything."""
+    """It has ended whole, without content."""
     PAGE = "page"
-    """It is HTML."""
+    """It is HTML in place of an answer of the API."""
 
 
 HOLD: Final = Verdict.HOLD
@@ -40,7 +42,7 @@ EMPTY: Final = Verdict.EMPTY
 PAGE: Final = Verdict.PAGE
 
 Decision: TypeAlias = Verdict | ErrorBody
-"""A verdict, or what an error says that came in the answer's place."""
+"""A verdict, or the error that came in place of an answer."""
 
 
 class Gate(Protocol):
@@ -48,13 +50,13 @@ class Gate(Protocol):
 
     @property
     def progress(self) -> int:
-        """Grows while it holds, with each piece that shows more than that the connection lives."""
+        """A number that grows while the gate holds, with each piece that is more than a sign of life."""
 
     def feed(self, data: bytes) -> Decision:
-        """A piece of the body came. Nothing more is fed once the decision is another one than HOLD."""
+        """Takes a piece of the body. After any decision but HOLD, nothing more is fed."""
 
     def end(self) -> Decision:
-        """The body is complete, and every piece of it was held."""
+        """The body is complete, and no decision was made before."""
 
 
 _P = ParamSpec("_P")
@@ -62,7 +64,7 @@ _log = Logger()
 
 
 def judged(judge: Callable[_P, Decision], *args: _P.args, **kwargs: _P.kwargs) -> Decision:
-    """What a gate's `judge` decides. A bug of ours in it opens the gate: the client has its answer all the same."""
+    """The decision of a gate's method `judge`. If that has a bug, the gate opens: the client gets its answer."""
     try:
         return judge(*args, **kwargs)
     except Exception:
@@ -72,7 +74,7 @@ def judged(judge: Callable[_P, Decision], *args: _P.args, **kwargs: _P.kwargs) -
 
 @frozen
 class FirstByte:
-    """Holds an answer until there is something of it. It has no state, so that one serves all answers.
+    """Holds an answer until its first byte. It has no state, so one gate serves all answers.
 
     Attributes:
         empty_is_whole: whether an answer may have an empty body.
@@ -91,10 +93,10 @@ class FirstByte:
 
 
 class Bytes:
-    """Holds an answer until so many bytes of it are there.
+    """Holds an answer until `enough` bytes of it have come.
 
     Attributes:
-        progress: the bytes that are.
+        progress: the bytes that have come.
     """
 
     def __init__(self, enough: int) -> None:
@@ -112,13 +114,13 @@ class Bytes:
 
 
 class FirstEvent:
-    """Holds a stream until its first event that decides.
+    """Holds a stream until its first event that is content, an error or the end.
 
     Parameters:
         path: the request's, behind the client's prefix.
 
     Attributes:
-        progress: the events that were no pings.
+        progress: how many events came that are no pings.
     """
 
     def __init__(self, dialect: Dialect, path: bytes) -> None:
@@ -145,5 +147,5 @@ class FirstEvent:
         return HOLD
 
     def end(self) -> Decision:
-        """See Gate. Nothing in the stream was content."""
+        """See Gate. No event was content."""
         return EMPTY

@@ -1,7 +1,7 @@
-"""Holds an answer's body while it is being judged, then hands it on or aborts it.
+"""Holds an answer's body while a gate judges it, then hands the body on or aborts the answer.
 
-What was held is handed on unchanged and in one piece; from then on the body goes straight to whoever got it. An answer
-that is aborted ends its connection at once: the provider must not go on producing tokens that nobody reads.
+The bytes that were held are handed on unchanged and in one piece. From then on the body goes straight to the protocol
+that took it. Aborting an answer aborts its connection, so that the provider stops producing tokens.
 """
 
 from __future__ import annotations
@@ -25,33 +25,35 @@ from clipal.wire.coding import decode
 from clipal.wire.message import Fields, ResponseHead
 
 _BEGINNING: Final = 64 * 1024
+"""Bytes of a compressed body that are decoded to read its beginning."""
 ERROR_BODY: Final = 32 * 1024
 """Bytes of an error's body that are read to classify it."""
 ERROR_TIME: Final = 3.0
-"""Seconds for the same."""
+"""Seconds in which they are read."""
 
 
 class HeldAnswer(Protocol):
-    """The first to get an answer's body; once it is committed, the answer that a client gets.
+    """An answer that is held; once it is committed, the answer that a client gets.
 
     Attributes:
-        provider: who gave it; empty until it is committed.
+        provider: the name of its provider; empty until the answer is committed.
+        silent: whether the answer was handed on because its time was over, and no content has come yet.
     """
 
     provider = ""
 
-    # Of the class, for most answers are judged by what their first read brought, and need none of these.
+    # Defaults of the class: an answer that is judged by its first read sets none of these (docs/performance.md, "What
+    # brought it").
     _ended: Callable[[Ending], None] | None = None
     _reason: Failure | None = None
     _watch: Callable[[IProtocol], IProtocol] | None = None
     _gate: Gate | None = None
     _decided: Deferred[Decision] | None = None
     _event_time = 0.0
-    _heard: Callable[[], None] | None = None
+    _progressed: Callable[[], None] | None = None
     _progress = 0
     _timer: IDelayedCall | None = None
     silent = False
-    """Whether it was handed on because its time was over, and no content has come yet."""
 
     def __init__(self, response: Response, clock: IReactorTime) -> None:
         self.head: ResponseHead = response.head
@@ -61,30 +63,30 @@ class HeldAnswer(Protocol):
         response.deliverBody(self)
 
     def trailers(self) -> Fields:
-        """The answer's, once its body is complete."""
+        """The trailers of the answer, once its body is complete."""
         return self._response.trailers
 
     @property
     def held(self) -> bytes:
-        """What has come of the body so far, until it is handed on."""
+        """The body so far, until it is handed on."""
         pieces = self._pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def beginning(self) -> bytes:
-        """What `held` begins with, without its content coding."""
+        """The beginning of `held`, without its content coding."""
         coding = self.head.table.get(b"content-encoding")
         return self.held if coding is None else decode(self.held, coding, _BEGINNING)
 
     @property
     def whole(self) -> bool:
-        """Whether all of the body has come, and nobody wants to watch it."""
+        """Whether all of the body has come, and it is not watched."""
         return self._reason is WHOLE and self._watch is None
 
     # Judging
 
     def look(self, gate: Gate) -> Decision:
-        """What `gate` says to what has come already; `decide` goes on from there.
+        """Feeds `gate` the body so far. If the gate holds, `decide` waits for its decision.
 
         Raises:
             AnswerCut: the body has broken off.
@@ -104,25 +106,25 @@ class HeldAnswer(Protocol):
             self.pause()
         return decision
 
-    def decide(self, event_time: float, heard: Callable[[], None]) -> Deferred[Decision]:
-        """Holds the body until the gate that has had a look at it decides.
+    def decide(self, event_time: float, progressed: Callable[[], None]) -> Deferred[Decision]:
+        """Holds the body until the gate of `look` decides.
 
         Parameters:
-            event_time: seconds from the first byte on, after which it is open anyway; 0 for no limit.
-            heard: called at the first byte; without a limit, whenever the gate sees progress.
+            event_time: seconds from the first byte on, after which the decision is OPEN anyway; 0 for no limit.
+            progressed: called at the first byte; if `event_time` is 0, whenever the gate's progress grows.
 
         Returns:
-            a Deferred that fails with AnswerCut when the body breaks off before; cancelling it aborts the answer.
+            the decision; AnswerCut if the body breaks off before. Cancelling it aborts the answer.
         """
         self._event_time = event_time
-        self._heard = heard
+        self._progressed = progressed
         decided = self._decided = Deferred(lambda _: self.abort())
         if self._pieces and self._gate is not None:
             self._wait_on(self._gate)
         return decided
 
     async def read_error(self) -> bytes:
-        """As much of an error's body as classifies it: what came within its bounds in bytes and time."""
+        """As much of an error's body as came within `ERROR_BODY` bytes and `ERROR_TIME` seconds."""
         try:
             if self.look(Bytes(ERROR_BODY)) is HOLD:
                 decided = self._decided = Deferred(lambda _: self.abort())
@@ -135,7 +137,7 @@ class HeldAnswer(Protocol):
 
     def _fire(self, decision: Decision) -> None:
         self._stop_timer()
-        self._gate = None  # with its decoder, and what that has decoded
+        self._gate = None  # frees its decoder and the decoded bytes
         decided, self._decided = self._decided, None
         if decided is not None:
             if decision is not OPEN:
@@ -157,19 +159,19 @@ class HeldAnswer(Protocol):
             self._fire(decision)
 
     def _wait_on(self, gate: Gate) -> None:
-        """Something has come, and `gate` holds."""
-        if self._heard is None:  # an error's body has its time from the beginning
+        """Bytes have come, and `gate` still holds."""
+        if self._progressed is None:  # an error's body: its timer has run since the beginning
             return
         if not self._event_time:
             if gate.progress != self._progress:
                 self._progress = gate.progress
-                self._heard()
+                self._progressed()
         elif self._timer is None:
-            self._heard()
+            self._progressed()
             self._timer = self._clock.callLater(self._event_time, self._open_in_silence)
 
     def _open_in_silence(self) -> None:
-        """The time for content is over: the answer is handed on, and it is noted when content comes."""
+        """The time for content is over: the answer is handed on, and watched until content comes."""
         gate, known = self._gate, sum(map(len, self._pieces))
         if gate is not None and self._watch is None:
             self.silent = True
@@ -193,7 +195,7 @@ class HeldAnswer(Protocol):
     # The end of holding
 
     def commit(self, provider: str, ended: Callable[[Ending], None]) -> HeldAnswer:
-        """Nothing fails over any more: `ended` is told, once, how the answer ended."""
+        """The client gets this answer, from `provider`. `ended` is called when it has ended."""
         self.provider = provider
         self._ended = ended
         return self
@@ -205,26 +207,26 @@ class HeldAnswer(Protocol):
             ended(ending)
 
     def watch(self, gate: Gate, provider: str) -> None:
-        """Lets `gate` say in the log what it would have done with the body, when that has been handed on."""
+        """Logs what `gate` would have decided about the body, after the body was handed on."""
         self._watch = lambda protocol: Shadow(protocol, gate, provider, self._deliver_to)
 
     def _deliver_to(self, protocol: IProtocol) -> None:
         self._response.protocol = protocol
 
     def take(self) -> bytes:
-        """All of a whole body."""
+        """Gives away the body of an answer that is `whole`."""
         body = self.held
         self._pieces.clear()
         return body
 
     def hand_on(self, protocol: IProtocol) -> None:
-        """Gives the body to `protocol`, from its first byte to its end."""
+        """Delivers the body to `protocol`, from its first byte to its end."""
         watch, self._watch = self._watch, None
         if watch is not None:
             protocol = watch(protocol)
         if self._reason is None:
             self._deliver_to(protocol)
-            self._response.connection.resumeProducing()  # first: what the protocol gets may make it pause
+            self._response.connection.resumeProducing()  # first, because the protocol may pause it
         transport = cast("ITransport", self._response.connection)
         protocol.makeConnection(transport)
         pieces, self._pieces = self._pieces, []
@@ -234,16 +236,16 @@ class HeldAnswer(Protocol):
             protocol.connectionLost(self._reason)
 
     def abort(self) -> None:
-        """Ends it at once: nobody can take it. Where it was committed, no provider is charged."""
+        """Ends the answer at once; if it was committed, the client has disconnected."""
         self._stop_timer()
         self._pieces.clear()
         self._response.protocol = None
         if self._reason is None:
             self._response.connection.stopProducing()
-        self.ended(Ending.CLIENT_GONE)
+        self.ended(Ending.CLIENT_DISCONNECTED)
 
     def pause(self) -> None:
-        """Nothing more is needed for now."""
+        """Stops reading for now."""
         if self._reason is None:
             self._response.connection.pauseProducing()
 

@@ -11,7 +11,7 @@ from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision
 from clipal.outcomes.classification import error_in
 
 _BEGINNING: Final = 8 * 1024
-"""Bytes in which an answer shows that it is one, or is held until it is whole."""
+"""Bytes that are searched for content; an answer that has none there is held until it is whole."""
 
 _STRING: Final = rb'"(?:[^"\\]|\\.)*"'
 _FLAT: Final = rb'[^{}\[\]"]*(?:' + _STRING + rb'[^{}\[\]"]*)*'
@@ -21,18 +21,18 @@ _CONTENT: Final = rb'\s*"(?:choices|content|candidates|output|data)"\s*:\s*(?:\[
 _BEGINS_WITH_CONTENT: Final = re.compile(rb"\{(?:" + _PAIR + rb")*?" + _CONTENT, re.DOTALL)
 _HAS_CONTENT: Final = re.compile(rb"[{,]" + _CONTENT)
 _NEXT_DOCUMENT: Final = re.compile(rb"\}[ \t\r]*\n\s*\{")
-"""JSON by the line, which is a stream. Within one document there is a comma, or a line end that is escaped."""
+"""JSON lines, which are a stream. Within one document, a comma or an escape stands at this place."""
 _MAY_BE_NONE: Final = re.compile(
     rb'"(?:error|base_resp|usageMetadata)"\s*:\s*[^n\s]|"success"\s*:\s*false|"type"\s*:\s*"error"'
 )
-"""What every error, and every answer that says nothing, has somewhere."""
+"""Every error, and every answer without content, matches somewhere. A body that does not match is not parsed."""
 
 
 class JSONAnswer:
     """Holds a JSON answer until it shows content, or is whole and can be judged.
 
-    Most answers show in their first read that they are one, and are held no longer than that; so does a stream that is
-    written as one long list, as Gemini's are without `alt=sse`. Only what may be an error is parsed.
+    Most answers show content in their first read, so they are held no longer than that. A stream in one long list, as
+    Gemini sends it without `alt=sse`, does so too. Only a body that may be an error is parsed.
     """
 
     def __init__(self, dialect: Dialect) -> None:

@@ -1,4 +1,4 @@
-"""Who was not asked, because of a cooldown or a deactivation: for the trail."""
+"""The trail's steps for providers that were not asked, because of a cooldown or a deactivation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from clipal.providers.provider import Provider
 def passed_over(
     providers: Iterable[Provider], answered: Provider, asked: Container[Provider], now: float, wall: Callable[[], float]
 ) -> list[Step]:
-    """Those of `providers`, which are in order, that stand before the one that answered, were not asked, and rest.
+    """The steps of the providers that come before `answered`, were not asked, and are in cooldown.
 
     Parameters:
+        providers: in order of priority.
         now: on the reactor's clock.
         wall: seconds since the epoch.
     """
@@ -27,11 +28,13 @@ def passed_over(
 
 
 def not_asked(provider: Provider, now: float, wall: Callable[[], float]) -> Step:
-    """The step of one that may not be asked now; parameters as above."""
-    return Step(provider.name, provider.cooldown_reason(now) or "busy", None, *rest(provider, now, wall), asked=False)
+    """The step of a provider that was not asked."""
+    return Step(
+        provider.name, provider.cooldown_reason(now) or "busy", None, *cooldown(provider, now, wall), asked=False
+    )
 
 
-def rest(provider: Provider, now: float, wall: Callable[[], float]) -> tuple[float | None, float | None]:
-    """For how many seconds one rests, and until when in seconds since the epoch; None where it does not."""
+def cooldown(provider: Provider, now: float, wall: Callable[[], float]) -> tuple[float | None, float | None]:
+    """The seconds that a provider's cooldown lasts, and its end in seconds since the epoch; None without a cooldown."""
     wait = provider.wait(now)
     return (wait, wall() + wait) if wait else (None, None)

@@ -1,4 +1,4 @@
-"""Makes the attempt loops of all clients from a configuration, and keeps those in force."""
+"""Makes the attempt loop of each client from a configuration, and keeps the loops that are in force."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ClientRoutes:
         self.failovers = self.made(configuration, dialects)
 
     def made(self, configuration: Configuration, prefixes: Iterable[str]) -> dict[str, Failover]:
-        """Fresh attempt loops of these clients, which are not in force yet."""
+        """New attempt loops for these clients; they are not in force yet."""
         settings = configuration.settings
         return {
             prefix: Failover(self._route(prefix, configuration.clients[prefix], settings), settings, self._reactor)
@@ -64,7 +64,7 @@ class ClientRoutes:
         )
 
     def close_unused(self) -> bool:
-        """Closes the connection to a provider that has been unused for longest; False where there is none."""
+        """Closes the connection that has been unused for longest; False where no connection is unused."""
         agents = [each.upstream for failover in self.failovers.values() for each in failover.route.providers]
         unused = [(agent.idle_since, agent) for agent in agents if agent.idle_since is not None]
         return bool(unused) and min(unused, key=itemgetter(0))[1].close_longest_idle()

@@ -16,11 +16,11 @@ from clipal.upstream.response import WHOLE
 
 
 class Shadow(Protocol):
-    """Passes a body on to `protocol`, and lets `gate` judge it beside that until it has decided.
+    """Passes a body on to `protocol`, and feeds it to `gate` until the gate decides.
 
     Parameters:
         provider: its name, for the log.
-        step_aside: called then: the rest of the body goes straight to `protocol`.
+        step_aside: called with `protocol` when the gate has decided.
     """
 
     _log = Logger()
@@ -44,14 +44,14 @@ class Shadow(Protocol):
         if decision is not HOLD:
             self._decided = True
             self._step_aside(self._protocol)
-            self._say(decision)
+            self._log_decision(decision)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
         if not self._decided and (reason is WHOLE or reason.check(ResponseDone)):
-            self._say(judged(self._gate.end))
+            self._log_decision(judged(self._gate.end))
         self._protocol.connectionLost(reason)
 
-    def _say(self, decision: Decision) -> None:
+    def _log_decision(self, decision: Decision) -> None:
         if decision is OPEN:
             return
         if isinstance(decision, ErrorBody):

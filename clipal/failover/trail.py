@@ -1,4 +1,4 @@
-"""The trail of one request: which providers were asked, what came of it, and how it ended, in an operator's words."""
+"""The trail of one request: which providers were asked, and with what outcome, in an operator's words."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ class Step:
     """One provider that did not answer.
 
     Attributes:
-        status: of its answer; None where it gave none, and for one that was not asked.
-        resting: seconds for which it rests now; None where it does not.
-        until: when that ends, in seconds since the epoch.
-        asked: False for one that was passed over.
+        status: of its answer; None where it gave none or was not asked.
+        cooldown: seconds of the cooldown that it is in now; None without a cooldown.
+        until: when the cooldown ends, in seconds since the epoch.
+        asked: False for a provider that was passed over.
         warns: whether the operator should look: a TLS failure, or a timeout.
     """
 
     provider: str
     reason: str
     status: int | None = None
-    resting: float | None = None
+    cooldown: float | None = None
     until: float | None = None
     asked: bool = True
     warns: bool = False
 
     def in_log(self) -> str:
-        """For an operator, who has a clock: until when one rests that was not asked."""
+        """For an operator, who has a clock: tells until when a provider that was not asked is in cooldown."""
         if self.asked or self.until is None:
             return str(self)
         return (
-            f"{self.provider} rests until {clock_time(self.until, self.until - (self.resting or 0.0))}: {self.reason}"
+            f"{self.provider} rests until {clock_time(self.until, self.until - (self.cooldown or 0.0))}: {self.reason}"
         )
 
     def plain(self) -> dict[str, Any]:
-        """For a log in JSON."""
+        """The values for a log in JSON."""
         until = None if self.until is None else datetime.fromtimestamp(self.until, timezone.utc)
         return {
             "provider": self.provider,
             "asked": self.asked,
             "status": self.status,
             "reason": self.reason,
-            "rests_seconds": None if self.resting is None else round(self.resting, 3),
+            "rests_seconds": None if self.cooldown is None else round(self.cooldown, 3),
             "until": None if until is None else until.isoformat(timespec="milliseconds"),
         }
 
     def __str__(self) -> str:
         status = "" if self.status is None else f"{self.status} "
-        resting = "" if self.resting is None else f", resting {format_duration(self.resting)}"
-        return f"{self.provider}: {status}{self.reason}{resting}"
+        cooldown = "" if self.cooldown is None else f", resting {format_duration(self.cooldown)}"
+        return f"{self.provider}: {status}{self.reason}{cooldown}"
 
 
 @define
@@ -62,10 +62,10 @@ class Trail:
     """Grows with each attempt that failed.
 
     Attributes:
-        attempts: how many times the request was sent to a provider, the one that answered included; twice to one
-            whose connection was stale.
+        attempts: how many times the request was sent to a provider, the one that answered included. A request that met
+            a stale connection is sent twice.
         steps: the providers that did not answer.
-        passed_over: those that would have been asked before the one that answered, but rest.
+        passed_over: the providers that would have been asked before the one that answered, but are in cooldown.
         pinned: whether only one provider is asked, whatever it answers, because the configuration says so.
     """
 
@@ -80,14 +80,14 @@ class Trail:
         return any(step.warns for step in self.steps)
 
     def in_brackets(self) -> str:
-        """For the end of a log line: empty, or ` (primary: 429 rate limit, resting 37s)`."""
+        """The end of a log line: empty, or ` (primary: 429 rate limit, resting 37s)`."""
         if not (self.steps or self.passed_over or self.pinned):
             return ""
         parts = [step.in_log() for step in (*self.passed_over, *self.steps)]
         return f" ({'; '.join(['pinned', *parts] if self.pinned else parts)})"
 
     def plain(self) -> list[dict[str, Any]]:
-        """For a log in JSON."""
+        """The values for a log in JSON."""
         return [step.plain() for step in (*self.passed_over, *self.steps)]
 
     def __str__(self) -> str:
@@ -95,30 +95,30 @@ class Trail:
 
 
 class Ending(Enum):
-    """How a committed answer ended, in an operator's words: who broke it off."""
+    """How a committed answer ended, in an operator's words."""
 
     WHOLE = "whole"
-    CLIENT_GONE = "client left"
+    CLIENT_DISCONNECTED = "client left"
     CUT = "provider broke off"
     SILENT = "provider fell silent"
 
     @property
     def whole(self) -> bool:
-        """With all its bytes."""
+        """Whether all its bytes came."""
         return self is Ending.WHOLE
 
     @property
     def blamed(self) -> bool:
-        """Broken off by the provider."""
+        """Whether the provider broke it off."""
         return self in (Ending.CUT, Ending.SILENT)
 
 
 @frozen
 class Unanswered:
-    """Nobody could answer.
+    """No provider could answer.
 
     Attributes:
-        rate_limited: whether a rate limit is all that is in the way.
+        rate_limited: whether a rate limit is the reason of every provider.
         wait: seconds until a provider may be asked again; None where that is now, or unknown.
         message: for the client's user.
     """
