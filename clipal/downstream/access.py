@@ -1,6 +1,6 @@
-"""Which requests are let in by whom they come from: by clients' tokens, in protected mode, and within limits.
+"""Lets requests in by where they come from and by the token that they show, and within limits.
 
-The rules are those of the configuration in force. What was counted outlives it: requests of a token, streams under way,
+The rules are those of the configuration in force. The counts outlive a reload: requests of a token, streams under way,
 and wrong tokens by address.
 """
 
@@ -24,9 +24,9 @@ from clipal.wire.message import RequestHead
 MINUTE: Final = 60.0
 HEALTH: Final = b"health"
 STATUS_PAGES: Final = (b"status", b"metrics")
-"""They have rules of their own (`clipal.status.resources`)."""
+"""Pages with rules of their own (`clipal.status.resources`)."""
 _TRACES: Final = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
-"""Fields that a proxy adds: its own address is no sign of where the request came from."""
+"""Fields that a proxy adds. A request with one comes from elsewhere, whatever address the proxy has."""
 
 _CHALLENGE: Final = ((b"WWW-Authenticate", b'Bearer realm="clipal"'),)
 _NO_TOKEN: Final = Refusal(
@@ -65,7 +65,7 @@ class Peer:
 
     Attributes:
         address: an IP address, or `unix`.
-        here: whether that is this machine, and no proxy says so.
+        here: whether the connection comes from this machine; False where only a proxy says so.
     """
 
     address: str
@@ -73,10 +73,10 @@ class Peer:
 
     @classmethod
     def at(cls, host: str | None, *, by_proxy: bool = False) -> Peer:
-        """The peer with this address; None for one on a UNIX socket.
+        """The peer with the address `host`; None for a peer on a UNIX socket.
 
         Parameters:
-            by_proxy: whether a proxy told the address.
+            by_proxy: whether a proxy passed the connection on, and told the address.
         """
         if host is None:
             return cls(UNIX, not by_proxy)
@@ -91,12 +91,12 @@ def bears_proxy_trace(head: RequestHead) -> bool:
 
 @define(eq=False)
 class TokenUse:
-    """What one token was used for.
+    """The use of one token.
 
     Attributes:
         open: how many of its requests are being answered.
-        times: when those of the last minute were let in, on the reactor's clock.
-        refused: how many requests that showed it were refused, by the status.
+        times: when its requests of the last minute were let in, on the reactor's clock.
+        refused: how many requests that showed it were refused, by status.
     """
 
     open: int = 0
@@ -112,13 +112,13 @@ class TokenUse:
 
 @define(eq=False)
 class Stream:
-    """One request that is being answered. Whoever answers it calls `end` once."""
+    """Counts one request that is being answered, until `end` is called."""
 
     access: ClientAccess
     use: TokenUse | None
 
     def end(self) -> None:
-        """It is not being answered any more."""
+        """The request is not being answered any more."""
         self.access.open_streams -= 1
         if self.use is not None:
             self.use.open -= 1
@@ -126,13 +126,13 @@ class Stream:
 
 @frozen
 class AccessRules:
-    """What the configuration says.
+    """The rules of one configuration.
 
     Attributes:
         protected: whether only this machine is served.
-        trusts_fields: whether a request that comes from this machine counts as from here, though a field in it names a
-            proxy: nobody else can connect.
-        max_streams: requests that are answered at one time; 0 for no limit.
+        trusts_fields: whether a request from this machine counts as local though a field in it names a proxy. That is
+            so where only this machine can connect.
+        max_streams: how many requests are answered at the same time; 0 for no limit.
     """
 
     tokens: Tokens
@@ -142,19 +142,19 @@ class AccessRules:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AccessRules:
-        """As the configuration has it."""
+        """The rules that the configuration sets."""
         tokens = Tokens(settings.client_tokens)
         protected = settings.protected_mode and not tokens
         return cls(tokens, protected, not settings.listens_beyond_loopback, settings.max_streams)
 
 
 class ClientAccess:
-    """Lets requests in, or says why not.
+    """Lets requests in, or refuses them.
 
     Attributes:
         rules: replaced whole when the configuration is.
         open_streams: how many requests are being answered.
-        uses: by the tokens' names.
+        uses: the use of each token, by its name.
     """
 
     def __init__(self, clock: IReactorTime, rules: AccessRules) -> None:
@@ -165,10 +165,10 @@ class ClientAccess:
         self._wrong = WrongTokens(clock)
 
     def admitted(self, head: RequestHead, peer: Peer, client: str | None) -> ClientToken | Refusal | None:
-        """The token with which a request is let in, None where it needs none, or why it is not.
+        """The token with which a request is let in, None where it needs no token, or the refusal.
 
         Parameters:
-            client: the prefix that it names; None where it names none.
+            client: the prefix that the request's target names; None where it names no client.
         """
         rules = self.rules
         if not rules.tokens:
@@ -187,7 +187,7 @@ class ClientAccess:
         return self._without_token(peer, wrong=shown.wrong)
 
     def may_see_status(self, head: RequestHead, peer: Peer) -> bool:
-        """Whether a request may see `/status` and `/metrics`: it comes from here, or shows a token that allows it."""
+        """Whether a request may see `/status` and `/metrics`: it is local, or shows a token with that right."""
         if peer.here and not bears_proxy_trace(head):
             return True
         shown = self.rules.tokens.shown(head)
@@ -196,7 +196,7 @@ class ClientAccess:
         return any(token.status for token in shown.tokens)
 
     def begin(self, token: ClientToken | None) -> Stream | Refusal:
-        """Counts a request that is complete and would be answered now, unless that were too many."""
+        """Counts a request that is to be answered now; refuses it where too many are being answered."""
         limit = self.rules.max_streams
         if limit and self.open_streams >= limit:
             return _STREAMS

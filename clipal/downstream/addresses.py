@@ -1,4 +1,4 @@
-"""Where a connection comes from and came in, as operators know it."""
+"""The addresses of a connection, as operators write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clipal.config.addresses import plain_host
 
 
 def unmapped(address: IAddress) -> IAddress:
-    """`address`, but IPv4 for one that a socket of both families shows as `::ffff:192.0.2.1`."""
+    """`address`, or its IPv4 address where a socket of both families shows it as `::ffff:192.0.2.1`."""
     if not isinstance(address, IPv6Address):
         return address
     host = plain_host(address.host)

@@ -1,8 +1,8 @@
-"""Who may come in: what is decided from a request's head alone, before its body is read.
+"""Admits or refuses a request by its head alone, before its body is read.
 
 A proxy that holds keys and listens on loopback is reachable by every web page that its user opens, by cross-site
-requests and by DNS names that are rebound to 127.0.0.1. So a Host must be one of our own names, and a page's Origin
-must have been allowed. (`Sec-Fetch-Mode` is no sign of a page: Node's fetch always sends it.)
+requests and by DNS names that are rebound to 127.0.0.1. So a Host must be one of clipal's own names, and a page's
+Origin must be allowed by the configuration. (`Sec-Fetch-Mode` is no sign of a page, because Node's fetch sends it too.)
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from clipal.wire.message import RequestHead
 from clipal.wire.websocket import asks_for_websocket, opens_websocket
 
 _AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
-"""RFC 9112, 3.2 and RFC 3986, 3.2: a host and perhaps a port, no userinfo."""
+"""RFC 9112, 3.2 and RFC 3986, 3.2: a host and an optional port, no userinfo."""
 _ABSOLUTE = re.compile(rb"(?i:(https?)://)([^/?]*)")
 
 
 @frozen
 class Refusal:
-    """clipal's own answer in place of a provider's; the connection is closed behind it.
+    """clipal's own answer in place of a provider's.
 
     Attributes:
-        reason: one of a few words, under which it is counted.
+        refused: the status.
+        reason: one of a few words, under which the refusal is counted.
         retry_after: whole seconds for Retry-After, or None.
-        fields: further ones.
+        fields: further fields of the answer.
     """
 
     refused: HTTPStatus
@@ -64,15 +65,16 @@ _NO_TARGET = Refusal(HTTPStatus.BAD_REQUEST, "The request's target is no path.",
 
 
 class Admission:
-    """The rules of one configuration.
+    """The admission of one configuration.
 
     Parameters:
-        tunnelled: the prefixes of the clients who have a provider that speaks WebSocket.
+        tunnelled: the prefixes of clients with a provider that speaks WebSocket.
 
     Attributes:
         max_body: bytes of one request's body.
-        max_buffered: bytes of all bodies that wait together.
-        client_idle_timeout: seconds after which a client that takes nothing of its answer is aborted; 0 for never.
+        max_buffered: bytes of all bodies that are kept at the same time.
+        client_idle_timeout: seconds after which the connection of a client that takes nothing of its answer is aborted;
+            0 for never.
     """
 
     def __init__(self, settings: Settings, tunnelled: Container[bytes] = ()) -> None:
@@ -86,13 +88,13 @@ class Admission:
 
     @classmethod
     def from_configuration(cls, configuration: Configuration) -> Admission:
-        """As the configuration has it."""
+        """The admission that the configuration sets."""
         clients = configuration.clients.items()
         tunnelled = [prefix for prefix, client in clients if any(each.takes_websockets for each in client.providers)]
         return cls(configuration.settings, frozenset(prefix.encode("ascii") for prefix in tunnelled))
 
     def refusal(self, head: RequestHead, local_address: str) -> Refusal | None:
-        """Why a request is refused, or None.
+        """The refusal of a request, or None.
 
         Parameters:
             local_address: the IP address on which its connection came in, as `plain_host` spells it.
@@ -118,7 +120,7 @@ class Admission:
         return opens_websocket(head) and head.target[1:].partition(b"/")[0] in self._tunnelled
 
     def too_large(self, length: int) -> Refusal | None:
-        """Why a body of so many bytes is refused, or None."""
+        """The refusal of a body of `length` bytes, or None."""
         if length <= self.max_body:
             return None
         return Refusal(
@@ -135,7 +137,7 @@ class Admission:
         elif head.version == "1.1":
             return _NO_HOST
         else:
-            name = "localhost"  # HTTP/1.0 knew no Host, and no browser speaks it
+            name = "localhost"  # HTTP/1.0 has no Host, and no browser speaks it
         if not head.target.startswith(b"/"):
             return self._check_target(head, local_address)
         return None if self._is_ours(name, local_address) else _FOREIGN_HOST
@@ -154,7 +156,7 @@ class Admission:
 
 
 def path_of(target: bytes) -> bytes:
-    """The path and query of a target that was let in: of an absolute one, what stands behind its authority."""
+    """The path and query of a target that was let in; of an absolute target, the part after its authority."""
     absolute = None if target.startswith(b"/") else _ABSOLUTE.match(target)
     if absolute is None:
         return target
@@ -178,7 +180,7 @@ def host_name(authority: bytes) -> str | None:
 
 @lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
-    """Whether `name` means this machine only (RFC 6761, 6.3 for localhost)."""
+    """Whether `name` is a loopback address or localhost (RFC 6761, 6.3)."""
     name = name.removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,4 +1,4 @@
-"""What a client's transport says about its queue, passed on to whoever answers the client."""
+"""Passes the pauses of a client's transport on to the producer of the answer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zope.interface import implementer
 
 @implementer(IPushProducer)
 class Backpressure:
-    """The producer of a client's transport, for as long as the connection lasts.
+    """The producer that is registered with a client's transport while the connection lasts.
 
     Parameters:
-        resumed: called when the client takes what is written again, and no producer is answering it.
+        resumed: called when the client takes bytes again while no other producer is registered here.
 
     Attributes:
-        paused: whether the client has not taken what was written.
+        paused: whether the transport is full, because the client takes too little.
     """
 
     def __init__(self, resumed: Callable[[], None]) -> None:
@@ -25,13 +25,13 @@ class Backpressure:
         self.paused = False
 
     def register(self, producer: IPushProducer) -> None:
-        """Lets `producer` be paused and resumed; it is paused at once where the client takes nothing now."""
+        """Pauses and resumes `producer` from now on; pauses it at once while the transport is full."""
         self._producer = producer
         if self.paused:
             producer.pauseProducing()
 
     def unregister(self) -> None:
-        """The producer has written all."""
+        """Lets go of the producer, because it has written everything."""
         self._producer = None
 
     def pauseProducing(self) -> None:
@@ -47,4 +47,4 @@ class Backpressure:
             self._resumed()
 
     def stopProducing(self) -> None:
-        """The transport is going away; its protocol is told of that."""
+        """The connection is lost. Its protocol learns of that by itself."""

@@ -1,4 +1,4 @@
-"""The memory that the bodies of all requests take together, which is bounded."""
+"""Bounds the memory that the bodies of all requests take together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """Whose body is counted.
+    """A request whose body is counted.
 
     Attributes:
-        held: bytes that count for it.
+        held: bytes that are counted for it.
     """
 
     held: int
@@ -18,18 +18,18 @@ class Holder(Protocol):
 class Bodies:
     """Counts the bodies that are kept so that they can be sent again.
 
-    A body of a declared length counts whole as soon as its head is let in, because the client will send it; a chunked
-    one counts as it comes.
+    A body of a declared length is counted whole when its head is let in, because the client will send it. A chunked
+    body is counted as it comes.
 
     Attributes:
-        held: bytes in all.
+        held: the bytes of all of them.
     """
 
     def __init__(self) -> None:
         self.held = 0
 
     def hold(self, holder: Holder, length: int, limit: int) -> bool:
-        """Counts so many bytes more for `holder`; False, and nothing is counted, where all would be over `limit`."""
+        """Counts `length` more bytes for `holder`; False, without counting them, if the sum would be over `limit`."""
         if self.held + length > limit:
             return False
         self.held += length
@@ -37,6 +37,6 @@ class Bodies:
         return True
 
     def release(self, holder: Holder) -> None:
-        """Nothing counts for `holder` any more."""
+        """Ends the count of `holder`."""
         self.held -= holder.held
         holder.held = 0

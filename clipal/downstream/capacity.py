@@ -1,7 +1,8 @@
-"""How many connections clients may have, all together and from one address.
+"""Bounds the connections of clients, of all together and from one address.
 
-A few beyond that are kept for `/health` and `/status`: whoever watches clipal must see that it is full, and not guess.
-Anything else that is asked there gets a 503, and so does whoever connects when these are taken too.
+A few spare connections beyond a limit serve `/health` and `/status`, so that monitoring sees that clipal is full. Any
+other request on a spare connection gets a 503. When the spare connections are taken too, a new connection gets a 503 at
+once.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from clipal.config.model import Settings
 from clipal.downstream.admission import Refusal
 
 SPARE: Final = 16
-"""Connections beyond a limit."""
+"""Spare connections beyond a limit."""
 UNIX: Final = "unix"
-"""In place of an address: a UNIX socket, whose clients are not told apart."""
+"""Stands for the address of every client on a UNIX socket."""
 
 FULL: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -29,11 +30,11 @@ FULL: Final = Refusal(
 
 @define(eq=False)
 class _Places:
-    """The connections of one count.
+    """The connections that count against one limit.
 
     Attributes:
         ordinary: how many are within the limit.
-        beyond: the others, the oldest first.
+        beyond: the spare connections, the oldest first.
     """
 
     ordinary: int = 0
@@ -56,7 +57,7 @@ class _Places:
         self.move_up(limit)
 
     def move_up(self, limit: int) -> None:
-        """Lets those beyond the limit take the places that are free."""
+        """Makes spare connections ordinary ones, as far as the limit allows."""
         while self.beyond and (not limit or self.ordinary < limit):
             del self.beyond[next(iter(self.beyond))]
             self.ordinary += 1
@@ -91,7 +92,7 @@ class Capacity:
         return True
 
     def discard(self, connection: object) -> None:
-        """A connection is gone."""
+        """Ends the count of a connection that is lost."""
         address = self._addresses.pop(connection, None)
         if address is None:
             return
@@ -102,7 +103,7 @@ class Capacity:
             del self._by_address[address]
 
     def is_beyond(self, connection: object) -> bool:
-        """Whether a connection is beyond a limit."""
+        """Whether a connection is a spare one, beyond either limit."""
         if connection in self._all.beyond:
             return True
         address = self._addresses.get(connection)

@@ -1,4 +1,4 @@
-"""What the connection of a client needs of its site; apart from the site, which makes the connections."""
+"""What a channel needs of its site. It is apart from the site because the site imports the channel."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class ChannelSite(IncomingSite, Protocol):
         """Answers `request`, now or later."""
 
     def refuse(self, refusal: Refusal, head: RequestHead | None, address: str) -> bytes:
-        """The answer to a request that may not come in."""
+        """The bytes of the answer to a request that is refused."""
 
     def connection_made(self, channel: ClientConnection, address: str) -> bool:
-        """A client has come; whether there is room for it."""
+        """A client has connected. Returns whether there is room for it."""
 
     def connection_lost(self, channel: ClientConnection) -> None:
-        """A client is gone."""
+        """The connection is lost."""
 
     def disconnected(self, request: Request) -> None:
-        """A client was gone before `request` was complete."""
+        """The client disconnected before `request` was complete."""

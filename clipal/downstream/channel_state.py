@@ -1,4 +1,4 @@
-"""What the connection of a client does, and what may follow what."""
+"""The states of a client's connection, and which state may follow which."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 
 
 class ChannelState(Enum):
-    """What a channel does."""
+    """The state of a channel."""
 
     READING = "reading"
-    """Nothing is being answered: a request is coming in, or will."""
+    """No request is being answered: one is coming in, or is expected."""
     ANSWERING = "answering"
     """One request is being answered."""
     UPGRADED = "upgraded"
-    """HTTP is over: bytes pass as they are."""
+    """The connection is a WebSocket: bytes pass as they are."""
     CLOSING = "closing"
-    """All is written: the connection ends when the client has it."""
+    """Everything is written: the connection ends when the client has taken it."""
     CLOSED = "closed"
 
 
@@ -27,9 +27,9 @@ _NEXT: Final = {
     ChannelState.CLOSING: (ChannelState.CLOSED,),
     ChannelState.CLOSED: (),
 }
-"""What may follow each state."""
+"""The states that may follow each state."""
 
 
 def may_follow(state: ChannelState, before: ChannelState) -> bool:
-    """Whether a channel may do `state` next."""
+    """Whether `state` may follow `before`."""
     return state in _NEXT[before]

@@ -1,10 +1,10 @@
 """Two ways to end a client's connection that a plain close gets wrong.
 
-A close while the client is still sending makes the kernel answer with a reset, and the client may lose what it had not
-read yet. So behind a refusal we say that nothing more will come, and go on reading for a while.
+If a socket is closed while the client is still sending, the kernel answers with a reset, and the client may lose what
+it has not read yet. So after a refusal clipal sends a FIN, and goes on reading for a while.
 
-An answer that breaks off must never look whole, so it ends in a reset. But a reset throws away what the kernel has not
-sent yet, so we wait until the client has it all.
+An answer that breaks off must not look whole, so it ends with a reset. But a reset discards what the kernel has not
+sent yet, so clipal waits until the client has everything.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from zope.interface import implementer
 from clipal.transport.deadline import Deadline
 
 LINGER: Final = 2.0
-"""Seconds in which a refused client may still send what nobody reads."""
+"""Seconds in which a refused client may still send; what it sends is discarded."""
 _SOON: Final = 0.01
 _SELDOM: Final = 1.0
-"""Seconds between two looks, at first and at most: the longer a client has taken nothing, the more seldom they are."""
+"""Seconds between two looks at the first and at most: they grow with the time in which the client takes nothing."""
 _SIOCOUTQ: Final = 0x5411
 """Linux's ioctl that tells how much a socket has not sent, or has sent without being acknowledged (tcp(7))."""
 
 
 @implementer(IPullProducer)
 class Closing:
-    """The end of one connection. Whoever begins it calls `lost` when the connection is gone.
+    """The end of one connection. Its owner calls `lost` when the connection is lost.
 
     Parameters:
-        idle_timeout: seconds in which a client must have taken something of what is left of its last answer, else it is
-            aborted; 0 for no limit.
+        idle_timeout: seconds after which a client that takes nothing more of its last answer is aborted; 0 for no
+            limit.
     """
 
     def __init__(self, clock: IReactorTime, transport: Connection, idle_timeout: float) -> None:
@@ -50,9 +50,9 @@ class Closing:
         self._registered = False
 
     def close(self) -> None:
-        """Sends what is written, says that no more will come, and closes when the client does.
+        """Sends what is written, then a FIN, and closes when the client closes.
 
-        It may take two seconds to do so, and however long it goes on taking what was written.
+        The connection is closed after two seconds anyway, or later as long as the client goes on taking bytes.
         """
         self._begin_to_look(self._transport.loseConnection)
         self._transport.unregisterProducer()
@@ -60,14 +60,14 @@ class Closing:
         self._deadline.set(LINGER)
 
     def abort(self) -> None:
-        """Resets the connection as soon as the client has everything that was written, or takes no more of it."""
+        """Resets the connection when the client has everything that was written, or takes no more of it."""
         self._begin_to_look(self._transport.abortConnection)
         self._transport.unregisterProducer()
         self._deadline.set(LINGER)
         self._transport.registerProducer(self, False)
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is lost: no timer is left."""
         self._deadline.close()
 
     def _begin_to_look(self, end: Callable[[], None]) -> None:
@@ -76,7 +76,7 @@ class Closing:
         self._taken_at = self._clock.seconds()
 
     def _look(self) -> None:
-        """Ends the connection when the client has everything; it gets more time with all that it takes."""
+        """Ends the connection when the client has everything. Each byte that it takes gives it more time."""
         left, now = unsent(self._transport), self._clock.seconds()
         if left < self._left:
             self._left, self._taken_at = left, now
@@ -91,25 +91,25 @@ class Closing:
     # IPullProducer, for the transport's own buffer
 
     def resumeProducing(self) -> None:
-        """Called at once on registration, then when the transport has handed all to the kernel."""
+        """Called at once on registration, and again when the transport has handed everything to the kernel."""
         if not self._registered:
             self._registered = True
-            self._transport.startWriting()  # so that it finds out that it has nothing left, even if it knows already
+            self._transport.startWriting()  # so that it calls this method again, even if its buffer is empty already
             return
         self._transport.unregisterProducer()
         self._look()
 
     def stopProducing(self) -> None:
-        """The client went away by itself; `lost` follows."""
+        """The client has disconnected; `lost` follows."""
 
 
 def unsent(transport: Connection) -> int:
-    """Bytes that were written and that the client's side does not have yet, as far as we know."""
+    """Bytes that were written and that the client's system does not have yet, as far as that is known."""
     return len(transport.dataBuffer) - transport.offset + transport._tempDataLen + unacknowledged(transport)
 
 
 def unacknowledged(transport: Connection) -> int:
-    """Bytes that the client's side has not acknowledged, as far as the system tells; 0 where it does not."""
+    """Bytes that the client's system has not acknowledged; 0 where this system does not tell."""
     if not sys.platform.startswith("linux"):
         return 0
     from fcntl import ioctl
