@@ -1,7 +1,8 @@
-"""The state of one process as plain data, and the sum of several.
+"""The state of one process as plain data.
 
-A `Snapshot` holds nothing but numbers, texts, lists and dictionaries, so that it can pass between processes as JSON.
-What adds up across processes is in `counts`; what does not (a provider's health, a moment) is in `states`.
+A `Snapshot` holds only numbers, texts, lists and dictionaries, so that it can pass between processes as JSON. Numbers
+that add up across processes are in `counts`; all other values (a provider's health, a moment) are in `states`.
+`clipal.status.totals` adds snapshots.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ from clipal.providers.health import Health
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import can_answer
-from clipal.providers.tally import RECENT, ClientTally, Histogram, ProviderTally
+from clipal.providers.tally import ClientTally, Histogram, ProviderTally
 
 Plain: TypeAlias = dict[str, Any]
 
-_GAUGES: Final = ("connections", "open_requests", "process", "workers")
-"""Counts that end with their process."""
 _START: Final = "process_start_time_seconds"
 _process = ProcessCollector(registry=None)
 
@@ -42,10 +41,10 @@ class Drops(Protocol):
 
 
 class Lag(Protocol):
-    """What measures how late the reactor is.
+    """Measures how late the reactor is.
 
     Attributes:
-        seconds: how late it was of late.
+        seconds: the longest delay of the last looks.
     """
 
     @property
@@ -66,7 +65,7 @@ class Counters:
 
     Parameters:
         failovers: the attempt loop of each client, by its prefix, with what the client's requests came to.
-        clock: seconds on the reactor's clock, by which providers rest.
+        clock: seconds on the reactor's clock, by which cooldowns are measured.
         wall: seconds since the epoch.
         started: when clipal began, in seconds since the epoch.
     """
@@ -107,7 +106,7 @@ class Counters:
         return Snapshot(counts, states)
 
     def _configuration(self) -> Plain:
-        """All processes read the same files, so what they count of it does not add up."""
+        """What the reloader knows. All processes read the same files, so these numbers do not add up."""
         reloader = self.reloader
         return {
             "fingerprint": reloader.current.fingerprint,
@@ -119,11 +118,8 @@ class Counters:
 
 
 def process_metrics() -> Plain:
-    """What the system says of this process, by the names that Prometheus has for it; empty where it says nothing."""
+    """The system's metrics of this process, by Prometheus' names; empty where the system has none."""
     return {sample.name: sample.value for family in _process.collect() for sample in family.samples}
-
-
-# One process
 
 
 def _client_counts(tally: ClientTally) -> Plain:
@@ -188,69 +184,3 @@ def _provider_state(provider: Provider, now: float, wall: float) -> Plain:
 
 def _key_state(key: Health, now: float) -> Plain:
     return {"health": key.state(now).value, "reason": key.reason or None, "rests_seconds": key.remaining(now)}
-
-
-# Several processes
-
-
-def added(first: Snapshot, second: Snapshot) -> Snapshot:
-    """Both together."""
-    return Snapshot(add_counts(first.counts, second.counts), _join(first.states, second.states))
-
-
-def add_counts(first: Any, second: Any) -> Any:
-    """The sum of two numbers, of two lists place by place, or of two dictionaries name by name."""
-    if isinstance(first, dict):
-        one_sided = {key: value for each in (second, first) for key, value in each.items()}
-        return {
-            key: add_counts(first[key], second[key]) if key in first and key in second else value
-            for key, value in one_sided.items()
-        }
-    if isinstance(first, list):
-        return [add_counts(*pair) for pair in zip(first, second, strict=True)]
-    return first + second
-
-
-def ended(counts: Any) -> Any:
-    """What is left of a process that has ended: all that it counted, and nothing that was open."""
-    if isinstance(counts, dict):
-        return {key: ended(value) for key, value in counts.items() if key not in _GAUGES}
-    return counts
-
-
-def _join(first: Plain, second: Plain) -> Plain:
-    one, other = first["configuration"], second["configuration"]
-    latest = max(one, other, key=lambda each: (each["error"] is not None, each["loaded"]))
-    clients = {**second["clients"], **first["clients"]}
-    both = first["clients"].keys() & second["clients"].keys()
-    return {
-        "now": max(first["now"], second["now"]),
-        "started": min(first["started"], second["started"]),
-        "process_started": min(first["process_started"], second["process_started"]),
-        "draining": first["draining"] and second["draining"],
-        "lag": max(first["lag"], second["lag"]),
-        "configuration": {**latest, **{key: max(one[key], other[key]) for key in ("succeeded", "failed")}},
-        "clients": clients | {key: _join_clients(first["clients"][key], second["clients"][key]) for key in both},
-    }
-
-
-def _join_clients(first: Plain, second: Plain) -> Plain:
-    providers = {**second["providers"], **first["providers"]}
-    both = first["providers"].keys() & second["providers"].keys()
-    return {
-        "preferred": first["preferred"],
-        "can_answer": first["can_answer"] or second["can_answer"],
-        "providers": providers
-        | {key: _join_providers(first["providers"][key], second["providers"][key]) for key in both},
-    }
-
-
-def _join_providers(first: Plain, second: Plain) -> Plain:
-    """Of what only one of them can say, the longer rest and the later failure."""
-    worse = max(first, second, key=lambda each: each["rests_seconds"])
-    failures = [each["last_failure"] for each in (first, second) if each["last_failure"] is not None]
-    return {
-        **worse,
-        "last_failure": max(failures, key=lambda each: each["at"], default=None),
-        "recent": (first["recent"] + second["recent"])[-RECENT:],
-    }

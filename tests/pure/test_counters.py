@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from clipal.providers.tally import BOUNDS, REASONS, RECENT, ClientTally, Histogram
-from clipal.status.counters import Plain, Snapshot, add_counts, added, ended
+from clipal.status.counters import Plain, Snapshot
 from clipal.status.lag import LOOKS, ReactorLag
 from clipal.status.metrics import Metrics
 from clipal.status.report import quantiles
+from clipal.status.totals import add_counts, added, ended
 from tests.seen import Samples
 
 

@@ -1,0 +1,74 @@
+"""The sum of several processes' snapshots."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from clipal.providers.tally import RECENT
+from clipal.status.counters import Plain, Snapshot
+
+_GAUGES: Final = ("connections", "open_requests", "process", "workers")
+"""Counts that end with their process."""
+
+
+def added(first: Snapshot, second: Snapshot) -> Snapshot:
+    """One snapshot of two processes together."""
+    return Snapshot(add_counts(first.counts, second.counts), _join(first.states, second.states))
+
+
+def add_counts(first: Any, second: Any) -> Any:
+    """The sum of two numbers, of two lists place by place, or of two dictionaries name by name."""
+    if isinstance(first, dict):
+        one_sided = {key: value for each in (second, first) for key, value in each.items()}
+        return {
+            key: add_counts(first[key], second[key]) if key in first and key in second else value
+            for key, value in one_sided.items()
+        }
+    if isinstance(first, list):
+        return [add_counts(*pair) for pair in zip(first, second, strict=True)]
+    return first + second
+
+
+def ended(counts: Any) -> Any:
+    """The counts of a process that has ended, without those of what was open then."""
+    if isinstance(counts, dict):
+        return {key: ended(value) for key, value in counts.items() if key not in _GAUGES}
+    return counts
+
+
+def _join(first: Plain, second: Plain) -> Plain:
+    one, other = first["configuration"], second["configuration"]
+    latest = max(one, other, key=lambda each: (each["error"] is not None, each["loaded"]))
+    clients = {**second["clients"], **first["clients"]}
+    both = first["clients"].keys() & second["clients"].keys()
+    return {
+        "now": max(first["now"], second["now"]),
+        "started": min(first["started"], second["started"]),
+        "process_started": min(first["process_started"], second["process_started"]),
+        "draining": first["draining"] and second["draining"],
+        "lag": max(first["lag"], second["lag"]),
+        "configuration": {**latest, **{key: max(one[key], other[key]) for key in ("succeeded", "failed")}},
+        "clients": clients | {key: _join_clients(first["clients"][key], second["clients"][key]) for key in both},
+    }
+
+
+def _join_clients(first: Plain, second: Plain) -> Plain:
+    providers = {**second["providers"], **first["providers"]}
+    both = first["providers"].keys() & second["providers"].keys()
+    return {
+        "preferred": first["preferred"],
+        "can_answer": first["can_answer"] or second["can_answer"],
+        "providers": providers
+        | {key: _join_providers(first["providers"][key], second["providers"][key]) for key in both},
+    }
+
+
+def _join_providers(first: Plain, second: Plain) -> Plain:
+    """Each process has its own view of a provider: the longer cooldown counts, and the later failure."""
+    worse = max(first, second, key=lambda each: each["rests_seconds"])
+    failures = [each["last_failure"] for each in (first, second) if each["last_failure"] is not None]
+    return {
+        **worse,
+        "last_failure": max(failures, key=lambda each: each["at"], default=None),
+        "recent": (first["recent"] + second["recent"])[-RECENT:],
+    }
