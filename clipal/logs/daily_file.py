@@ -1,9 +1,8 @@
-"""Log files by the day: `clipal-2026-11-23.log`, one for each local day, the old ones removed.
+"""Log files by the day: `clipal-2026-11-23.log`, one for each local day; old files are removed.
 
-Nothing is opened before the first line, so that the object outlives twistd's fork. Each line is one system
-call, unbuffered. A disk that is full, a directory that is gone or a file that was removed never raises:
-lines are lost, and once a second it is tried again. So it is with a path that is no regular file: a pipe would block,
-and a symbolic link would have us write, and change the mode of, what somebody else chose.
+Nothing is opened before the first line, so that the object outlives twistd's fork. Each line is one system call,
+unbuffered. When the disk is full, the directory is gone or the path leads to no regular file, lines are lost and
+nothing is raised; once a second clipal tries to open the file again.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,13 +19,13 @@ from typing import Final
 
 from attrs import frozen
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks whether the file is still there, or two attempts to open it."""
+from clipal.logs.private_file import is_refused, make_private, open_private
 
-_REFUSED: Final = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTSUP, errno.EMLINK})
-"""What opening anything but a regular file fails with; FreeBSD says EMLINK of a link."""
+LOOK_EVERY = 1.0
+"""Seconds between two checks that the file is still there, and between two attempts to open it."""
+
 _LAST_LINE: Final = 512
-"""Bytes kept for the line that says why there are no more."""
+"""Bytes that are kept for the last line, which says that `log_max_bytes` is reached."""
 
 _NAME = re.compile(r"clipal-([0-9]{4}-[0-9]{2}-[0-9]{2})\.log")
 
@@ -37,7 +35,7 @@ class News:
     """What the operator must know about the file.
 
     Attributes:
-        refused: whether the path is none that is written to.
+        refused: whether the path leads to something else than a regular file.
     """
 
     text: str
@@ -51,7 +49,7 @@ class DailyLogFile:
         directory: where the files are, absolute; it is created when it is missing, with mode 0700.
         retention_days: files of days longer ago than this are removed when a file is opened; 0 keeps all.
         monotonic: a clock that never jumps, in seconds.
-        max_bytes: of all files of one day, rotated ones too, after which nothing more is written; 0 for no limit.
+        max_bytes: the limit for all files of one day together, rotated ones too; 0 for no limit.
     """
 
     def __init__(
@@ -83,8 +81,8 @@ class DailyLogFile:
             line: without its newline; it can be encoded as UTF-8.
 
         Returns:
-            news for the operator, when writing fails for the first time, when it works again, and when the bytes of
-            the day are used up; else None.
+            news for the operator when writing fails for the first time, when it works again, and when `max_bytes` is
+            reached; else None.
         """
         if self.is_used_up(day):
             return None
@@ -136,26 +134,17 @@ class DailyLogFile:
         return self._descriptor is not None
 
     def _in_place(self) -> bool:
-        """Whether the open file is still what its path names: it, or its directory, may have been removed."""
+        """Whether the path still leads to the open file; the file or its directory may have been removed."""
         try:
             return _identity(os.stat(self._path)) == self._identity
         except OSError:
             return False
 
     def _open(self, day: date) -> None:
-        _make_private(self._directory)
+        make_private(self._directory)
         self._prune(day)
-        descriptor = os.open(self._path, _FLAGS, 0o600)
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
-        self._descriptor = descriptor
-        self._identity = _identity(status)
-        # A file that was there before may be readable by others.
-        if hasattr(os, "fchmod") and stat.S_IMODE(status.st_mode) != 0o600:
-            with suppress(OSError):
-                os.fchmod(descriptor, 0o600)
+        self._descriptor = open_private(self._path)
+        self._identity = _identity(os.fstat(self._descriptor))
 
     def _bytes_of(self, day: date) -> int:
         """Bytes in all files of `day`: also those that were rotated, or that another process writes."""
@@ -195,7 +184,7 @@ class DailyLogFile:
         if self._failing:
             return None
         self._failing = True
-        if self._descriptor is None and error.errno in _REFUSED and not _is_regular(self._path):
+        if is_refused(self._path, error):
             problem = "it is no regular file, or a symbolic link; clipal serves without it"
             return News(f"logs are not written to {self._path}: {problem}", refused=True)
         return News(f"logs cannot be written to {self._path}: {error.strerror}")
@@ -207,30 +196,12 @@ class DailyLogFile:
         return News(f"logs are written to {self._path} again; those in between are lost")
 
 
-_FLAGS: Final = (
-    os.O_WRONLY
-    | os.O_APPEND
-    | os.O_CREAT
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a pipe without a reader would block
-    | getattr(os, "O_NOCTTY", 0)
-)
-
-
-def _is_regular(path: Path) -> bool:
-    """Whether `path` is a regular file itself, or nothing yet."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return True
-
-
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
 def _day_of(name: str) -> date | None:
-    """The day of the log file with this name, None when it is no log file of ours."""
+    """The day of the log file with this name; None where the name is not that of a log file."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -238,18 +209,3 @@ def _day_of(name: str) -> date | None:
         return date.fromisoformat(match[1])
     except ValueError:
         return None
-
-
-def _make_private(directory: Path) -> None:
-    """Create `directory` and what is missing above it, for its owner only, whatever the umask.
-
-    One that exists keeps its mode: it may be shared with others on purpose.
-
-    Raises:
-        OSError: when it cannot be created.
-    """
-    if directory.is_dir():
-        return
-    _make_private(directory.parent)
-    directory.mkdir(mode=0o700, exist_ok=True)
-    directory.chmod(0o700)

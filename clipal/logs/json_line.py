@@ -1,7 +1,7 @@
 """From an event of twisted.logger to one line of JSON, for programs that read logs: `log_format: json`.
 
-Every line has the same fields; those that an event says nothing about are null. Secrets are taken out of each text by
-itself, so that the line stays JSON whatever a secret looks like.
+Every line has the same fields; a field is null where the event has no value for it. Secrets are taken out of each text
+before the line is made, so that the line stays JSON whatever a secret looks like.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SOURCES: Final = {
     "token_name": "token_name",
     "peer": "peer",
 }
-"""Where an event has what stands in a field."""
+"""The name in an event of each field of a line."""
 
 
 def json_line(stamp: str, level: LineSeverity, said: str, event: LogEvent, redact: Callable[[str], str]) -> str:
@@ -40,7 +40,7 @@ def json_line(stamp: str, level: LineSeverity, said: str, event: LogEvent, redac
 
     Parameters:
         stamp: local time, such as `2026-11-23T14:05:06.123+0100`.
-        said: what the event says, as the text format has it.
+        said: the event's text.
         redact: takes the secrets out of a text.
     """
     line: dict[str, Any] = {
@@ -55,7 +55,7 @@ def json_line(stamp: str, level: LineSeverity, said: str, event: LogEvent, redac
 
 
 def _plain(value: object, redact: Callable[[str], str]) -> object:
-    """`value` as JSON has it, without secrets. The names within it are our own."""
+    """`value` in JSON's types, without secrets. The names of a dictionary are clipal's own and stay as they are."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -68,5 +68,5 @@ def _plain(value: object, redact: Callable[[str], str]) -> object:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    """A character that a terminal would take for more than itself; JSON escapes only some of them."""
+    """The escape of a character that could control a terminal; json.dumps escapes only some of these."""
     return f"\\u{ord(match[0]):04x}"

@@ -1,7 +1,7 @@
 """From an event of twisted.logger to one line of text.
 
-Pure: an event goes in, text comes out. Whatever an event holds (paths, header fields, what a provider
-sent), it cannot break out of its line or take over a terminal; one that cannot be formatted says so.
+Pure: an event goes in, text comes out. Control characters are escaped, so that paths, header fields and a provider's
+words stay in their line and cannot control a terminal. An event that cannot be formatted becomes a line that says so.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _SEVERITIES = {
 }
 
 _CHATTER = ("twisted.", "log_legacy")
-"""Namespaces of Twisted's own: its modules, and `twisted.python.log.msg`, which clipal itself never calls."""
+"""Namespaces of Twisted: its modules, and `twisted.python.log.msg`, which clipal itself does not call."""
 
 _PATH: Final = 200
-"""Characters of a path."""
+"""Characters of a path that are shown."""
 
 # C0, DEL and C1 controls, line and paragraph separators, bidirectional controls (they reorder a line on a
 # terminal), and lone surrogates, which UTF-8 cannot encode.
@@ -44,9 +44,9 @@ UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u
 
 
 def severity(event: LogEvent) -> LineSeverity:
-    """How much `event` matters: its level, but what Twisted tells about itself at info is for debugging only.
+    """The level of `event`; what Twisted logs about itself at info counts as debug.
 
-    `Site starting on 3333` or `Timing out client` is nothing that an operator needs; a warning is.
+    An operator does not need `Site starting on 3333` or `Timing out client`. Twisted's warnings keep their level.
     """
     found = _SEVERITIES.get(event.get("log_level"), LineSeverity.INFO)
     if found is LineSeverity.INFO and namespace(event).startswith(_CHATTER):
@@ -55,12 +55,12 @@ def severity(event: LogEvent) -> LineSeverity:
 
 
 def namespace(event: LogEvent) -> str:
-    """Who logged `event`, `-` where it does not say."""
+    """The namespace that logged `event`; `-` where the event has none."""
     return str(event.get("log_namespace", "-"))
 
 
 def event_text(event: LogEvent) -> str:
-    """What `event` says, then its traceback if it has one; several lines, or none at all."""
+    """The text of `event`, then its traceback if there is one; may be several lines, or empty."""
     message = _message(event)
     if "log_failure" not in event:
         return message
@@ -73,7 +73,7 @@ def one_line(text: str) -> str:
 
 
 def shown_path(path: bytes) -> str:
-    """As much of a request's path as a line has room for."""
+    """A request's path, cut after 200 characters."""
     text = path[:_PATH].decode("latin-1")
     return text if len(path) <= _PATH else text + "…"
 
@@ -81,8 +81,8 @@ def shown_path(path: bytes) -> str:
 def _message(event: LogEvent) -> str:
     """The event's format, filled in.
 
-    `twisted.logger.formatEvent` is not used: of an event that it cannot format it shows every field,
-    also what nobody meant to be read.
+    `twisted.logger.formatEvent` is not used, because it shows every field of an event that it cannot format, and a
+    field may hold a secret.
     """
     template = event.get("log_format")
     if template is None:
@@ -109,7 +109,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class LocalTime:
-    """Tells local time, working it out only when the second is another one than last time."""
+    """Formats local time; the calendar is asked only when a new second begins."""
 
     def __init__(self) -> None:
         self._second: int | None = None
@@ -124,7 +124,7 @@ class LocalTime:
             when: seconds since the epoch.
 
         Returns:
-            such as `2026-11-23T14:05:06.123+0100`, and the day of it.
+            such as `2026-11-23T14:05:06.123+0100`, and its day.
 
         Raises:
             TypeError, ValueError, OverflowError, OSError: when `when` is no moment that a calendar has.

@@ -1,7 +1,7 @@
-"""Desktop notifications: what an operator would want to know while looking elsewhere.
+"""Desktop notifications for an operator who does not look at the log.
 
-An observer of the log, so that nothing that serves requests knows of it. Sending runs in a thread of its own and may
-fail, or hang, without anybody but one line in the log being the worse for it.
+They are an observer of the log, so that no part that serves requests knows of them. Sending runs in a thread of its
+own. When it fails, one line in the log says so; when it hangs, requests are served all the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clipal.logs.line import LineSeverity, severity
 from clipal.logs.redaction import Redactor
 
 QUIET: Final = 10.0
-"""Seconds in which the same text is shown once: a provider that is down fails many requests."""
+"""Seconds in which the same text is shown once, because a provider that is down fails many requests."""
 
 Send: TypeAlias = Callable[[str], object]
 """Shows a text on the desktop; runs in a thread, and may raise."""
@@ -33,7 +33,7 @@ class Notifications:
 
     Parameters:
         settings: of the configuration.
-        redactor: takes the secrets out of what is shown.
+        redactor: takes the secrets out of the text.
         show: shows a text, without blocking.
     """
 
@@ -52,7 +52,7 @@ class Notifications:
         self._shown: dict[str, float] = {}
 
     def __call__(self, event: LogEvent) -> None:
-        """Shows the event, if it is one to be shown; never raises."""
+        """Shows the event, if its level or its switch of provider asks for that."""
         if event.get("log_namespace", "").startswith(__name__):
             return
         switch = self._switches and event.get("switched")
@@ -79,9 +79,9 @@ def sender() -> Send:
 
 
 class NotificationThread:
-    """One thread that sends, started with the first text; what comes while it is busy waits, up to a few.
+    """One thread that sends texts, started with the first text; while it is busy, up to three texts wait.
 
-    It is a daemon, and nobody waits for its end: a desktop that does not answer keeps no process alive.
+    It is a daemon thread, so that a desktop that does not answer keeps no process alive.
     """
 
     _log = Logger()
@@ -95,7 +95,7 @@ class NotificationThread:
         self._failed = False
 
     def __call__(self, text: str) -> None:
-        """Sends `text`, unless a few are waiting already."""
+        """Sends `text`, unless three texts are waiting already."""
         if self._waiting >= 3:
             return
         self._waiting += 1
@@ -105,7 +105,7 @@ class NotificationThread:
             Thread(target=self._run, name="notifications", daemon=True).start()
 
     def _run(self) -> None:
-        """What the thread does."""
+        """Runs in the thread."""
         while (text := self._texts.get()) is not None:
             problem = None
             try:
@@ -121,7 +121,7 @@ class NotificationThread:
             self._log.warn("Desktop notifications do not work here: {kind}", kind=problem)
 
     def stop(self) -> None:
-        """Lets the thread end behind what it is sending."""
+        """Lets the thread end after the texts that wait."""
         self._texts.put(None)
 
 
@@ -137,7 +137,7 @@ class Desktop(Service):
         self._running: tuple[Notifications, NotificationThread] | None = None
 
     def follow(self, settings: model.NotificationSettings, secrets: Iterable[str]) -> None:
-        """Begins, ends or changes them; `secrets` are what must not be shown."""
+        """Begins, ends or changes the notifications; `secrets` are taken out of them."""
         self._redactor.set_secrets(secrets)
         if settings == self._settings:
             return
@@ -163,7 +163,7 @@ class Desktop(Service):
         self.close()
 
     def close(self) -> None:
-        """Shows nothing any more."""
+        """Ends the notifications."""
         running, self._running = self._running, None
         if running is not None:
             observer, thread = running

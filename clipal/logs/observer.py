@@ -1,9 +1,8 @@
 """The log: one line for each event, to standard output and to a file for each day, without any secret.
 
-`open_logs` composes it: an event that is severe enough becomes text (`clipal.logs.line`), loses its
-secrets (`clipal.logs.redaction`), is made one line, or a line of JSON (`clipal.logs.json_line`), and
-goes to the console and to the day's file (`clipal.logs.daily_file`). Either may fail without the other;
-neither is touched before the first event.
+An event that is severe enough becomes text (`clipal.logs.line`), loses its secrets (`clipal.logs.redaction`), is made
+one line, or a line of JSON (`clipal.logs.json_line`), and goes to the console and to the day's file
+(`clipal.logs.daily_file`). Each of the two may fail without the other. Neither is opened before the first event.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ _LABELS = {level: f"{level.name:<5}" for level in LineSeverity}
 
 
 class Console:
-    """A text stream that may go away, such as a pipe whose reader leaves, or that nobody reads for a while.
+    """A text stream whose reader may end, or may read nothing for a while.
 
     Parameters:
         stream: where lines go; None (a process without standard streams) for nowhere.
 
     Attributes:
-        missed: lines dropped since the last one that was taken.
+        missed: lines dropped since the stream last took a line.
         dropped: lines dropped in all.
     """
 
@@ -69,7 +68,7 @@ class Console:
         self.dropped += 1
 
     def close(self) -> None:
-        """Close what was opened to write without waiting; the next line opens it again. The stream stays open."""
+        """Close the descriptor that was opened for this console; the next line opens it again. `stream` stays open."""
         unwaiting, self._unwaiting, self._set_up = self._unwaiting, None, False
         if unwaiting is not None:
             unwaiting.close()
@@ -96,11 +95,11 @@ class Logs:
 
     Parameters:
         level: the least level that is logged.
-        redactor: what takes the secrets out.
+        redactor: takes the secrets out.
         file: the day's file.
-        console: where lines go besides, None for nowhere.
-        alarm: standard error: for what is wrong with the file when there is no `console`, for a file that is refused,
-            and for errors once the day's bytes are used up.
+        console: where lines go too; None for nowhere.
+        alarm: standard error. It gets the file's problems when there is no `console`, the refusal of a file, and
+            errors after `log_max_bytes` is reached.
         wall: seconds since the epoch, for events without a usable time.
         log_format: how a line is written.
     """
@@ -151,7 +150,7 @@ class Logs:
         self._redactor.set_secrets(secrets)
 
     def close(self) -> None:
-        """Close the file, and what was opened for the streams; a later event opens them again."""
+        """Close the file and the descriptors of the consoles; a later event opens them again."""
         self._file.close()
         self._alarm.close()
         if self._console is not None:
@@ -159,7 +158,7 @@ class Logs:
 
     @property
     def dropped(self) -> int:
-        """Lines that standard output has not taken, for nobody read it."""
+        """Lines that standard output has not taken, because nobody read it."""
         return 0 if self._console is None else self._console.dropped
 
     def _moment(self, when: object) -> tuple[str, date]:
@@ -189,17 +188,18 @@ class Logs:
             self._file.write_last(told)
             (console or self._alarm).write(told)
         else:
-            # Into the file too, where a reader sees the gap. It ends: a failed file is silent for a second.
+            # Into the file too, where a reader sees the gap. This recursion ends, because a file that failed reports
+            # no news for a second.
             self._write(day, told, console or self._alarm)
 
     def _tell_missed(self, console: Console) -> None:
-        """Says in the place of the missing lines how many they are, as soon as somebody reads again."""
+        """Writes the number of the missing lines in their place, as soon as the stream takes lines again."""
         stamp, _ = self._moment(None)
         missed = console.missed
         console.write(
             self._line(stamp, LineSeverity.WARN, __name__, f"{missed} lines are missing here: nobody read them")
         )
-        if console.missed:  # still nobody: that was no line of the log
+        if console.missed:  # not taken either; this line is not counted, because it is no event
             console.missed, console.dropped = missed, console.dropped - 1
 
 
@@ -207,10 +207,10 @@ def open_logs(settings: Settings, secrets: Iterable[str], stdout: TextIO | None 
     """The log that `settings` ask for. Nothing is opened or written before the first event.
 
     Parameters:
-        settings: those whose names begin with `log_` are used.
+        settings: of these, the ones that begin with `log_` are used.
         secrets: what must never be in a line: keys and tokens.
-        stdout: where lines go with `log_stdout`; None for the standard output of this moment, which must not
-            yet be the one that `globalLogBeginner.beginLoggingTo` puts in its place.
+        stdout: where lines go with `log_stdout`; None for `sys.stdout` as it is now. `beginLoggingTo` of
+            `globalLogBeginner` must not have replaced it yet.
     """
     console = Console(sys.stdout if stdout is None else stdout) if settings.log_stdout else None
     file = DailyLogFile(settings.log_dir, settings.log_retention_days, max_bytes=settings.log_max_bytes)
@@ -220,7 +220,7 @@ def open_logs(settings: Settings, secrets: Iterable[str], stdout: TextIO | None 
 
 
 def _unwaiting(stream: TextIO) -> UnwaitingStream | None:
-    """What writes to the descriptor of `stream` without waiting; None for a stream without one."""
+    """Writes to the descriptor of `stream` without waiting; None where the stream has no descriptor."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
@@ -230,7 +230,7 @@ def _unwaiting(stream: TextIO) -> UnwaitingStream | None:
 
 
 def _write_encodable(stream: TextIO, line: str) -> None:
-    """Write `line`, with escapes for what the stream's encoding lacks.
+    """Write `line`, with escapes for characters that the stream's encoding lacks.
 
     Raises:
         OSError, ValueError: when the stream is broken or closed.

@@ -1,8 +1,8 @@
 """Takes the configured secrets out of a text, by value, however the text came to contain them.
 
-A provider may echo its key into an error body, an exception may quote a URL, a repr may show a field. So
-each character of a secret is looked for as it is, percent-encoded (RFC 3986, 2.1), escaped as in JSON
-(RFC 8259, 7) and escaped as in Python's `repr`, in any mixture: encoders differ in what they leave alone.
+A provider may echo its key into an error body, an exception may quote a URL, a repr may show a field. So each character
+of a secret is looked for as it is, percent-encoded (RFC 3986, 2.1), escaped as in JSON (RFC 8259, 7) and escaped as in
+Python's `repr`. Any mixture is found, because encoders differ in which characters they escape.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable
 
 REDACTED = "[redacted]"
-"""What stands in a secret's place."""
+"""Replaces a secret."""
 
 SHORT = 6
-"""Secrets of fewer characters are replaced as whole words only: longer words are likely to contain them."""
+"""Shorter secrets are replaced as whole words only, because longer words are likely to contain them."""
 
 
 class Redactor:
@@ -30,9 +30,9 @@ class Redactor:
         self.set_secrets(secrets)
 
     def set_secrets(self, secrets: Iterable[str]) -> None:
-        """Put other secrets in the place of those known.
+        """Replace the known secrets.
 
-        Those replaced stay known until the next change, for requests in flight keep their keys.
+        The old secrets are redacted until the next change too, because requests in flight keep their keys.
         """
         wanted = frozenset(secret for secret in secrets if secret.strip())
         if wanted != self._secrets:
@@ -45,7 +45,7 @@ class Redactor:
 
 
 def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
-    """One alternation; the longest first, so that a secret which begins with another one goes whole."""
+    """One alternation, the longest secret first, so that a secret that begins with another is replaced whole."""
     ordered = sorted(secrets, key=lambda secret: (-len(secret), secret))
     return re.compile("|".join(_secret(secret) for secret in ordered))
 
@@ -53,7 +53,7 @@ def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
 def _secret(secret: str) -> str:
     """One secret as a regular expression.
 
-    Its backslashes are either all doubled or all single: a choice for each would make matching exponential.
+    Its backslashes are either all doubled or all single, because a choice for each would make matching exponential.
     """
     spelled = "".join(map(_character, secret))
     if "\\" in secret:
@@ -65,7 +65,7 @@ def _secret(secret: str) -> str:
 def _character(character: str) -> str:
     """All spellings of one character of a secret, as a regular expression.
 
-    Nobody escapes letters and digits. The hexadecimal digits of an escape come in either case.
+    No encoder escapes letters and digits. The hexadecimal digits of an escape come in either case.
     """
     if character.isascii() and character.isalnum():
         return character

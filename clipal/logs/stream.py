@@ -1,9 +1,12 @@
-"""Standard output and standard error for a process that must never wait for whoever reads them.
+"""Standard output and standard error for a process that must not wait for their readers.
 
 A full pipe or a terminal on hold blocks a write. `O_NONBLOCK` belongs to the open file, which a shell and its other
-programs share, so it is not set on the descriptor that we were given. Instead a pipe or a terminal is opened once more,
-for us alone; a socket (systemd's journal) is told with each piece not to wait; and where neither works (a terminal of
-another user, macOS's pipes), it is asked before each piece of at most `PIPE_BUF` bytes, which then does not block.
+programs share, so it is not set on the descriptor that the process was given. Instead:
+
+- A pipe or a terminal is opened once more, for this process alone.
+- Each write to a socket (systemd's journal) says that it must not wait.
+- Where the second opening fails (a terminal of another user, macOS's pipes), `poll` is asked before each piece of at
+  most `PIPE_BUF` bytes, which then does not block.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 Write: TypeAlias = Callable[[bytes], int]
-"""Takes as many of the bytes as can be taken at once, and says how many; 0 or BlockingIOError for none."""
+"""Writes as many of the bytes as go out at once, and returns their number; 0 or BlockingIOError for none."""
 
 _PIECE: Final = 512
 """Bytes: POSIX's least PIPE_BUF."""
@@ -26,7 +29,7 @@ _PIECE: Final = 512
 class UnwaitingStream:
     """Writes lines to a descriptor, whole or not at all, and never waits.
 
-    The rest of a line that was taken in part goes out before the next one.
+    When a part of a line has gone out, the other part goes out before the next line.
 
     Parameters:
         descriptor: stays the caller's.
@@ -39,7 +42,7 @@ class UnwaitingStream:
         self._write = self._writer(descriptor)
 
     def write(self, line: bytes) -> bool:
-        """Whether `line` is taken; False where it is dropped.
+        """Writes `line`: whether it was taken; False where it is dropped.
 
         Raises:
             OSError: the reader is gone, or the disk is full.
@@ -54,7 +57,7 @@ class UnwaitingStream:
         return taken > 0
 
     def close(self) -> None:
-        """Closes what was opened for us."""
+        """Closes the descriptors that this stream has opened."""
         opened, self._opened = self._opened, None
         if opened is not None:
             os.close(opened)
@@ -81,7 +84,7 @@ class UnwaitingStream:
 
 
 def opened_again(descriptor: int) -> int | None:
-    """Another open file of what `descriptor` leads to, which does not block; None where there is none to be had."""
+    """Opens the pipe or terminal of `descriptor` once more, without blocking; None where that is not possible."""
     with suppress(OSError):
         path = os.ttyname(descriptor) if os.isatty(descriptor) else f"/proc/self/fd/{descriptor}"
         opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -92,7 +95,7 @@ def opened_again(descriptor: int) -> int | None:
 
 
 def _write_asking(descriptor: int, data: bytes) -> int:
-    """Writes as much of `data` as `descriptor` takes; it is asked before each piece."""
+    """Writes as much of `data` as `descriptor` takes, and asks `poll` before each piece."""
     taken = 0
     while taken < len(data) and _takes_more(descriptor):
         taken += os.write(descriptor, data[taken : taken + _PIECE])
