@@ -8,9 +8,9 @@ from twisted.internet.base import ReactorBase
 
 
 def use_monotonic_time(reactor: ReactorBase) -> None:
-    """Lets the reactor measure time by a clock that nobody can set.
+    """Lets the reactor measure time by the monotonic clock. To be called before anything is scheduled.
 
-    Twisted's is the wall clock: when that is set forward, every deadline has come, and when it is set back, a provider
-    that rests for a minute rests for an hour. To be called before anything is scheduled.
+    Twisted uses the wall clock. When that is set forward, every deadline passes at once; when it is set back by an
+    hour, a cooldown of a minute lasts an hour longer.
     """
     reactor.seconds = time.monotonic

@@ -1,4 +1,4 @@
-"""How many file descriptors there are, and whom they are for: clients, their providers, connections that are unused."""
+"""How many file descriptors there are for clients, for their providers, and for unused connections."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 from attrs import define
 
 RESERVED: Final = 32
-"""Descriptors for what is no connection: the listener, log files, the reactor; and for connections that just end."""
+"""Descriptors for the listener, log files and the reactor, and for connections that are about to end."""
 NO_LIMIT: Final = 200_000
 
 
 @define(eq=False)
 class Descriptors:
-    """The descriptors for connections, and how many of them are spoken for.
+    """The descriptors for connections, and how many of them are taken.
 
-    A client counts twice, because its next request may need a connection to a provider. So whoever was accepted can be
-    served, and unused connections to providers have what is left.
+    A client counts twice, because its next request may need a connection to a provider. So every accepted client can be
+    served, and the other descriptors are for unused connections to providers.
 
     Attributes:
-        limit: descriptors for connections, in all.
+        limit: all descriptors for connections.
         clients: connections of clients.
         unused: connections to providers that are kept for later requests.
     """
@@ -31,7 +31,7 @@ class Descriptors:
 
     @classmethod
     def of_this_process(cls) -> Descriptors:
-        """As many as the system gives: the limit is raised as far as it may be, as its default is low."""
+        """As many as the system allows; the limit is raised as far as possible, because its default is low."""
         return cls(max(2, raise_limit() - RESERVED))
 
     @property
@@ -46,7 +46,7 @@ class Descriptors:
 
 
 def raise_limit() -> int:
-    """Raises the limit of open descriptors as far as the system lets us; returns it."""
+    """Raises the limit of open descriptors as far as the system allows; returns the limit."""
     if sys.platform == "win32":
         return NO_LIMIT
     import resource
@@ -56,6 +56,6 @@ def raise_limit() -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-        except (ValueError, OSError):  # macOS has a lower limit than it says
+        except (ValueError, OSError):  # macOS reports a higher limit than it allows
             pass
     return NO_LIMIT if soft == resource.RLIM_INFINITY else soft

@@ -1,7 +1,7 @@
-"""The cyclic garbage collector, told what a server is like.
+"""Settings of Python's cyclic garbage collector for a server.
 
-What is there when it begins to serve stays for good, and a request leaves no cycles behind: its objects go when it
-ends. So the collector need not look through the former, and seldom for the latter (docs/performance.md).
+Objects that exist when serving begins stay until the process ends, so the collector need not search them. A request
+leaves no cycles behind, so the collector need not run often ("What brought it" in docs/performance.md).
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from typing import Final
 from twisted.internet.interfaces import IReactorCore
 
 _YOUNG: Final = 10_000
-"""Objects made and not yet gone after which it looks at the young ones; CPython begins with 700."""
+"""After so many new objects the collector searches the youngest generation; CPython's default is 700."""
 
 
 def spare_what_stays(reactor: IReactorCore) -> None:
-    """Sets the collector up when `reactor` begins to run. A process whose reactor runs already is somebody else's."""
+    """Sets the collector up when `reactor` begins to run.
+
+    Where the reactor runs already, the process belongs to another program, and its collector is left alone.
+    """
     if not reactor.running:
         reactor.callWhenRunning(_set_up)
 

@@ -1,6 +1,6 @@
-"""Signals while nobody can act on them yet, or any more: without a handler, the system would end the process.
+"""Signals before the service runs and after it: without a handler, they would end the process.
 
-Imports nothing heavy, so that a program can hold the signal before it imports what takes long.
+This module imports nothing heavy, so that a program can hold the signal before its long imports.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import signal
 from typing import Final
 
 HANGUP: Final[int | None] = getattr(signal, "SIGHUP", None)
-"""Its number; None on Windows, which has none."""
+"""The number of SIGHUP; None on Windows, which lacks it."""
 
 
 class HeldHangup:
-    """The handler of a SIGHUP that is remembered.
+    """A handler that remembers a SIGHUP.
 
     Attributes:
-        received: whether there was one.
+        received: whether a SIGHUP came.
     """
 
     def __init__(self) -> None:
@@ -27,23 +27,23 @@ class HeldHangup:
 
 
 def hold_hangup() -> None:
-    """Lets SIGHUP end this process no more. To be called by a program that serves, as early as it can.
+    """Remembers a SIGHUP, which would end the process. To be called as early as possible by a program that serves.
 
-    A handler that is there already stays. `clipal.process.signals` takes over once the reactor runs.
+    An existing handler stays. `clipal.process.signals` takes over once the reactor runs.
     """
     if HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_DFL:
         signal.signal(HANGUP, HeldHangup())
 
 
 def ignore_user_signals(*names: str) -> None:
-    """Lets SIGUSR1 and SIGUSR2 do nothing until somebody wants them; a handler that is there already stays."""
+    """Ignores SIGUSR1 and SIGUSR2, or the signals with these names; an existing handler stays."""
     for name in names or ("SIGUSR1", "SIGUSR2"):
-        number = getattr(signal, name, None)  # Windows has none
+        number = getattr(signal, name, None)  # Windows lacks them
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.SIG_IGN)
 
 
 def ignore_hangup() -> None:
-    """Lets SIGHUP do nothing, to the very end: Python takes its own handlers away before the process is gone."""
+    """Ignores SIGHUP until the process has ended; Python removes its own handlers a little earlier."""
     if HANGUP is not None:
         signal.signal(HANGUP, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The sockets that clipal listens on, opened before anything is served: what can be wrong is found at the start."""
+"""The sockets that clipal listens on. They are opened before the service starts, so that errors are found at once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from clipal.transport.tls_server import BadCertificate, ServerTLS
 
 
 class CannotListen(Exception):
-    """A socket cannot be had; the text is for the operator."""
+    """A socket cannot be opened; the text is for the operator."""
 
 
 @define(eq=False)
 class Listener:
-    """A socket that listens, and what its connections are like.
+    """A socket that listens, and the TLS of its connections.
 
     Attributes:
-        tls: what it shows to clients; None for one without TLS.
-        identity: the device and the inode of its file, which is removed at the end if it is still that one.
+        tls: None where connections have no TLS.
+        identity: the device and the inode of the socket's file. The file is removed at the end only if it still has
+            these.
     """
 
     endpoint: Endpoint
@@ -39,7 +40,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """Where it listens, for the log."""
+        """The address for the log."""
         name = self.socket.getsockname()
         if self.socket.family not in (socket.AF_INET, socket.AF_INET6):
             return f"unix:{os.fsdecode(name)}" if self.endpoint.path is None else self.endpoint.shown
@@ -47,7 +48,7 @@ class Listener:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def remove_file(self) -> None:
-        """Removes the file of a UNIX socket, if it is ours."""
+        """Removes the file of a UNIX socket, if this listener made it."""
         path = self.endpoint.path
         if path is not None and self.identity is not None:
             with suppress(OSError):
@@ -56,10 +57,10 @@ class Listener:
 
 
 def open_listeners(endpoints: Iterable[Endpoint]) -> tuple[Listener, ...]:
-    """Listens on all of them.
+    """Listens on all of `endpoints`.
 
     Raises:
-        CannotListen: on one of them it is not possible; the others are closed again.
+        CannotListen: an endpoint cannot be listened on; the others are closed again.
     """
     opened: list[Listener] = []
     try:
@@ -108,7 +109,7 @@ def _tcp_socket(address: str, port: int) -> socket.socket:
 
 
 class _Adopter:
-    """What an endpoint of Twisted's asks for a port: it keeps the socket."""
+    """Stands for the reactor when an endpoint of Twisted's asks for a port, and keeps the socket."""
 
     adopted: socket.socket
 
@@ -118,7 +119,7 @@ class _Adopter:
 
 
 def _inherited(endpoint: Endpoint) -> socket.socket:
-    """The socket that systemd passed, which Twisted has taken out of the environment as soon as it was imported."""
+    """The socket that systemd passed; Twisted removed it from the environment when it was imported."""
     adopter: Any = _Adopter()
     failed: list[object] = []
     try:
@@ -136,15 +137,15 @@ def _inherited(endpoint: Endpoint) -> socket.socket:
 
 
 def socket_at(path: Path, mode: int = 0o600) -> socket.socket:
-    """A socket bound to the file `path`. One that a process left there which is gone is removed first.
+    """A socket bound to the file `path`. The file of a process that has ended is removed first.
 
     Raises:
-        OSError: that is not possible.
+        OSError: the socket cannot be bound.
     """
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # nobody connects before the mode is what it is to be
+    before = os.umask(0o177)  # no process can connect before the mode is set
     try:
         if _is_left_over(path):
             path.unlink()
@@ -164,7 +165,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _is_left_over(path: Path) -> bool:
-    """Whether it is a socket at which nobody listens."""
+    """Whether `path` is a socket on which no process listens."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             return False

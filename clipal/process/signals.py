@@ -3,8 +3,8 @@
 SIGTERM and SIGINT end the service with status 0, SIGHUP loads the files anew, SIGUSR1 opens the log anew, SIGUSR2
 does nothing.
 
-Twisted's own handlers would do for the first two, but `twistd` then kills itself with the same signal, and a supervisor
-sees a failure. A second SIGTERM or SIGINT, an impatient operator's, ends the waiting for open requests.
+Twisted's own handlers would end the service too, but `twistd` then kills itself with the same signal, and a supervisor
+sees a failure. A second SIGTERM or SIGINT ends the wait for open requests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Signals(Service):
         reopen_log: called in the reactor on SIGUSR1.
 
     Attributes:
-        patient: whether the end was asked for by SIGTERM, and not at a keyboard.
+        patient: whether SIGTERM asked for the end, and not SIGINT, which comes from a keyboard.
         again: fires when the operator asks for the end a second time.
     """
 
@@ -50,21 +50,21 @@ class Signals(Service):
         self.again: Deferred[None] = Deferred()
 
     def startService(self) -> None:
-        """Takes the signals over: some only once the reactor runs, which installs its own handlers when it begins."""
+        """Takes the signals over; three of them once the reactor runs, because it installs handlers when it begins."""
         super().startService()
         self._install("SIGUSR1", "SIGUSR2")
         self._reactor.callWhenRunning(self._install, "SIGINT", "SIGTERM", "SIGHUP")
 
     def stopService(self) -> None:
-        """Gives them back."""
+        """Puts the former handlers back."""
         super().stopService()
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave us
+            signal.signal(number, handler)  # type: ignore[arg-type]  # the value came from signal.signal
         self._before.clear()
 
     def _install(self, *names: str) -> None:
         for name in names:
-            number = getattr(signal, name, None)  # Windows has two of them
+            number = getattr(signal, name, None)  # Windows has only SIGINT and SIGTERM
             if number is None:
                 continue
             handler = self._in_reactor(name, self._actions[name])
@@ -74,10 +74,10 @@ class Signals(Service):
                 handler(number, None)
 
     def _in_reactor(self, name: str, action: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
-        """A handler may run between any two instructions, so all that it does is to wake the reactor."""
+        """A handler may run between any two instructions, so it only wakes the reactor, which then calls `action`."""
 
         def received() -> None:
-            if not self._before:  # given back before the reactor came to this
+            if not self._before:  # the service has stopped in the meantime
                 return
             self._log.info("Received {name}", name=name)
             action()
@@ -85,7 +85,7 @@ class Signals(Service):
         def handler(number: int, frame: FrameType | None) -> None:
             self._reactor.callFromThread(received)
             if name == "SIGUSR1" and callable(before := self._before.get(number)):
-                before(number, frame)  # twistd's, which rotates the log that it was told to write
+                before(number, frame)  # twistd's handler, which rotates twistd's own log
 
         return handler
 

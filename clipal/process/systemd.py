@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3)): that clipal serves, reloads, stops, and is alive.
+"""Tells systemd that clipal serves, reloads, stops, and is alive (sd_notify(3)).
 
 The protocol is one datagram for each message. Without NOTIFY_SOCKET in the environment, nothing is sent.
 """
@@ -17,7 +17,7 @@ from twisted.internet.task import LoopingCall
 
 
 class Systemd(Service):
-    """Keeps systemd informed while it runs.
+    """Tells systemd while this service runs.
 
     Parameters:
         environment: where NOTIFY_SOCKET and WATCHDOG_USEC are.
@@ -32,27 +32,27 @@ class Systemd(Service):
         self._alive.clock = reactor
 
     def startService(self) -> None:
-        """Says that clipal serves, once it does, and from then on that it is alive."""
+        """Says that clipal serves, once the reactor runs, and then regularly that clipal is alive."""
         super().startService()
         self._reactor.callWhenRunning(self._started)
 
     def stopService(self) -> None:
-        """Is silent from now on."""
+        """Ends the regular messages."""
         super().stopService()
         if self._alive.running:
             self._alive.stop()
 
     def reloading(self) -> None:
-        """The configuration is being read; `ready` follows."""
+        """Says that the configuration is being read; `ready` follows."""
         if self._address:
             self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def ready(self) -> None:
-        """clipal serves."""
+        """Says that clipal serves."""
         self._notify("READY=1", "STATUS=Serving")
 
     def stopping(self) -> None:
-        """A drain begins."""
+        """Says that a drain begins."""
         self._notify("STOPPING=1", "STATUS=Waiting for open requests")
 
     def _started(self) -> None:

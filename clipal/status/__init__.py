@@ -1,1 +1,1 @@
-"""What clipal shows of itself: `/status` as JSON, `/metrics` for Prometheus, and where they are served."""
+"""`/status` as JSON and `/metrics` for Prometheus: what is in them, and where they are served."""

@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due: a sign that something keeps it busy."""
+"""How late the event loop runs timed calls: a sign that something keeps it busy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 INTERVAL: Final = 1.0
 """Seconds between two looks."""
 LOOKS: Final = 15
-"""How many looks count."""
+"""How many of the last looks count."""
 
 
 class ReactorLag(TimerService):
-    """Measures it once a second, while it runs."""
+    """Measures the delay of its own timed call once a second."""
 
     def __init__(self, clock: IReactorTime) -> None:
         super().__init__(INTERVAL, self._look)
@@ -27,7 +27,7 @@ class ReactorLag(TimerService):
 
     @property
     def seconds(self) -> float:
-        """How late it was at most, within the last looks."""
+        """The longest delay of the last looks."""
         return max(self._late, default=0.0)
 
     def startService(self) -> None:
@@ -35,7 +35,7 @@ class ReactorLag(TimerService):
         super().startService()
 
     def _look(self) -> None:
-        """A LoopingCall leaves out the looks that it missed, and keeps to its beat."""
+        """Notes the delay of this look. A LoopingCall leaves out missed looks and keeps its beat."""
         passed = self._seconds() - self._began
         self._late.append(max(0.0, passed - self._looks * INTERVAL))
         self._looks = int(passed // INTERVAL) + 1

@@ -1,7 +1,7 @@
 """`status_listen`: a port or a socket file of its own for `/status` and `/metrics`, without a token.
 
-An ordinary site of twisted.web: nothing but these pages is served there. A web page must not read them by way of a name
-that it lets mean 127.0.0.1, so the rules on Host and Origin are those of clients' requests.
+An ordinary site of twisted.web serves these two pages only. A web page must not read them through a name of its own
+that resolves to 127.0.0.1, so the rules on Host and Origin are those of clients' requests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from clipal.wire.message import RequestHead
 
 
 class OpenAccess:
-    """The rule of `status_listen`: whoever can connect, but no web page.
+    """The rule of `status_listen`: every program that can connect may see the pages, but no web page may.
 
     Parameters:
         admission: the rules in force.
@@ -50,7 +50,7 @@ class OpenAccess:
 
 
 class _Request(Request):
-    """One whose errors are JSON."""
+    """A request whose errors are JSON."""
 
     def render(self, resrc: IResource) -> None:
         if self.method in (b"GET", b"HEAD"):
@@ -62,7 +62,7 @@ class _Request(Request):
 
 
 class StatusSite(Site):
-    """The pages, and nothing else."""
+    """Serves the pages of `children`, and nothing else."""
 
     def __init__(self, reactor: Any, children: Mapping[bytes, IResource]) -> None:
         root = _Root()
@@ -72,13 +72,13 @@ class StatusSite(Site):
         self.noisy = False
 
     def startFactory(self) -> None:
-        """No access log."""
+        """Opens no access log."""
 
     def stopFactory(self) -> None:
-        """Nothing was started."""
+        """Closes no access log."""
 
     def log(self, request: object) -> None:
-        """Nothing: a monitor asks every few seconds."""
+        """Logs nothing, because a monitor asks every few seconds."""
 
 
 class _Root(Resource):
@@ -94,10 +94,10 @@ class _Unknown(Resource):
 
 
 class StatusListening(Service):
-    """Serves `site` on a socket that listens already; it is closed when this service has a copy of its own.
+    """Serves `site` on a socket that listens already; the reactor takes a copy, and the socket is closed.
 
     Attributes:
-        address: where that is, for the log.
+        address: the address for the log.
     """
 
     def __init__(self, reactor: PosixReactorBase, listening: socket.socket, site: Site) -> None:
@@ -113,7 +113,7 @@ class StatusListening(Service):
         super().startService()
         self._port = self._reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, self._site)
         if self._path is not None:
-            self._path.chmod(0o600)  # Twisted opens it to everybody
+            self._path.chmod(0o600)  # Twisted lets every account connect
         self._listening.close()
 
     def stopService(self) -> Deferred[None]:
@@ -123,5 +123,5 @@ class StatusListening(Service):
     async def _stop(self) -> None:
         port, self._port = self._port, None
         if port is not None:
-            with suppress(FileNotFoundError):  # somebody has removed the socket's file
+            with suppress(FileNotFoundError):  # the socket's file was removed
                 await maybeDeferred(port.stopListening)

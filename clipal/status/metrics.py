@@ -1,4 +1,4 @@
-"""What `GET /metrics` says, in Prometheus' text format: the tallies of a snapshot, read when it is asked for.
+"""The body of `GET /metrics` in Prometheus' text format, made from a snapshot at each request.
 
 Labels have few values: names of the configuration, statuses, and reasons in clipal's own words.
 """
@@ -34,7 +34,7 @@ _Labelled = Iterable[tuple[tuple[str, ...], float]]
 
 
 class Metrics(Collector):
-    """All metrics of what `source` counts, in a registry of their own."""
+    """All metrics of the snapshots that `source` returns, in a registry of their own."""
 
     def __init__(self, source: Callable[[], Snapshot]) -> None:
         self._source = source
@@ -42,11 +42,11 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """All of them, for Prometheus."""
+        """All metrics in the text format."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: there is one collector, so no names can clash."""
+        """Describes nothing, because this is the only collector, and names cannot clash."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What `GET /status` says, as JSON: the names are stable, and there is no key in it."""
+"""The JSON of `GET /status`. Its names are stable, and it shows no key."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NOTHING: Final[Plain] = {}
 
 
 def report(snapshot: Snapshot, configuration: Configuration) -> Plain:
-    """All of it.
+    """The whole document.
 
     Parameters:
-        configuration: the one in force, whose providers are listed.
+        configuration: in force; its providers are listed.
     """
     counts, states = snapshot.counts, snapshot.states
     loaded = states["configuration"]
@@ -102,14 +102,14 @@ def _provider(config: ProviderConfig, counts: Plain, states: Plain) -> Plain:
 
 
 def _keys(config: ProviderConfig) -> list[Plain]:
-    """The keys of a provider that nobody is to ask: it is disabled, or another one is pinned."""
+    """The keys of a provider that is not asked: it is disabled, or another provider is pinned."""
     return [
         {"health": HealthState.CLOSED.value, "reason": None, "rests_seconds": 0.0} for _ in config.api_keys or ("",)
     ]
 
 
 def quantiles(values: Sequence[float]) -> Plain:
-    """The median of `values`, and what one in a hundred is longer than; None where there are none."""
+    """The median and the 99th percentile of `values`; None where there are no values."""
     ordered = sorted(values)
     last = len(ordered) - 1
     return {
@@ -118,7 +118,7 @@ def quantiles(values: Sequence[float]) -> Plain:
 
 
 def shown_url(url: BaseURL) -> str:
-    """`url` without its query, in which there may be a key."""
+    """`url` without its query, which may hold a key."""
     host = f"[{url.host}]" if ":" in url.host else url.host
     port = "" if url.port == (443 if url.scheme == "https" else 80) else f":{url.port}"
     return f"{url.scheme}://{host}{port}{url.path.decode('latin-1')}"

@@ -1,4 +1,4 @@
-"""`/status` and `/metrics` as Resources, and who may see them."""
+"""`/status` and `/metrics` as Resources, and which requests may see them."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ NOT_SERVED: Final = 404, "Nothing is served at this path. The pages are /status 
 
 
 Refused: TypeAlias = Callable[[IRequest, int, str], None]
-"""Told of each request that gets no page, with the status and the message."""
+"""Is told of each request that gets no page, with the status and the message."""
 
 
 class Access(Protocol):
-    """Who may see a page."""
+    """Decides which requests may see a page."""
 
     def refusal(self, request: IRequest) -> tuple[int, str] | None:
-        """The status and the message for a request that may not; None for one that may."""
+        """The status and the message for a request that may not see the page; None for one that may."""
 
 
 class LocalAccess:
-    """The rule of the port that clients use: this machine without a proxy, or a token that allows it.
+    """The rule of the clients' port: requests of this machine without a proxy, or a token that allows it.
 
     Parameters:
-        access: knows tokens, and who is on this machine.
+        access: knows the tokens, and which requests come from this machine.
     """
 
     def __init__(self, access: ClientAccess) -> None:
@@ -50,10 +50,11 @@ class LocalAccess:
 
 
 class Page(Resource):
-    """One of them.
+    """One page.
 
     Parameters:
-        render: makes it, whenever it is asked for.
+        render: makes the body for each request.
+        refused: is told of each refusal.
     """
 
     isLeaf = True
@@ -79,7 +80,7 @@ class Page(Resource):
 
 
 def error(request: IRequest, status: int, message: str) -> bytes:
-    """Lets `request` be answered with `status`; the body of the answer."""
+    """Sets the status of the answer to `request`, and returns the answer's body."""
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"application/json")
     return compact_json({"error": {"message": message}})
@@ -91,11 +92,11 @@ def pages(
     metrics: Callable[[], bytes],
     refused: Refused = lambda request, status, message: None,
 ) -> dict[bytes, Page]:
-    """Both of them, by their names.
+    """Both pages, by their names.
 
     Parameters:
-        report: makes what `/status` says.
-        metrics: makes what `/metrics` says.
+        report: makes the document of `/status`.
+        metrics: makes the body of `/metrics`.
     """
     return {
         b"status": Page(access, "application/json", lambda: compact_json(report()), refused),

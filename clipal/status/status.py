@@ -1,4 +1,4 @@
-"""The service that shows a running clipal: its pages, and where they are served."""
+"""The service of `/status` and `/metrics`: the pages, and where they are served."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from clipal.status.resources import LocalAccess, pages
 
 
 class Status(MultiService):
-    """It runs until the very end: a drain can be watched.
+    """Serves the pages until the other parts have stopped, so that a drain can be watched.
 
     Parameters:
         listening: a socket that listens for `status_listen`; None for none.
 
     Attributes:
-        pages: what the port of the clients serves of it, by the names of the paths.
-        counters: what the pages are made of.
+        pages: the pages for the clients' port, by the names of their paths.
+        counters: the numbers that the pages show.
     """
 
     _log = Logger()
@@ -78,6 +78,6 @@ class Status(MultiService):
 
 
 def _note_refusal(request: IRequest, status: int, message: str) -> None:
-    """Counts and logs the refusal of a page like any other."""
+    """Counts and logs the refusal of a page as any other refusal."""
     reason = "status" if status == HTTPStatus.FORBIDDEN else "not found"
     cast("PageRequest", request).note(Refusal(HTTPStatus(status), message, reason))
