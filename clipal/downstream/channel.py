@@ -1,9 +1,10 @@
 """twisted.web's channel, with a parser of our own (`clipal.downstream.incoming`).
 
-One connection of a client. Its requests are answered one at a time. While one is answered, and while the client has
-not taken what was written, nothing further is parsed: bytes are kept as they came, and reading stops when they are
-many. Deadlines bound a head, a body, and the silence between requests; while a request is answered, none is set. A
-request that may not come in is answered here, in its turn, and the connection is closed behind it.
+One connection of a client. Its requests are answered one at a time. While one is answered, and while the client has not
+taken what was written, nothing further is parsed: bytes are kept as they came, and reading stops when they are many. Of
+what is kept one request is begun in each turn of the reactor, so that a client with a thousand requests in one read
+holds up nobody else. Deadlines bound a head, a body, and the silence between requests; while a request is answered,
+none is set. A request that may not come in is answered here, in its turn, and the connection is closed behind it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from math import inf
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
@@ -58,6 +59,7 @@ class Channel(HTTPChannel):
         self._backpressure = Backpressure(self._resumed)
         self._receive_upgraded: Callable[[bytes], None] | None = None
         self._advancing = False
+        self._next_turn: IDelayedCall | None = None
         self._reading = True
         self._closing: Closing | None = None
         self._patience = 0.0
@@ -82,6 +84,8 @@ class Channel(HTTPChannel):
         self._become(ChannelState.CLOSED)
         for deadline in (self._deadline, self.first_byte, self.silence, self._untaken):
             deadline.close()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
         if self._closing is not None:
             self._closing.lost()
         current, self._current = self._current, None
@@ -131,7 +135,7 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         state = self._state
-        if state is ChannelState.READING and not self._backpressure.paused:
+        if state is ChannelState.READING and not self._backpressure.paused and self._next_turn is None:
             self._parse(data)
         elif state is ChannelState.UPGRADED:
             assert self._receive_upgraded is not None
@@ -170,17 +174,20 @@ class Channel(HTTPChannel):
     # Answering, in order
 
     def _advance(self) -> None:
-        """Answers what has come, one after another; a loop, because an answer of our own may be complete at once."""
-        if self._advancing:
+        """Answers what comes next. What is kept behind it is the next turn's: an answer of our own is complete at once."""
+        if self._advancing or self._next_turn is not None:
             return
         self._advancing = True
         try:
-            while self._state is ChannelState.READING and not self._backpressure.paused and self._incoming.advance():
+            if self._state is ChannelState.READING and not self._backpressure.paused and self._incoming.advance():
                 self._deadline.clear()
                 self._begin()
         finally:
             self._advancing = False
         if self._state is not ChannelState.READING:
+            return
+        if self._incoming.has_kept and not self._backpressure.paused:
+            self._next_turn = self.site.reactor.callLater(0, self._go_on)
             return
         if self._backpressure.paused:
             self._deadline.clear()
@@ -189,6 +196,10 @@ class Channel(HTTPChannel):
             self._reading = True
             self.transport.resumeProducing()
         self._wait()
+
+    def _go_on(self) -> None:
+        self._next_turn = None
+        self._advance()
 
     def _begin(self) -> None:
         """Answers what is ready."""

@@ -273,6 +273,21 @@ async def test_thousands_of_pipelined_requests_are_no_recursion(world: World) ->
         assert (await client.read_response()).status == 200
 
 
+@pytest.mark.parametrize("path", [b"/health", b"/status", b"/metrics", b"/nothing"])
+@ensure_deferred
+async def test_a_thousand_pipelined_requests_hold_up_nobody_else(world: World, path: bytes) -> None:
+    """All that one read brought was answered in one turn: 64 KiB of `GET /metrics` took seconds."""
+    proxy = world.proxy({})
+    hasty, other = await world.connect(proxy.port), await world.connect(proxy.port)
+    count = 1000
+    hasty.send(request(b"GET", path) * count)
+    await hasty.wait_for(b"\r\n\r\n")
+    other.send(request(b"GET", b"/health"))
+    assert (await other.read_response()).status == 200
+    assert hasty.received.count(b"HTTP/1.1 ") < count / 10
+    hasty.abort()  # the rest is never answered, and nothing of it is left behind
+
+
 @ensure_deferred
 async def test_what_is_malformed_behind_a_good_request_is_refused_in_its_turn(world: World) -> None:
     upstream = world.upstream(answer(200, b"hello"))
