@@ -33,6 +33,7 @@ class Options(CommandOptions, tap.Options):
 
     synopsis = f"Usage: clipal connect [options] [{'|'.join(PROGRAMS)} ...]"
     longdesc = "Points clients at this clipal: those that are named, else all that are found on this machine."
+    names = tuple(PROGRAMS)
     optFlags = [
         ["yes", "y", "Do not ask."],
         ["print", None, "Only show what would be written."],

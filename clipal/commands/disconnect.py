@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from twisted.python import usage
+
 from clipal.commands.connect import alone, checked
 from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory
@@ -25,7 +27,9 @@ class Options(CommandOptions):
 
     synopsis = f"Usage: clipal disconnect [options] [{'|'.join(PROGRAMS)} ...]"
     longdesc = "Puts back what `clipal connect` has changed: for the clients that are named, else for all."
+    names = tuple(PROGRAMS)
     optFlags = [
+        ["all", "a", "Disconnect all clients, as is done without names."],
         ["print", None, "Only show what would be written."],
         ["force", "f", "Leave a value that was changed by hand as it is, in place of refusing."],
     ]
@@ -40,8 +44,14 @@ class Options(CommandOptions):
     ]
 
     def parseArgs(self, *clients: str) -> None:
-        """Takes the clients' names."""
+        """Takes the clients' names.
+
+        Raises:
+            usage.UsageError: one is not known, or there are some beside --all.
+        """
         self["clients"] = checked(clients)
+        if self["all"] and clients:
+            raise usage.UsageError("--all is for all clients, and stands without names")
 
 
 def run(options: Options) -> int:

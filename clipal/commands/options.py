@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "token": "make a token with which somebody may use this clipal",
     "service": "let systemd or launchd start clipal",
     "demo": "show failover with two built-in upstreams, without any key",
+    "completion": "print a script with which bash, zsh or fish completes these",
+    "man": "print the man page",
 }
 """Each is a module of `clipal.commands` with its `Options` and `run`; imported only when it is asked for."""
 
@@ -35,10 +37,16 @@ class CommandOptions(usage.Options):
     """Options of the program and of its commands, which stand before or behind names.
 
     Attributes:
+        synopsis: how the command is written.
+        longdesc: what it does.
         wrong: the exit status where they are wrong.
+        names: words that can stand as arguments, as far as they are known beforehand; shells complete them.
     """
 
+    synopsis: str
+    longdesc: str
     wrong: ClassVar[int] = 2
+    names: ClassVar[Sequence[str]] = ()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Reads `options`, whatever their order.

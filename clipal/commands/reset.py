@@ -20,6 +20,7 @@ class Options(RunningOptions):
     """Which clients."""
 
     synopsis = f"Usage: clipal reset [options] [{'|'.join(PROGRAMS)} ...]"
+    names = tuple(PROGRAMS)
     longdesc = "Takes all providers of the clients that are named, else of all clients, for healthy again."
 
     def parseArgs(self, *clients: str) -> None:

@@ -25,6 +25,7 @@ SUPERVISORS: Final[Mapping[str, Callable[[Program], Supervisor]]] = {"linux": Sy
 class Options(CommandOptions):
     """What is to be done."""
 
+    names = ("install", "uninstall", "status")
     synopsis = "Usage: clipal service [options] install|uninstall|status"
     longdesc = (
         "Lets systemd (Linux) or launchd (macOS) start clipal when you log in and when it has failed: install writes "

@@ -26,6 +26,7 @@ class Options(CommandOptions):
 
     synopsis = "Usage: clipal token new [options] NAME"
     longdesc = "Makes a token, shows it once, and shows the entry for client_tokens in config.yaml."
+    names = (_NEW,)
     optFlags = [["status", None, "Let it read /status and /metrics too."]]
 
     def __init__(self) -> None:

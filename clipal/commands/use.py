@@ -27,6 +27,7 @@ class Options(RunningOptions):
     """Which client, and which provider."""
 
     synopsis = f"Usage: clipal use [options] {'|'.join(PROGRAMS)} PROVIDER|auto"
+    names = (*PROGRAMS, AUTO)
     longdesc = (
         "Pins a client to one provider: it alone is asked, and nothing fails over. With auto, all providers are used "
         "again. This edits the client's file, and takes effect at once."

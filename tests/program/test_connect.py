@@ -337,3 +337,19 @@ def test_a_token_that_is_none_is_a_wrong_command_line(machine: Machine, wrong: s
     with pytest.raises(usage.UsageError, match="--token"):
         machine.connect("--yes", "--token", wrong, "codex")
     assert machine.files() == {}
+
+
+def test_disconnect_all_leaves_nothing_outside_the_configuration(machine: Machine) -> None:
+    mine = machine.put(".codex/config.toml", 'model = "gpt-6"\n')
+    before = machine.files()
+    assert machine.connect("--yes", *PROGRAMS) == 0
+    assert machine.files() != before
+    assert machine.disconnect("--all") == 0
+    assert machine.files() == before
+    assert sorted(machine.home.iterdir()) == [mine.parent]
+    assert list((machine.config / "connected").glob("*.backup")) == []
+
+
+def test_disconnect_all_takes_no_names(machine: Machine) -> None:
+    with pytest.raises(usage.UsageError, match="--all"):
+        machine.disconnect("--all", "codex")
