@@ -5,7 +5,8 @@ WORKDIR /src
 COPY . .
 RUN python -m venv /opt/clipal \
     && /opt/clipal/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
-    && /opt/clipal/bin/pip install --no-cache-dir .
+    && /opt/clipal/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement requirements/run.txt \
+    && /opt/clipal/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
 
 FROM python:3.12-slim
 COPY --from=build /opt/clipal /opt/clipal

@@ -16,7 +16,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --gene
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak lock clean mutate
+.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak lock clean mutate packages pyz share docs
 
 help:
 	@echo "make demo     see failover at work, without any key"
@@ -30,6 +30,10 @@ help:
 	@echo "make fuzz     throw damaged input at all parsers (SECONDS_EACH=20)"
 	@echo "make soak     mixed load with failures and reloads, checked from both sides (MINUTES=10)"
 	@echo "make mutate   make 100 small changes, one at a time, and see whether the tests notice (about an hour)"
+	@echo "make packages   build the sdist and the wheel into dist/, the same bytes each time"
+	@echo "make pyz      build these and dist/clipal.pyz, clipal and all that it needs in one file"
+	@echo "make docs     build the documentation as pages into build/site"
+	@echo "make share    write the man page and the shells' completion anew"
 	@echo "make lock     lock the newest dependencies (see CONTRIBUTING.md)"
 	@echo "make clean    remove what these targets made"
 
@@ -61,6 +65,16 @@ $(VENV)/.lock: $(VENV)/.test requirements/lock.txt
 	@$(LOCKED) requirements/lock.txt
 	@touch $@
 
+$(VENV)/.dist: $(VENV)/.test requirements/dist.txt
+	@echo "Installing what builds packages into $(VENV) ..."
+	@$(LOCKED) requirements/dist.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.test requirements/docs.txt
+	@echo "Installing what builds the pages into $(VENV) ..."
+	@$(LOCKED) requirements/docs.txt
+	@touch $@
+
 demo: $(VENV)/.test
 	@$(BIN)/python -m clipal demo
 
@@ -75,8 +89,8 @@ test-latest:
 	@$(LATEST)/bin/python -m pytest -q
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance pictures mutation
-	$(BIN)/ruff check clipal tests twisted benchmarks acceptance pictures mutation
+	$(BIN)/ruff format --check clipal tests twisted benchmarks acceptance pictures mutation distribution
+	$(BIN)/ruff check clipal tests twisted benchmarks acceptance pictures mutation distribution
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
@@ -85,8 +99,8 @@ check: $(VENV)/.dev
 	$(BIN)/coverage report --fail-under 97
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance mutation pictures
-	$(BIN)/ruff format clipal tests twisted benchmarks acceptance pictures mutation
+	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance mutation pictures distribution
+	$(BIN)/ruff format clipal tests twisted benchmarks acceptance pictures mutation distribution
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
@@ -114,12 +128,34 @@ SEED := 1
 mutate: $(VENV)/.test
 	@$(BIN)/python -m mutation --count $(COUNT) --seed $(SEED)
 
+packages: $(VENV)/.dist
+	@rm -rf dist
+	@$(BIN)/python -m distribution dist
+	@$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
+pyz: $(VENV)/.dist
+	@rm -rf dist
+	@$(BIN)/python -m distribution --pyz dist
+	@$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+
+docs: $(VENV)/.docs
+	@$(BIN)/python -m distribution.pages build/pages
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet --config-file mkdocs.yml
+
+share: $(VENV)/.test
+	@mkdir -p share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
+	@$(BIN)/clipal man > share/man/man1/clipal.1
+	@$(BIN)/clipal completion bash > share/bash-completion/completions/clipal
+	@$(BIN)/clipal completion zsh > share/zsh/site-functions/_clipal
+	@$(BIN)/clipal completion fish > share/fish/vendor_completions.d/clipal.fish
+
 # The sets that share the environment with the tests take the tests' versions of what they have in common.
 lock: $(VENV)/.lock
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/lock.in -o requirements/lock.txt
 	$(COMPILE) setup.cfg --extra test -o requirements/test.txt
-	for each in dev bench acceptance; do \
+	$(COMPILE) setup.cfg --constraint requirements/test.txt -o requirements/run.txt
+	for each in dev bench acceptance dist docs; do \
 		$(COMPILE) setup.cfg --extra test --extra $$each --constraint requirements/test.txt -o requirements/$$each.txt || exit 1; done
 
 clean:

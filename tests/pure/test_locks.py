@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = {"test": ("test",), "dev": ("test", "dev"), "bench": ("test", "bench"), "acceptance": ("test", "acceptance")}
+SHARED = ("dev", "bench", "acceptance", "dist", "docs")
+LOCKS = {"run": (), "test": ("test",), **{each: ("test", each) for each in SHARED}}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 PLATFORMS = ("linux", "darwin", "win32")
 
@@ -30,6 +31,11 @@ def locked(name: str) -> list[tuple[Requirement, str]]:
     blocks = re.split(r"^(?=[A-Za-z])", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE), flags=re.MULTILINE)
     pairs = (block.partition("\n") for block in blocks if block.strip())
     return [(Requirement(first.strip()), below) for first, _, below in pairs]
+
+
+def releases(name: str) -> set[tuple[str, str]]:
+    """What a lock names, wherever it is for."""
+    return {(canonicalize_name(each.name), str(each.specifier)) for each, _ in locked(name)}
 
 
 @pytest.mark.parametrize("name", ["build", "lock", *LOCKS])
@@ -66,7 +72,10 @@ def test_what_setup_cfg_asks_for_is_locked_in_a_release_that_it_allows(name: str
             assert requirement.specifier.contains(found[0], prereleases=True), hint
 
 
-@pytest.mark.parametrize("name", ["dev", "bench", "acceptance"])
+@pytest.mark.parametrize("name", SHARED)
 def test_the_locks_that_share_an_environment_agree_with_the_tests(name: str) -> None:
-    other = {str(requirement) for requirement, _ in locked(name)}
-    assert {str(requirement) for requirement, _ in locked("test")} <= other
+    assert releases("test") <= releases(name)
+
+
+def test_what_runs_is_what_is_tested() -> None:
+    assert releases("run") <= releases("test")
