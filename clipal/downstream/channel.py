@@ -174,7 +174,7 @@ class Channel(HTTPChannel):
     # Answering, in order
 
     def _advance(self) -> None:
-        """Answers what comes next. What is kept behind it is the next turn's: an answer of our own is complete at once."""
+        """Answers what comes next; what is kept behind it is the next turn's, as an answer of our own takes no time."""
         if self._advancing or self._next_turn is not None:
             return
         self._advancing = True
