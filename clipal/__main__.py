@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        the exit status: 0, 1 where something is wrong, 2 where the command line is.
+        the exit status: 0 where all went well, 1 where a command failed, 2 where the command line is wrong.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _run(words)
         sys.stdout.flush()
-    except BrokenPipeError:  # its reader has seen enough, as `head` does
+    except BrokenPipeError:  # the reader of standard output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -55,14 +55,14 @@ def _serve(words: list[str]) -> int:
     from clipal.commands import serve
 
     if words and not words[0].startswith("-"):
-        command(words[0])  # there is none of this name, which says more than its options do
+        command(words[0])  # raises: there is no such command, which tells more than an error about its options would
     options = serve.Options()
     options.parseOptions(words)
     return serve.run(options)
 
 
 def _help(names: list[str]) -> int:
-    """Prints what `--help` prints, of the command that is named."""
+    """Prints the help of the named command, as its `--help` does."""
     from clipal.commands import serve
 
     if len(names) > 1:

@@ -1,7 +1,7 @@
-"""What twistd asks for: the command line's options, and the service that they make.
+"""The plugin's side of twistd: the command line's options, and the service that they make.
 
-All that can be wrong is found here, before twistd leaves the terminal: the configuration is read and the port is bound.
-An error is one line on standard error and status 1.
+The configuration is read and the ports are bound before twistd leaves the terminal, so that their errors are seen
+there. An error is one line on standard error and status 1.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Options(usage.Options):
     ]
 
     def postOptions(self) -> None:
-        """Looks at what stands in place of config.yaml.
+        """Checks the options that replace settings of config.yaml.
 
         Raises:
-            usage.UsageError: what stands in place of config.yaml cannot stand there.
+            usage.UsageError: an option has a wrong value.
         """
         try:
             check_overrides(self.overrides)
@@ -58,7 +58,7 @@ class Options(usage.Options):
 
     @property
     def other_log(self) -> bool:
-        """Whether twistd's command line names a log, which it then writes."""
+        """Whether twistd's command line names a log, which twistd then writes."""
         return self.parent is not None and any(map(self.parent.get, ("logger", "logfile", "syslog")))
 
     @property
@@ -68,7 +68,7 @@ class Options(usage.Options):
 
     @property
     def overrides(self) -> Overrides:
-        """What the command line says in place of config.yaml."""
+        """The options that replace settings of config.yaml."""
         return Overrides(listen_addr=self["listen-addr"], port=self["port"], log_level=self["log-level"])
 
 
@@ -79,7 +79,7 @@ def makeService(options: Options) -> IService:
         SystemExit: with a line for the operator, where the configuration is wrong or the port is taken.
     """
     hold_hangup()
-    ignore_user_signals(*(["SIGUSR2"] if options.other_log else []))  # twistd rotates its own log by SIGUSR1
+    ignore_user_signals(*(["SIGUSR2"] if options.other_log else []))  # twistd rotates its own log on SIGUSR1
     from twisted.internet import reactor
 
     reactor.addSystemEventTrigger("after", "shutdown", ignore_hangup)
@@ -92,7 +92,7 @@ def makeService(options: Options) -> IService:
     status_listening = listen_for_status(configuration)
     logs = open_logs(configuration.settings, configuration.secrets)
     if options.other_log:
-        globalLogPublisher.addObserver(logs)  # beside the log that twistd was told to write
+        globalLogPublisher.addObserver(logs)  # besides the log that twistd writes
     return Clipal(
         reactor,  # type: ignore[arg-type]
         configuration,
@@ -117,7 +117,7 @@ def load(options: Options) -> Configuration:
 
 
 def listen(configuration: Configuration) -> tuple[Listener, ...]:
-    """Sockets that listen as the configuration says."""
+    """The sockets that listen for clients, as the configuration says."""
     try:
         return open_listeners(configuration.settings.endpoints)
     except CannotListen as error:
@@ -125,7 +125,7 @@ def listen(configuration: Configuration) -> tuple[Listener, ...]:
 
 
 def listen_for_status(configuration: Configuration) -> socket.socket | None:
-    """One that listens as `status_listen` says; None where it says nothing."""
+    """The socket that listens for `status_listen`; None where that is not set."""
     where = configuration.settings.status_listen
     if where is None:
         return None

@@ -1,7 +1,7 @@
 """Claude Code: `settings.json` in `~/.claude`, or in CLAUDE_CONFIG_DIR.
 
-The `env` in it counts more than the environment. Some key must be there, or it says "Not logged in" without a request
-(measured with 2.1.332). It takes strict JSON only: for one comment it ignores the whole file.
+The file's `env` counts more than the environment. Without a key, Claude Code says "Not logged in" and sends no request
+(measured with 2.1.332). The file must be strict JSON: because of one comment Claude Code ignores all of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What clipal must know of one client to connect it: its program, its files, and the settings in them."""
+"""What `clipal connect` knows of a client program: its name, its files, and the settings in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipal.connect.login import Login
 
 @frozen
 class ClientFile:
-    """One file, and what must stand in it."""
+    """One file, and the settings that it needs."""
 
     path: Path
     syntax: Syntax
@@ -23,16 +23,16 @@ class ClientFile:
 
 @frozen
 class ClientProgram:
-    """One client.
+    """One client program.
 
     Attributes:
-        name: its prefix, as on clipal's command line.
-        title: its name for people.
-        program: what it is started with.
-        directory: where its configuration is, given the home directory and the environment.
-        files: its files, given that directory, clipal's URL without a path (`http://127.0.0.1:3333`), and the token
-            that clipal asks for; None for none.
-        login: its login at its maker, which is not used while it is connected.
+        name: the client's prefix, as on clipal's command line.
+        title: the name for people.
+        program: the name of the executable.
+        directory: returns the client's directory for a home directory and an environment.
+        files: returns the client's files for that directory, clipal's URL without a path (`http://127.0.0.1:3333`), and
+            the token that clipal asks for (None for none).
+        login: the login at the client's vendor, which is not used while the client is connected.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ClientProgram:
 
 
 def directory_in(variable: str, default: str) -> Callable[[Path, Mapping[str, str]], Path]:
-    """The directory that a variable of the environment names, if it is set, else `default` in the home directory."""
+    """The directory that the environment's `variable` names; `default` in the home directory if it is not set."""
 
     def directory(home: Path, environment: Mapping[str, str]) -> Path:
         named = environment.get(variable)

@@ -1,8 +1,8 @@
 """Codex CLI: `config.toml` in `~/.codex`, or in CODEX_HOME.
 
-A provider of our own, for the built-in one cannot be changed and tries a WebSocket first. It must not be named
-"OpenAI", at which Codex compresses its requests; without `env_key` it needs no key (measured with 0.171.0). What it is
-to send as one can stand in `experimental_bearer_token` (0.169.0).
+The settings add a provider, because Codex's built-in provider cannot be changed and tries a WebSocket first. The added
+provider must not be named "OpenAI", because Codex compresses the requests to that one. Without `env_key` Codex needs no
+key (measured with 0.171.0); with a token, `experimental_bearer_token` holds it (0.169.0).
 """
 
 from __future__ import annotations

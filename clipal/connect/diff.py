@@ -1,7 +1,7 @@
-"""A plan as its reader sees it: unified diffs that show the names of settings and the values that change, no others.
+"""A plan for its reader: unified diffs that show the names of settings and the values that change, no others.
 
-A configuration holds keys under names that nobody can foresee, in comments too. So no value is shown but clipal's own,
-and of those that it replaces, only what is a short word or a URL's beginning.
+A configuration may hold keys under any name, and in comments too. So only clipal's own values are shown, and those of
+the replaced values that are a short word or the beginning of a URL.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def diff(plan: Plan) -> Iterator[str]:
 
 
 def show(plan: Plan) -> None:
-    """Prints them, as far as the terminal has the characters."""
+    """Prints the lines, with `?` for characters that the terminal's encoding lacks."""
     encoding = sys.stdout.encoding or "utf-8"
     for line in diff(plan):
         print(line.encode(encoding, "replace").decode(encoding))
@@ -46,10 +46,10 @@ def _plain(file: FileChange) -> frozenset[str]:
 
 
 def _is_token(edit: Edit) -> bool:
-    """Whether it sets a key that was given to `connect`."""
+    """Whether `edit` sets the token that `connect` was given."""
     return edit.new != ANY_VALUE and edit.path[-1].lower().endswith(("token", "key"))
 
 
 def _printable(line: str) -> str:
-    """`line` without what a terminal would take for a command."""
+    """`line` with `?` for control characters."""
     return "".join(each if each.isprintable() else "?" for each in line.replace("\t", "    "))

@@ -1,6 +1,6 @@
-"""Wanted settings put into a text, and taken out again when it has changed elsewhere since.
+"""Puts settings into a text, and takes them out again, also when other parts of the text have changed since.
 
-Pure: text in, text out. Each result is read again: what was not to be changed must be as it was, or the text is
+Pure: text in, text out. Each result is parsed again. If anything else than the settings has changed, the text is
 refused. A byte order mark stays.
 """
 
@@ -26,16 +26,16 @@ SYNTAXES: Final[dict[str, Syntax]] = {each.name: each for each in (JSON, JSON_WI
 _MARK: Final = "\ufeff"
 
 ANY_VALUE: Final = "any-value"
-"""What stands in the place of a key that a client must have and that clipal does not look at."""
+"""The key that a client gets where it must have one and clipal asks for none."""
 
 
 @frozen
 class Setting:
-    """What a client needs: the text at `path`.
+    """A setting that a client needs: the text at `path`.
 
     Attributes:
-        unless: left out where one of these holds a text already. A client needs some key, which clipal replaces: a key
-            that is there does as well as ours, and need not be kept anywhere else.
+        unless: the setting is left out where one of these paths holds a text. A client needs some key, which clipal
+            replaces: an existing key will do, and then no backup has to hold it.
     """
 
     path: Path
@@ -44,13 +44,13 @@ class Setting:
 
     @classmethod
     def credential(cls, path: Path, token: str | None, *others: Path) -> Setting:
-        """The key at `path`: the token, or without one any key that is there, or in one of `others`."""
+        """The key at `path`: the token; without a token, an existing key there or in one of `others` will do."""
         return cls(path, ANY_VALUE, (path, *others)) if token is None else cls(path, token)
 
 
 @frozen
 class Edit:
-    """What was done at `path`: the raw value that was there, None if there was none, and the text that is there now."""
+    """A change at `path`: the raw value before (None for none), and the text after."""
 
     path: Path
     old: str | None
@@ -59,7 +59,7 @@ class Edit:
 
 @frozen
 class Edited:
-    """A text with its edits, and the tables that had to be made for them, those further out first."""
+    """A text with its edits, and the tables that were made for them, outer tables first."""
 
     text: str
     edits: tuple[Edit, ...]
@@ -67,7 +67,7 @@ class Edited:
 
 
 class Changed(Exception):
-    """An edit cannot be undone, for its value is no longer ours."""
+    """An edit cannot be undone, because its value has been changed since."""
 
     def __init__(self, edit: Edit) -> None:
         super().__init__(".".join(edit.path))
@@ -75,10 +75,10 @@ class Changed(Exception):
 
 
 def edited(syntax: Syntax, text: str, settings: Sequence[Setting]) -> Edited:
-    """`text` with all of `settings`; the same text and no edits where it has them already.
+    """`text` with all of `settings`; the same text and no edits where it has all of them already.
 
     Raises:
-        UnreadableFile: it is broken, or something else stands where a setting or its table must be.
+        UnreadableFile: the text is broken, or another value stands where a setting or its table must be.
     """
     mark, body = _split(text)
     if not body.strip():
@@ -100,13 +100,13 @@ def edited(syntax: Syntax, text: str, settings: Sequence[Setting]) -> Edited:
 
 
 def undone(syntax: Syntax, text: str, done: Edited, *, leave_changed: bool = False) -> str:
-    """`text` without the edits of `done`, whatever else has been changed in it since.
+    """`text` without the edits of `done`; other changes stay.
 
     Parameters:
-        leave_changed: leave a value that is no longer ours as it is.
+        leave_changed: leave a value as it is where it has been changed since.
 
     Raises:
-        Changed: a value is no longer ours.
+        Changed: a value has been changed since, and `leave_changed` is not given.
         UnreadableFile: the text is broken.
     """
     mark, body = _split(text)
@@ -140,7 +140,7 @@ def _is_wanted(tree: Tree, setting: Setting) -> bool:
 
 
 def _old(syntax: Syntax, text: str, tree: Tree, path: Path) -> str | None:
-    """The raw value at `path`, which is none of several."""
+    """The raw value at `path`; raises UnreadableFile where a table or a list stands there."""
     for length in range(1, len(path)):
         if not isinstance(found := lookup(tree, path[:length]), dict) and found is not MISSING:
             raise UnreadableFile(None, f"{'.'.join(path[:length])} holds a value, where a table must be")
@@ -155,17 +155,17 @@ def _has_tables(tree: Tree, path: Path) -> bool:
 
 
 def _check(before: Tree, after: Tree, edits: Sequence[Edit]) -> None:
-    """Refuses a result in which something else has changed, be it the order only."""
+    """Raises UnreadableFile if anything but the edits differs, also if only the order differs."""
     try:
         same = repr(_rest(before, edits)) == repr(_rest(after, edits))
-    except (RecursionError, ValueError):  # tables in tables in tables, or a number of thousands of digits
+    except (RecursionError, ValueError):  # deeply nested tables, or a number of thousands of digits
         raise UnreadableFile(None, "holds a value that cannot be read") from None
     if not same:
         raise UnreadableFile(None, "cannot be edited without changing something else")
 
 
 def _rest(tree: Tree, edits: Sequence[Edit]) -> Tree:
-    """`tree` without what was edited, and without tables that hold nothing else."""
+    """`tree` without the edited values, and without tables that are then empty."""
     rest = deepcopy(tree)
     for path in (each.path for each in edits):
         if isinstance(table := lookup(rest, path[:-1]), dict):

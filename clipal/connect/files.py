@@ -1,8 +1,9 @@
 """Changes of files, all of them or none.
 
-A file is written beside itself and then takes the old one's place, with its mode and owner; where a link leads to it,
-what the link names is changed and the link stays. A change says what it found: a file that is no longer that is left
-alone, for a client may have written it while a question was open. New files can be read by their owner only.
+The new content is written to a copy, which then takes the file's place, with its mode and owner. Where the path is a
+link, the file that it leads to is changed and the link stays. A change names the content that it was planned for; where
+the file has other content by then, because its client wrote it, the file is left alone. Only the owner can read new
+files.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import Final
 from attrs import field, frozen
 
 LARGEST_SETTINGS_FILE: Final = 4 * 1024 * 1024
-"""Bytes of a file that is read; larger, it is no configuration."""
+"""Bytes; a larger file is not read, because it is no configuration."""
 
 
 _UNFINISHED: Final = re.compile(r"\.clipal-([1-9][0-9]*)-[a-z0-9_]{8}")
-"""The name of a copy that has not taken its file's place yet, with the process that writes it."""
+"""The name of a copy that has not taken its file's place yet; the number is that of the process."""
 
 
 class FileError(Exception):
@@ -36,7 +37,7 @@ class FileError(Exception):
 
 @frozen
 class Replacement:
-    """A file's content from `before` to `after`; None stands for no file."""
+    """A change of a file's content from `before` to `after`; None means that there is no file."""
 
     path: Path
     before: bytes | None = field(repr=False)
@@ -51,14 +52,14 @@ def read_settings_file(path: Path) -> bytes | None:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise FileError(path, None, "is not a file")  # a pipe would block for ever
+            raise FileError(path, None, "is not a file")  # reading a pipe would block
         with path.open("rb") as file:
             data = file.read(LARGEST_SETTINGS_FILE + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise FileError(path, None, f"cannot be read: {_reason(error)}") from None
-    except ValueError:  # a NUL in it, say
+    except ValueError:  # the path holds a NUL, for example
         raise FileError(path, None, "is no name of a file") from None
     if len(data) > LARGEST_SETTINGS_FILE:
         raise FileError(path, None, f"is larger than {LARGEST_SETTINGS_FILE // 1024} KiB")
@@ -87,7 +88,7 @@ def write_all(changes: Sequence[Replacement]) -> None:
     """Carries out `changes` in their order, and takes them back if one fails.
 
     Raises:
-        FileError: nothing has changed.
+        FileError: a change failed, and nothing is changed.
     """
     done: list[Replacement] = []
     made: list[Path] = []
@@ -100,7 +101,7 @@ def write_all(changes: Sequence[Replacement]) -> None:
             done.append(change)
         except BaseException as error:
             for each in reversed(done):
-                with suppress(OSError, FileError):  # written by its client since: then that counts
+                with suppress(OSError, FileError):  # its client has written the file since; that content stays
                     _write(Replacement(each.path, each.after, each.before))
             remove_directories(made)
             if not isinstance(error, OSError):
@@ -109,15 +110,15 @@ def write_all(changes: Sequence[Replacement]) -> None:
 
 
 def remove_directories(directories: Sequence[Path]) -> None:
-    """Removes those of `directories`, outermost first, that hold nothing."""
+    """Removes those of `directories` that are empty; they are given outermost first."""
     for directory in reversed(directories):
         with suppress(OSError):
             directory.rmdir()
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what a killed `clipal` left beside the file at `path`: its unfinished copies."""
-    if sys.platform == "win32":  # there is no harmless way to ask for a process
+    """Removes the unfinished copies that a killed `clipal` left beside the file at `path`."""
+    if sys.platform == "win32":  # os.kill would end the process instead of looking for it
         return
     with suppress(OSError, FileError):
         for each in _target(path).parent.iterdir():
@@ -164,7 +165,7 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _dress(path: Path, like: os.stat_result) -> None:
-    """Gives a file another one's owner and mode."""
+    """Gives the file at `path` the owner and the mode of another file."""
     mine = path.stat()
     if sys.platform != "win32" and (mine.st_uid, mine.st_gid) != (like.st_uid, like.st_gid):
         os.chown(path, like.st_uid, like.st_gid)
@@ -172,14 +173,14 @@ def _dress(path: Path, like: os.stat_result) -> None:
 
 
 def _target(path: Path) -> Path:
-    """The file that `path` means: where its links lead.
+    """The file that the links of `path` lead to.
 
     Raises:
-        FileError: they lead in a circle.
+        FileError: the links form a circle.
     """
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # which of them depends on the version of Python
+    except (OSError, RuntimeError):  # which of the two depends on the version of Python
         raise FileError(path, None, "is a link that leads in a circle") from None
 
 

@@ -1,7 +1,8 @@
-"""Gemini CLI: `.env` and `settings.json` in `~/.gemini`; GEMINI_CLI_HOME, if set, stands for `~`.
+"""Gemini CLI: `.env` and `settings.json` in `~/.gemini`; GEMINI_CLI_HOME, if set, replaces `~`.
 
-The base URL is read from the environment or from `.env` only, and some key must be there. Without `selectedType`, a
-base URL selects a way to authenticate that it then rejects (measured with 0.61.0). It allows comments in its JSON.
+Gemini CLI reads the base URL from the environment or from `.env` only, and needs a key. With a base URL and without
+`selectedType`, it selects a way to authenticate that it then rejects (measured with 0.61.0). Its JSON may have
+comments.
 """
 
 from __future__ import annotations

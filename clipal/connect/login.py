@@ -1,4 +1,4 @@
-"""Logins of a client at its maker that are not used while it is connected."""
+"""Logins of a client at its vendor, which are not used while the client is connected to clipal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from clipal.connect.formats.syntax import Path as Keys
 
 @frozen
 class Login:
-    """A login, and how to know that it is in use.
+    """A login, and how to see that it is in use.
 
     Attributes:
-        words: what it is, for people.
-        file: where the client keeps it, in its directory; it is not read.
-        setting: the setting that chooses between logins, and the value that chooses this one; with none of them, it
-            is in use where its file is there.
+        words: its name for people.
+        file: the file of the login in the client's directory; its content is not read.
+        setting: the setting that chooses between logins, and the value that chooses this one. Where the client has no
+            such setting, the login is in use if its file exists.
     """
 
     words: str
@@ -28,7 +28,7 @@ class Login:
     setting: tuple[Keys, str] | None = None
 
     def is_replaced(self, directory: Path, edits: Iterable[Edit]) -> bool:
-        """Whether `edits` put clipal in its place."""
+        """Whether the login is in use and `edits` replace it by clipal."""
         edits = tuple(edits)
         exists = os.path.lexists(directory / self.file)
         if self.setting is None:

@@ -1,8 +1,8 @@
-"""What `connect` and `disconnect` would do, worked out before anything is written.
+"""What `connect` and `disconnect` would do; the plan is made before anything is written.
 
-A client that is connected already is connected anew from what was there before the first time, so that a record always
-leads back to that. The record is written before the client's files, and removed after them: whatever happens between,
-nothing is changed that no record tells of.
+Where a client is connected already, the plan starts from the files as they were before the first connection, so that
+the record leads back to these. The record is written before the client's files, and removed after them, so that a
+record exists at each moment at which a file is changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from clipal.connect.formats.syntax import Syntax, UnreadableFile
 from clipal.connect.record import FileRecord, Record, digest, written
 
 RECORDS: Final = "connected"
-"""The directory of the records, in that of clipal's configuration."""
+"""The name of the records' directory, in clipal's configuration directory."""
 
 
 @frozen
@@ -47,9 +47,9 @@ class Plan:
 
     Attributes:
         files: the changes of the client's own files.
-        first: changes of clipal's record before those.
-        last: and after them.
-        emptied: directories to remove in the end if they hold nothing.
+        first: changes of clipal's record and backups before those.
+        last: changes of clipal's record and backups after those.
+        emptied: directories to remove in the end if they are empty.
     """
 
     files: tuple[FileChange, ...] = ()
@@ -58,10 +58,10 @@ class Plan:
     emptied: tuple[Path, ...] = ()
 
     def carry_out(self) -> None:
-        """Does it, or nothing.
+        """Makes all changes, or none.
 
         Raises:
-            FileError: what could not be written, and why.
+            FileError: a file could not be written.
         """
         changes = (*self.first, *(each.change for each in self.files), *self.last)
         write_all([each for each in changes if each.before != each.after])
@@ -69,10 +69,10 @@ class Plan:
 
 
 def connection(files: Iterable[ClientFile], record: Record) -> Plan:
-    """How a client with these files is connected; a plan without files where it is already.
+    """How a client with these files is connected; a plan without files where it is connected already.
 
     Parameters:
-        record: that of the last connection, without files where there was none.
+        record: of the last connection; without files where there was none.
 
     Raises:
         FileError: a file is broken or cannot be read.
@@ -82,7 +82,9 @@ def connection(files: Iterable[ClientFile], record: Record) -> Plan:
         return Plan()
     steps = [_step(each, record) for each in files]
     paths = {each.path for each in files}
-    records = (each for each in record.files if each.path not in paths)  # with CODEX_HOME, say, as it was then
+    records = (
+        each for each in record.files if each.path not in paths
+    )  # files elsewhere: CODEX_HOME, say, was another then
     new = Record(record.path, (*records, *(each.record for each in steps if each.record is not None)))
     backups = (each.backup for each in steps if each.backup is not None)
     return Plan(
@@ -92,14 +94,15 @@ def connection(files: Iterable[ClientFile], record: Record) -> Plan:
 
 
 def disconnection(record: Record, home: Path | None = None, *, leave_changed: bool = False) -> Plan:
-    """How a client gets back what it had.
+    """How a client's files get back what they had.
 
     Parameters:
         home: only files in this directory.
-        leave_changed: leave a value that is no longer ours as it is.
+        leave_changed: leave a value as it is where it has been changed since.
 
     Raises:
-        FileError: a file is broken or cannot be read, or a value is no longer ours and `leave_changed` is not given.
+        FileError: a file is broken or cannot be read, or a value has been changed since and `leave_changed` is not
+            given.
     """
     chosen = record.within(home)
     others = Record(record.path, tuple(each for each in record.files if each not in chosen))
@@ -115,7 +118,7 @@ def disconnection(record: Record, home: Path | None = None, *, leave_changed: bo
 
 @frozen
 class _Step:
-    """One file of a connection; neither record nor backup where there is nothing to undo."""
+    """One file of a connection; without record and backup where nothing will have to be undone."""
 
     file: FileChange
     record: FileRecord | None = None
@@ -147,5 +150,5 @@ def _edited(file: ClientFile, content: bytes | None) -> Edited:
 
 
 def _backup_name(record: Path, path: Path) -> str:
-    """A name beside the record that no other file's backup has."""
+    """The name of a file's backup, which lies beside the record; each path has its own."""
     return f"{record.stem}-{sha256(str(path).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}.backup"

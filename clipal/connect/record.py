@@ -1,7 +1,7 @@
 """What `clipal connect` did to one client's files, so that `clipal disconnect` can undo it.
 
-A JSON file for each client in the directory `connected` beside clipal's configuration, and beside it each changed file
-as it was. Both can be read by their owner only, for there may be keys in them.
+Each client has a JSON file in the directory `connected` beside clipal's configuration. Beside it is a backup of each
+changed file. Only the owner can read records and backups, because they may hold keys.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class FileRecord:
     """One file.
 
     Attributes:
-        before: the digest of what was there, None if there was no file.
-        after: the digest of what was written.
-        backup: the name of the file with what was there, None if there was no file.
-        directories: what was made to hold it, outermost first.
+        before: the digest of the content before; None if there was no file.
+        after: the digest of the content that was written.
+        backup: the name of the file with the content before; None if there was no file.
+        directories: the directories that were made for the file, outermost first.
     """
 
     path: Path
@@ -49,21 +49,21 @@ class Record:
     files: tuple[FileRecord, ...] = ()
 
     def file(self, path: Path) -> FileRecord | None:
-        """What was done to the file at `path`."""
+        """The record of the file at `path`; None where it has none."""
         return next((each for each in self.files if each.path == path), None)
 
     def within(self, home: Path | None) -> tuple[FileRecord, ...]:
-        """Its files in the directory `home`; all of them without one."""
+        """The records of files in the directory `home`; all records where that is None."""
         if home is None:
             return self.files
         homes = (home, Path(os.path.realpath(home)))
         return tuple(each for each in self.files if any(map(each.path.is_relative_to, homes)))
 
     def restored(self, file: FileRecord, *, leave_changed: bool = False) -> Replacement:
-        """How `file` comes back to what it was: to the byte if nothing else has changed in it, else by its edits.
+        """How `file` gets back its content: from the backup if nothing has changed since, else by undoing its edits.
 
         Raises:
-            FileError: it is broken, or a value is no longer ours and `leave_changed` is not given.
+            FileError: the file is broken, or a value has been changed since and `leave_changed` is not given.
         """
         current = read_settings_file(file.path)
         if current is None or digest(current) == file.before:
@@ -92,7 +92,7 @@ class Record:
 
 
 def digest(content: bytes) -> str:
-    """What tells `content` from any other."""
+    """The SHA-256 of `content`, in hexadecimal."""
     return sha256(content).hexdigest()
 
 
@@ -100,7 +100,7 @@ def load_record(path: Path) -> Record | None:
     """The record at `path`; None if there is none.
 
     Raises:
-        FileError: it cannot be read, or is no such record.
+        FileError: the file cannot be read, or is no such record.
     """
     content = read_settings_file(path)
     if content is None:
@@ -142,7 +142,7 @@ def _file(document: Any) -> FileRecord:
     if (before is None) != (backup is None) or (
         backup is not None and not (Path(backup).name == backup and backup.endswith(".backup"))
     ):
-        raise ValueError  # a backup lies beside its record: no other file is read or removed for one
+        raise ValueError  # a record must name no other file than a backup beside it: that file is read and removed
     return FileRecord(
         _path(document["path"]),
         SYNTAXES[_text(document["syntax"])],

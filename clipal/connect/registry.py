@@ -1,4 +1,4 @@
-"""The clients that clipal can connect. A new one is a new file beside this one, and a line here."""
+"""The client programs that clipal can connect. A new client is a module beside this one, and a line here."""
 
 from __future__ import annotations
 
