@@ -1,10 +1,10 @@
-"""twisted.web's channel, with a parser of our own (`clipal.downstream.incoming`).
+"""One connection of a client: twisted.web's channel with a parser of clipal's own (`clipal.downstream.incoming`).
 
-One connection of a client. Its requests are answered one at a time. While one is answered, and while the client has not
-taken what was written, nothing further is parsed: bytes are kept as they came, and reading stops when they are many. Of
-what is kept one request is begun in each turn of the reactor, so that a client with a thousand requests in one read
-holds up nobody else. Deadlines bound a head, a body, and the silence between requests; while a request is answered,
-none is set. A request that may not come in is answered here, in its turn, and the connection is closed behind it.
+Requests are answered one at a time. While a request is answered, and while the client takes too little of what was
+written, nothing further is parsed: bytes are kept as they came, and reading stops when they are many. Each turn of the
+reactor begins one of the requests that are kept, so that a client with a thousand requests in one read does not hold up
+others. Deadlines bound a head, a body, and the silence between requests; none of these runs while a request is
+answered. A refused request is answered in its turn, and then the connection is closed.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ class Channel(HTTPChannel):
     """The server's side of one connection from a client.
 
     Attributes:
-        first_byte: the deadline of what a provider answers first to the request that is being answered.
-        silence: that of what it sends next. Both are the connection's, so that a request needs no timer of its own.
+        first_byte: the deadline for the first byte of a provider's answer.
+        silence: the deadline for each further piece of it. Both deadlines are kept by the connection, so that a request
+            needs no timer of its own (docs/performance.md, "What brought it").
         peer: the client's address, without a port.
-        source: the same, and whether it is this machine.
+        source: the address, and whether it is this machine's.
+        local_address: the IP address on which the connection came in; empty, as no Host is, for a UNIX socket.
     """
 
     site: ChannelSite
@@ -72,7 +74,6 @@ class Channel(HTTPChannel):
         self._peer = unmapped(self.transport.getPeer())
         self.source = Peer.at(getattr(self._peer, "host", None), by_proxy=self.transport.proxied)
         self.peer = self.source.address
-        # A UNIX socket has none, and no name of a host is empty.
         self.local_address = plain_host(getattr(self.transport.getHost(), "host", ""))
         if self.site.connection_made(self, self.peer):
             self._be_patient()
@@ -95,11 +96,11 @@ class Channel(HTTPChannel):
                 self.site.disconnected(incomplete)
             if current is not None:
                 current.disconnected(reason)
-        finally:  # whatever a bug does: there is room for another client
+        finally:  # also after a bug, so that there is room for another client
             self.site.connection_lost(self)
 
     def _become(self, state: ChannelState) -> None:
-        assert may_follow(state, self._state), f"{state} behind {self._state}"
+        assert may_follow(state, self._state), f"{state} after {self._state}"
         self._state = state
 
     def _expired(self) -> None:
@@ -111,24 +112,24 @@ class Channel(HTTPChannel):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being asked or answered."""
+        """Whether no request is coming in or being answered."""
         return self._state is ChannelState.READING and self._incoming.idle
 
     @property
     def idle_since(self) -> float:
-        """Since when it is idle, on the reactor's clock; infinity while it is not."""
+        """Since when the connection is idle, on the reactor's clock; infinity while it is not idle."""
         until = self._deadline.at
         return until - self._patience if self.idle and until is not None else inf
 
     @property
     def busy(self) -> bool:
-        """Whether a client would lose something if the connection ended now."""
+        """Whether the client would lose a request or an answer if the connection ended now."""
         if self._state is ChannelState.CLOSING:
             return unsent(self.transport) > 0
         return self._state is not ChannelState.CLOSED and not self.idle
 
     def gives_way(self, before: float) -> bool:
-        """Whether it has been idle since `before`, all is sent, and no request is in the kernel already."""
+        """Whether it has been idle since `before`, everything is sent, and the kernel has no bytes of a request."""
         return self.idle_since <= before and self.transport.waits_since is None and not self.transport.has_unread()
 
     # Receiving
@@ -151,12 +152,12 @@ class Channel(HTTPChannel):
         if incoming.ready is not None:
             self._advance()
         elif was_in_head and incoming.in_head:
-            return  # however it trickles
+            return  # the deadline of a head does not move with each byte
         else:
             self._wait()
 
     def _wait(self) -> None:
-        """The client is to send something."""
+        """Waits for more from the client."""
         if self._incoming.continue_due:
             self._incoming.continue_due = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -167,14 +168,14 @@ class Channel(HTTPChannel):
         self._deadline.set(self._patience)
 
     def drain(self) -> None:
-        """A drain begins: if nothing is asked or answered, the connection ends soon."""
+        """A drain begins: an idle connection gets the deadline of a drain."""
         if self.idle and self._deadline.at is not None:
             self._be_patient()
 
     # Answering, in order
 
     def _advance(self) -> None:
-        """Answers what comes next; what is kept behind it is the next turn's, as an answer of our own takes no time."""
+        """Begins to answer one request; the next turn of the reactor goes on with the bytes that are kept behind it."""
         if self._advancing or self._next_turn is not None:
             return
         self._advancing = True
@@ -202,7 +203,7 @@ class Channel(HTTPChannel):
         self._advance()
 
     def _begin(self) -> None:
-        """Answers what is ready."""
+        """Begins to answer what is ready."""
         incoming = self._incoming
         ready, incoming.ready = incoming.ready, None
         if isinstance(ready, Refusal):
@@ -216,19 +217,19 @@ class Channel(HTTPChannel):
     def closes_behind(self) -> bool:
         """Whether the connection ends with the answer whose head is being written.
 
-        In a drain it does, unless the client has sent more already. An answer whose head was written before the drain
-        has not said so: behind that one, the connection stays open for a while.
+        In a drain it does, unless the client has sent more already. If the head was written before the drain, it has no
+        `Connection: close`, so the connection stays open for a while after that answer.
         """
         if self.site.draining and not self._incoming.has_kept:
             self._incoming.close()
         return self._incoming.last_is_in
 
     def close_behind(self) -> None:
-        """Ends the connection with the answer that is being given: nothing else can show the end of it."""
+        """Ends the connection with the answer that is being written."""
         self._incoming.close()
 
     def upgrade(self, receive: Callable[[bytes], None]) -> None:
-        """Leaves HTTP: whatever the client sends goes to `receive`, beginning with what has come already."""
+        """Upgrades the connection: `receive` gets what the client sends, beginning with what has come already."""
         self._become(ChannelState.UPGRADED)
         self._receive_upgraded = receive
         self._reading = True
@@ -238,7 +239,7 @@ class Channel(HTTPChannel):
             receive(early)
 
     def answered(self) -> None:
-        """The answer that was being given is written."""
+        """The answer is written to its end: goes on with the next request, or closes the connection."""
         self._current = None
         if self._state is ChannelState.UPGRADED or self._incoming.last_is_in:
             self.close()
@@ -247,7 +248,7 @@ class Channel(HTTPChannel):
             self._advance()
 
     def requestDone(self, request: object) -> None:
-        """As `answered`, for a page: twisted.web's request calls it."""
+        """A page is written to its end: twisted.web's request calls this."""
         if self._current is not None:
             self._current.finish()
 
@@ -258,7 +259,7 @@ class Channel(HTTPChannel):
         self._begin_to_close().close()
 
     def abort(self) -> None:
-        """Ends it so that the client must notice: it gets what was written, then a reset."""
+        """Ends the connection so that the client notices: it gets what was written, then a reset."""
         self._current = None
         self._begin_to_close().abort()
 
@@ -277,7 +278,7 @@ class Channel(HTTPChannel):
     def getHost(self) -> IAddress:
         return unmapped(self.transport.getHost())
 
-    # What whoever answers writes is bound by what the client takes
+    # The producer of an answer is paused when the client takes too little
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         assert streaming, "only push producers answer here"
@@ -287,6 +288,6 @@ class Channel(HTTPChannel):
         self._backpressure.unregister()
 
     def _resumed(self) -> None:
-        """The client takes what is written again, and nobody is answering."""
+        """The client takes bytes again, and no producer is registered: goes on with the next request."""
         if self._state is ChannelState.READING:
             self._advance()

@@ -1,7 +1,7 @@
-"""The connections of clients: as many as there are file descriptors for. The others wait in the kernel's queue.
+"""The connections of clients, of which there are as many as file descriptors allow. Others wait in the kernel's queue.
 
-When descriptors run short, unused connections to providers give way first, then the client that has been idle for
-longest. A client that is being served never does.
+When descriptors run short, unused connections to providers are closed first, then the connection of the client that has
+been idle for longest. The connection of a client that is being served is not closed for that.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from clipal.transport.deadline import Deadline
 from clipal.transport.tcp import EagerPort
 
 _LEAST_IDLE: Final = 1.0
-"""Seconds that a connection must have been idle to give way: the next request on it may be on its way."""
+"""Seconds that a connection must have been idle to give way, because the next request may be on its way."""
 _LOOK_AGAIN: Final = 0.25
-"""Seconds until the next look for one that does."""
+"""Seconds until the next look for a connection that gives way."""
 _TRIED: Final = 8
-"""How many of the longest idle ones are looked at."""
+"""How many connections are looked at: those that have been idle for longest."""
 _SAY_AGAIN: Final = 60.0
 """Seconds between two lines that say that there is no room."""
 
 
 class ClientConnection(Protocol):
-    """One of them.
+    """The connection of one client.
 
     Attributes:
-        transport: which `loseConnection` ends in good order.
+        transport: its `loseConnection` ends the connection gracefully.
         idle_since: since when it is idle, on the reactor's clock; infinity while it is not.
     """
 
@@ -45,10 +45,10 @@ class ClientConnection(Protocol):
 
 
 class Connections:
-    """All that are open.
+    """The open connections of clients.
 
     Parameters:
-        close_unused: closes the connection to a provider that has been unused for longest; False where there is none.
+        close_unused: closes the connection to a provider that has been unused for longest; False where none is unused.
     """
 
     _log = Logger()
@@ -64,22 +64,22 @@ class Connections:
         self._silent_until = 0.0
 
     def accept_from(self, listening: EagerPort) -> None:
-        """Takes connections from `listening`, while there is room for them."""
+        """Accepts connections from `listening` while there is room for them."""
         self._listening.append(listening)
         listening.may_accept = self._make_room
 
     def stop(self) -> None:
-        """Nobody is accepted any more."""
+        """Accepts no more connections."""
         self._listening.clear()
         self._look_again.close()
 
     def add(self, connection: ClientConnection) -> None:
-        """A client has come."""
+        """A client has connected."""
         self.open.add(connection)
         self._descriptors.clients += 1
 
     def discard(self, connection: ClientConnection) -> None:
-        """A client is gone."""
+        """The connection of a client is lost."""
         if connection in self.open:
             self.open.discard(connection)
             self._descriptors.clients -= 1
@@ -87,7 +87,7 @@ class Connections:
             self._accept_again()
 
     def _make_room(self) -> bool:
-        """Whether the client that waits can be served now; else others give way, if there are any."""
+        """Whether the next connection can be accepted now. If not, one that is idle is closed, if any gives way."""
         while not self._descriptors.room_for_client:
             if not self._close_unused():
                 break
@@ -95,10 +95,10 @@ class Connections:
             return True
         self._full = True
         for listening in self._listening:
-            listening.stopReading()  # until somebody has gone, or may be made to go
+            listening.stopReading()  # until a connection is lost, or the next look
         now = self._clock.seconds()
-        longest = nsmallest(_TRIED, self.open, key=_idle_since)
-        gives_way = next((each for each in longest if each.gives_way(now - _LEAST_IDLE)), None)
+        longest_idle = nsmallest(_TRIED, self.open, key=_idle_since)
+        gives_way = next((each for each in longest_idle if each.gives_way(now - _LEAST_IDLE)), None)
         if gives_way is not None:
             gives_way.transport.loseConnection()
             return False

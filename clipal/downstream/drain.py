@@ -1,8 +1,8 @@
-"""The end of serving, in which no request is lost.
+"""The drain: the end of serving, which gives open requests time to end.
 
-What is under way ends, and what still comes is served, with `Connection: close`. A connection without a request stays
-for two more seconds, because one may be on its way; this holds for one that was just accepted, too. The drain is over
-when no connection is left, when its time is up, or when the operator does not want to wait.
+Requests under way go on, and a new request is served with `Connection: close`. A connection without a request stays
+open for two more seconds, because a request may be on its way. The drain is over when no connection is left, when its
+time is up, or when the operator cuts it short.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from twisted.internet.interfaces import IReactorTime
 SILENCE: Final = 2.0
 """Seconds that a connection without a request stays open."""
 _HASTE: Final = 0.05
-"""The same in a hurry."""
+"""The same in a drain that is not patient."""
 _RECENT: Final = 10.0
-"""Seconds: if somebody connected within so many before the drain, others may be about to."""
+"""If a client connected within so many seconds before the drain, more clients may be about to connect."""
 
 
 class Draining(Protocol):
     """A connection of a client.
 
     Attributes:
-        transport: which ends in good order, or at once.
+        transport: its `loseConnection` ends it gracefully, its `abortConnection` at once.
         idle: whether nothing is being asked or answered.
-        busy: whether its client would lose something if it ended now.
+        busy: whether its client would lose an answer if the connection ended now.
     """
 
     transport: Any
@@ -43,12 +43,13 @@ class Draining(Protocol):
 
 
 class Drain:
-    """That of all connections in `open_`.
+    """The drain of the connections in `open_`.
 
     Attributes:
-        began: whether connections end behind what they are answering.
-        over: whether nothing is served any more.
-        idle_deadline: seconds that a connection without a request stays open; 0 for as long as ever.
+        began: whether the drain has begun: connections end after the answers that are under way.
+        over: whether the drain is over: no request is served any more.
+        idle_deadline: seconds that a connection without a request stays open; 0 before the drain, which sets no such
+            bound.
     """
 
     def __init__(self, clock: IReactorTime, open_: Set[Draining]) -> None:
@@ -61,21 +62,21 @@ class Drain:
         self._quiet: Deferred[None] | None = None
 
     def connected(self) -> None:
-        """A client has come."""
+        """A client has connected."""
         self._last_connected = self._clock.seconds()
 
     async def run(self, seconds: float, cut_short: Deferred[None], *, patient: bool, accepting: bool) -> int:
         """Drains.
 
         Parameters:
-            seconds: after which the rest is aborted; 0 for never.
-            cut_short: fires when nobody wants to wait any longer.
-            patient: whether a request may be on its way; if not, unused connections are closed at once.
-            accepting: whether new connections still come in. If clients have connected lately, they are given two
-                seconds at least, in which the checks of a pool see that this process drains.
+            seconds: after which the requests that are left are aborted; 0 for never.
+            cut_short: fires when the operator does not want to wait any longer.
+            patient: whether a request may be on its way; if not, idle connections are closed at once.
+            accepting: whether new connections still come in. If clients have connected lately, the drain lasts two
+                seconds at least, so that a pool's health checks see it.
 
         Returns:
-            how many requests were cut.
+            how many requests were aborted.
         """
         self._begin(patient, accepting)
         if not self._is_quiet():
@@ -92,7 +93,7 @@ class Drain:
         return self._cut()
 
     def look(self) -> None:
-        """A connection has ended: perhaps it was the last one."""
+        """A connection has ended: ends the drain if no connection is left."""
         if self._quiet is not None and not self._quiet.called and self._is_quiet():
             self._quiet.callback(None)
 

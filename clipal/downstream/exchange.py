@@ -1,7 +1,7 @@
-"""One request that goes to providers, from the complete request to the one line that is logged of it.
+"""One request that goes to providers, from the complete request to its line in the log.
 
-What relayed answers and WebSockets have in common: the attempts and their trail, the tally, the line. An exchange ends
-with a provider's answer, whole or visibly broken, with an error of ours, or with a client that disconnects.
+This is what relayed answers and WebSockets have in common: the attempts and their trail, the tally, the line. An
+exchange ends with a provider's answer, whole or visibly broken, with a refusal, or with a client that disconnects.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from clipal.upstream.request import UpstreamRequest
 
 _log = Logger()
 _PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-"""What stands in a field as it is; the rest of a provider's name is percent-encoded."""
+"""Characters of a provider's name that stand in a field as they are; the others are percent-encoded."""
 
 
 class Exchange(ABC):
@@ -50,25 +50,25 @@ class Exchange(ABC):
         self._tally = failover.route.tally
 
     def begin(self) -> None:
-        """Starts the attempts; their end, or the client's, ends the exchange."""
+        """Starts the attempts."""
         self._tally.began()
         answering = Deferred.fromCoroutine(self._answer())
-        if not answering.called:  # else the answer has begun already, or ended: who passes it on has seen to this
+        if not answering.called:  # else the answer has begun or ended, and its relay has seen to `on_disconnect`
             self._request.on_disconnect = answering.cancel
         answering.addErrback(self._failed)
 
     @abstractmethod
     async def _answer(self) -> None:
-        """Asks, and begins to pass the answer on, or refuses."""
+        """Asks the providers, then begins to relay the answer, or refuses the request."""
 
     async def _ask(self, body: BytesBody) -> HeldAnswer | Unanswered:
         """Asks the providers, one after another."""
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
-        call = UpstreamRequest(
+        upstream_request = UpstreamRequest(
             request.head, self._path, request.query, body, carrier, opens_websocket=self.opens_websocket
         )
-        return await self._failover.answer(call, self._trail, request.channel.first_byte)
+        return await self._failover.answer(upstream_request, self._trail, request.channel.first_byte)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -80,11 +80,11 @@ class Exchange(ABC):
         self._report(Delivery(HTTPStatus.INTERNAL_SERVER_ERROR.value, received=self._request.received), Ending.WHOLE)
 
     def _fail(self) -> None:
-        """A bug of ours is in the way of the answer."""
+        """Ends the request after a bug of clipal's."""
         self._request.fail()
 
     def _report(self, delivery: Delivery, ending: Ending) -> None:
-        """Counts this request, and logs its one line."""
+        """Counts this request, and logs its line."""
         request, now, status = self._request, self._clock.seconds(), delivery.status
         counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_DISCONNECTED else status
         self._tally.ended(counted, now - request.began, delivery.received, delivery.sent, request.token_name)
@@ -101,7 +101,7 @@ class Exchange(ABC):
         )
 
     def own_fields(self, provider: str) -> bytes:
-        """What `expose_provider` adds to the head of an answer; else nothing."""
+        """The fields that `expose_provider` adds to the head of an answer; empty without that setting."""
         if not self._failover.settings.expose_provider:
             return b""
         return b"x-clipal-request-id: %b\r\nx-clipal-provider: %b\r\n" % (
@@ -109,15 +109,15 @@ class Exchange(ABC):
             quote(provider, safe=_PRINTABLE).encode("ascii"),
         )
 
-    # What its line says
+    # The words of its line
 
     @abstractmethod
     def transferred(self, delivery: Delivery) -> str:
-        """How many bytes went which way."""
+        """How many bytes were transferred, and in which direction."""
 
     @abstractmethod
     def broken_off(self, delivery: Delivery, ending: Ending) -> str:
-        """Who broke it off, and where; empty for a whole one."""
+        """Which side broke the exchange off, and where; empty for a whole answer."""
 
     @abstractmethod
     def warns(self, delivery: Delivery, ending: Ending) -> bool:

@@ -1,8 +1,8 @@
-"""What comes in on one connection: bytes become requests, or reasons to refuse them, one at a time.
+"""Parses the bytes of one connection into requests or refusals, one at a time.
 
-Nothing is parsed before its turn: behind a request that waits or is being answered, bytes are kept as they came. A head
-is let in or refused as soon as it is complete, a body is bounded while it comes, and nothing is read behind what is
-refused. Nothing is answered here: what is `ready` is the channel's to answer.
+Bytes that come behind a request wait unparsed until it is answered. A head is let in or refused as soon as it is
+complete, a body is bounded while it comes, and nothing is read after a refusal. Nothing is answered here: the channel
+answers what is `ready`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from clipal.wire.message import END, BadMessage, RequestHead
 from clipal.wire.request_parser import RequestParser
 
 HEAD_DEADLINE: Final = 10.0
-"""Seconds for a head, from its first byte on, however it trickles."""
+"""Seconds for a whole head, from its first byte on, however slowly its bytes come."""
 BODY_SILENCE: Final = 60.0
 """Seconds without a byte of a body."""
 BODY_DEADLINE: Final = 600.0
-"""Seconds for a whole body, from the end of its head on, however it trickles."""
+"""Seconds for a whole body, from the end of its head on, however slowly its bytes come."""
 IDLE_DEADLINE: Final = 120.0
 """Seconds without a request on an open connection."""
 READ_AHEAD: Final = 64 * 1024
-"""Bytes kept behind a request; with more, reading stops. One read may pass it."""
+"""Bytes kept behind a request; with more, reading stops. One read may exceed it."""
 _LARGE_READ: Final = 256 * 1024
-"""Bytes of a large body that are read at a time; each read costs a turn of the loop."""
+"""Bytes of a large body that are read at a time, because each read costs a turn of the event loop."""
 _LEAST: Final = 0.001
 
 _SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time.", "too slow")
@@ -45,9 +45,9 @@ class Incoming:
     """The receiving half of a channel.
 
     Attributes:
-        ready: what is to be answered next: a request that is complete, or why one may not come in.
-        refused_head: the head of a request that may not come in, if it had come.
-        last_is_in: whether nothing more is read: the last request is complete, or refused.
+        ready: what is to be answered next: a request that is complete, or a refusal.
+        refused_head: the head of the request that is refused; None where no head was complete.
+        last_is_in: whether nothing more is read, because the last request is complete or refused.
         continue_due: whether the client waits for a 100 Continue before it sends the body.
     """
 
@@ -65,7 +65,7 @@ class Incoming:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has come since the last request was complete."""
+        """Whether no byte has come since the last request was complete."""
         return self._parser.idle and self.ready is None and not self._ahead
 
     @property
@@ -74,7 +74,7 @@ class Incoming:
         return self._parser.in_head
 
     def patience(self) -> float:
-        """Seconds that the client has for what comes next."""
+        """Seconds in which the client must send more."""
         if self._request is not None:
             left = self._body_due - self._site.reactor.seconds()
             return min(BODY_SILENCE, max(_LEAST, left))
@@ -88,19 +88,19 @@ class Incoming:
         return bool(self._ahead)
 
     def keep(self, data: bytes) -> bool:
-        """Keeps `data` until its turn; whether more may be read."""
+        """Keeps `data` until its turn. Returns whether more may be read."""
         if not self.last_is_in:
             self._ahead += data
         return len(self._ahead) <= READ_AHEAD
 
     def take_kept(self) -> bytes:
-        """Gives away what is kept."""
+        """Gives away the bytes that are kept."""
         kept = bytes(self._ahead)
         self._ahead.clear()
         return kept
 
     def advance(self) -> bool:
-        """Goes on with what is kept; whether something is ready."""
+        """Parses the bytes that are kept, if nothing is ready yet. Returns whether something is ready."""
         if self.ready is None and self._ahead and not self.last_is_in:
             self.feed(self.take_kept())
         return self.ready is not None
@@ -142,7 +142,7 @@ class Incoming:
         request = self._request
         assert request is not None
         self.continue_due = False
-        if request.received:  # one read was not enough: read more at a time
+        if request.received:  # the body did not come with one read: read more at a time
             self._channel.transport.bufferSize = _LARGE_READ
         request.body_received(piece)
         site = self._site
@@ -161,14 +161,14 @@ class Incoming:
         self.ready = request
 
     def _reject(self, refusal: Refusal, head: RequestHead | None = None) -> None:
-        """Lets `refusal` be answered; nothing behind it is read."""
+        """Makes `refusal` ready; nothing is read after it."""
         self._forget()
         self._ahead.clear()
         self.last_is_in = True
         self.ready, self.refused_head = refusal, head
 
     def _forget(self) -> Request | None:
-        """Gives up the request that is not complete."""
+        """Drops the request that is not complete, and returns it."""
         request, self._request = self._request, None
         if request is not None:
             request.forget_body()
@@ -177,11 +177,11 @@ class Incoming:
     # Early ends
 
     def too_slow(self) -> None:
-        """The rest of the request did not come in time."""
+        """Refuses the request, because the rest of it did not come in time."""
         self._reject(_SLOW, None if self._request is None else self._request.head)
 
     def close(self) -> None:
-        """Nothing of what has come will be answered, and nothing more is read."""
+        """Drops what has come and is not being answered yet; nothing more is read."""
         self.last_is_in = True
         self._ahead.clear()
         if isinstance(self.ready, Request):
@@ -189,6 +189,6 @@ class Incoming:
         self.ready = None
 
     def lost(self) -> Request | None:
-        """The connection is gone, and whatever is waiting with it; the request that was not complete, if any."""
+        """The connection is lost. Returns the request that was not complete, if any."""
         self.close()
-        return self._forget()  # its body is not to wait for the garbage collector
+        return self._forget()  # frees its body now, and not with the next garbage collection

@@ -1,7 +1,7 @@
-"""What a request, and what comes in, need of the connection and of the site that they belong to.
+"""What `Request` and `Incoming` need of their channel and of its site.
 
-`Channel` and `Site` provide these. They are written down apart from them so that imports go one way: request, incoming,
-channel, site.
+`Channel` and `Site` provide these interfaces. They are in a module of their own so that imports go one way: request,
+incoming, channel, site.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class RequestSite(Protocol):
     def draining(self) -> bool: ...
 
     def id_of(self, head: RequestHead | None) -> str:
-        """A request's id."""
+        """The id of a request."""
 
     def dialect_of(self, head: RequestHead | None) -> Dialect | None:
-        """The dialect in which a request is answered, if its target names a client."""
+        """The dialect of the client that the request's target names; None where it names none."""
 
     @property
     def access(self) -> ClientAccess: ...
 
     def note_refusal(self, refusal: Refusal, head: RequestHead | None, request_id: str, address: str) -> None:
-        """Counts one request that clipal refused, and logs it."""
+        """Counts and logs one refusal."""
 
 
 class RequestChannel(Protocol):
@@ -69,19 +69,19 @@ class RequestChannel(Protocol):
     def silence(self) -> Deadline: ...
 
     def closes_behind(self) -> bool:
-        """Whether the connection ends with the answer; to be asked when its head is written."""
+        """Whether the connection ends with the answer. It is called when the answer's head is written."""
 
     def close_behind(self) -> None:
         """Ends the connection with the answer that is being given."""
 
     def upgrade(self, receive: Callable[[bytes], None]) -> None:
-        """Leaves HTTP: what the client sends goes to `receive`."""
+        """Upgrades the connection: what the client sends goes to `receive`."""
 
     def answered(self) -> None:
-        """The answer is written."""
+        """The answer is written to its end."""
 
     def abort(self) -> None:
-        """The answer cannot be ended as it should."""
+        """Aborts the connection, because the answer cannot be completed."""
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """See IConsumer."""
@@ -91,7 +91,7 @@ class RequestChannel(Protocol):
 
 
 class IncomingSite(RequestSite, Protocol):
-    """The site of what comes in."""
+    """The site of `Incoming`."""
 
     @property
     def admission(self) -> Admission: ...
@@ -100,14 +100,14 @@ class IncomingSite(RequestSite, Protocol):
     def drain(self) -> Drain: ...
 
     def admitted(self, channel: IncomingChannel, head: RequestHead) -> ClientToken | Refusal | None:
-        """The token with which a request is let in, None where it needs none, or why it is not."""
+        """The token with which a request is let in, None where it needs no token, or the refusal."""
 
     def may_upgrade(self, head: RequestHead) -> bool:
         """Whether a request may upgrade to WebSocket, once it is let in."""
 
 
 class IncomingChannel(RequestChannel, Protocol):
-    """The connection on which it comes in."""
+    """The connection of `Incoming`."""
 
     @property
     def site(self) -> IncomingSite: ...

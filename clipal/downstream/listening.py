@@ -1,4 +1,4 @@
-"""The sockets that clients connect to, as a service."""
+"""A service that accepts clients' connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Listening(Service):
     """Accepts connections for `site` while it runs.
 
     Parameters:
-        listeners: sockets that listen already; they are closed when this service has copies of its own.
+        listeners: sockets that listen already. They are closed when this service has copies of its own.
 
     Attributes:
         address: where it listens, for the log.
@@ -61,7 +61,7 @@ class Listening(Service):
         return EagerPort.adopt(self._reactor, listener.socket, factory, None if tls is None else TLSServer)
 
     def read_certificates_again(self) -> None:
-        """For new connections; where that is not possible, those in force stay."""
+        """Reads the certificates again, for new connections. If a certificate is bad, the one in force stays."""
         for listener in self._listeners:
             if listener.tls is not None:
                 try:
@@ -74,7 +74,7 @@ class Listening(Service):
         return Deferred.fromCoroutine(self.stop_accepting(leave_files=False))
 
     async def stop_inherited(self) -> None:
-        """Accepts no more from sockets that systemd holds: who connects now waits for the next process."""
+        """Accepts no more from sockets that systemd holds: new connections wait for the next process."""
         for port, listener in list(self._ports.items()):
             if listener.endpoint.inherited:
                 del self._ports[port]
@@ -84,7 +84,7 @@ class Listening(Service):
         """Accepts no more.
 
         Parameters:
-            leave_files: whether another process goes on with the same sockets.
+            leave_files: whether another process uses the same sockets, so that their files must stay.
         """
         ports, self._ports = self._ports, {}
         for port, listener in ports.items():

@@ -1,4 +1,4 @@
-"""A request for one of clipal's own pages, as twisted.web's Resources know requests."""
+"""A request for one of clipal's own pages, in the form that twisted.web's Resources take."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NOT_SERVED: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not 
 
 
 class PageRequest(WebRequest):
-    """An ordinary request of twisted.web, made of a client's `Request`.
+    """A request of twisted.web, made from a client's `Request`.
 
     Attributes:
-        asked: the client's request, which ends when this one does.
+        asked: the client's request, which ends when this request ends.
     """
 
     def __init__(self, asked: Request, channel: HTTPChannel, site: Site) -> None:
@@ -41,13 +41,13 @@ class PageRequest(WebRequest):
         asked.on_disconnect = self._client_disconnected
 
     def process(self) -> None:
-        """Finds the Resource by the raw path: its segments are not decoded, so each has one spelling."""
+        """Finds the Resource by the raw path. Its segments are not decoded, so each Resource has one spelling."""
         self.prepath = []
         self.postpath = self.path[1:].split(b"/")
         self.render(getChildForRequest(self._root, self))
 
     def render(self, resrc: IResource) -> None:
-        """As twisted.web's, but never HTML."""
+        """Renders the Resource as twisted.web does, but refuses an unsupported method without HTML."""
         try:
             body = resrc.render(self)
         except UnsupportedMethod as error:
@@ -60,17 +60,17 @@ class PageRequest(WebRequest):
         self.finish()
 
     def refuse(self, refusal: Refusal, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """Answers with an error in the shape of all others, counts it and logs it; the connection goes on."""
+        """Answers with `refusal`, counts it and logs it. The connection stays open."""
         self.note(refusal)
         self.asked.answer(refusal.refused, refusal.message, retry_after=refusal.retry_after, fields=fields)
 
     def note(self, refusal: Refusal) -> None:
-        """Counts and logs a refusal with which somebody else answers."""
+        """Counts and logs a refusal that a Resource answers itself."""
         asked = self.asked
         asked.channel.site.note_refusal(refusal, asked.head, asked.id, asked.peer)
 
     def write(self, data: bytes) -> None:
-        """As twisted.web's; says so when the connection ends with this answer."""
+        """Writes as twisted.web does, and adds `Connection: close` where the connection ends with this answer."""
         if not self.startedWriting and self.asked.closes:
             self.setHeader(b"Connection", b"close")
         self.asked.started = True

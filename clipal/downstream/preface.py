@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from clipal.downstream.site import Site
 
 _DEADLINE: Final = 10.0
-"""Seconds for all of it."""
+"""Seconds for the header and the handshake together."""
 
 
 class PrefaceFactory(Factory):
-    """Makes a preface for each connection, behind which `site` serves.
+    """Makes a preface for each connection; `site` serves the connection after it.
 
     Parameters:
         proxied: whether a header of the PROXY protocol comes first.
-        tls: what TLS shows to clients; None for a listener without.
+        tls: the certificate and settings of TLS; None for a listener without TLS.
     """
 
     noisy = False
@@ -38,12 +38,12 @@ class PrefaceFactory(Factory):
         self.proxied = proxied
 
     def buildProtocol(self, addr: IAddress | None) -> Preface:
-        """For one connection."""
+        """The preface of one connection."""
         return Preface(self)
 
 
 class Preface(Protocol):
-    """One connection, until HTTP begins on it. It counts as a client's, and never gives way.
+    """One connection, until HTTP begins on it. It counts as a client's connection, and does not give way.
 
     Attributes:
         idle: False, because a request may be on its way.
@@ -92,11 +92,11 @@ class Preface(Protocol):
         self._site.preface_lost(self)
 
     def gives_way(self, before: float) -> bool:
-        """False: it is not idle."""
+        """False, because it is not idle."""
         return False
 
     def drain(self) -> None:
-        """Its own deadline will do."""
+        """Does nothing: the deadline of the preface bounds it."""
 
     def _expired(self) -> None:
         self.transport.abortConnection()
@@ -107,7 +107,7 @@ class Preface(Protocol):
         self.transport.secure(self._tls.context, early, self._serve)
 
     def _serve(self, early: bytes = b"") -> None:
-        """Hands the connection on to HTTP."""
+        """Hands the connection on to a channel."""
         transport = self.transport
         protocol = transport.protocol = self._site.buildProtocol(None)
         protocol.makeConnection(transport)

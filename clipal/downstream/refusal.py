@@ -1,4 +1,4 @@
-"""What clipal itself answers: JSON in the client's own error shape, whole heads and bodies as bytes."""
+"""The bytes of a refusal: a head, and JSON in the client's own error shape."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def refusal_bytes(
     retry_after: int | None = None,
     fields: tuple[tuple[bytes, bytes], ...] = (),
 ) -> bytes:
-    """An answer of clipal's own, as it goes out.
+    """The head and the body of a refusal.
 
     Parameters:
         dialect: the client's API; None where the request named no client.
-        close: whether the connection is closed behind it.
-        with_body: False for what answers HEAD.
+        close: whether the connection is closed after it.
+        with_body: False in answer to HEAD.
         retry_after: whole seconds for Retry-After, or None.
-        fields: further ones.
+        fields: further fields.
     """
     if dialect is not None:
         body = dialect.error_body(status, message, request_id)

@@ -1,7 +1,7 @@
-"""Log lines of refusals, few whatever is sent: a web page can cause thousands of them in a second.
+"""Bounds the log lines of refusals, because a web page can cause thousands of refusals in a second.
 
-The first ten of a kind within a minute have a line each; those after them are counted, and one line at the minute's end
-tells how many they were. A kind is what was refused, and for whom: a reason and a client's address.
+The first ten of a kind within a minute have a line each. Those after them are counted, and one line at the minute's end
+tells how many they were. A kind is a refusal and a client's address.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MINUTE: Final = 60.0
 LINES: Final = 10
 """Lines of one kind in a minute."""
 KINDS: Final = 1000
-"""Kinds told apart in a minute; further addresses count together."""
+"""Kinds that are told apart in a minute; further addresses are counted together."""
 ELSEWHERE: Final = "other addresses"
 
 
@@ -46,7 +46,7 @@ class RefusalLog:
         self._end: IDelayedCall | None = None
 
     def has_line(self, refusal: Refusal, address: str) -> bool:
-        """Whether this one gets a line of its own; if not, it is counted for the sum."""
+        """Whether this refusal gets a line of its own. If not, it is counted for the sum."""
         now = self._clock.seconds()
         if now >= self._ends:
             self.sum_up()
@@ -61,7 +61,7 @@ class RefusalLog:
         return False
 
     def sum_up(self) -> None:
-        """Ends the minute: a line for each kind that was counted."""
+        """Ends the minute: logs a line for each kind that was counted."""
         end, self._end = self._end, None
         if end is not None and end.active():
             end.cancel()

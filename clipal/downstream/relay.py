@@ -1,7 +1,8 @@
-"""Relays an answer's body to the client, with backpressure, and makes its end the truth.
+"""Relays an answer's body to the client with backpressure, and ends it as the provider ended it.
 
-A whole body ends as HTTP ends a body. One that breaks off (the provider reset it, left out its end, fell silent past
-the idle timeout) ends as an aborted connection: the client gets every byte that came, and then must notice.
+A whole body ends as HTTP ends a body. A body breaks off if the provider resets the connection, leaves out the body's
+end, or is silent for longer than the idle timeout. Then the client gets the bytes that came, and its connection is
+aborted, so that it notices.
 """
 
 from __future__ import annotations
@@ -27,18 +28,17 @@ from clipal.wire.message import Fields, ResponseHead
 _log = Logger()
 _GATHERED: Final = 4 * 1024
 _PIECES: Final = 256
-"""Bytes, and pieces, of a body that are kept as they came at most: small ones take more memory than their bytes."""
+"""Bytes and pieces of a body that are kept before they are joined, because small pieces take more memory than bytes."""
 
 
 @implementer(IPushProducer)
 class Relay(Protocol):
-    """The way of one committed answer's body.
+    """Relays the body of one committed answer.
 
     Parameters:
-        trailers: asked for when the body is complete.
-        idle_timeout: seconds in which the provider must send something, unless it is the client that does not read;
-            0 for no limit.
-        ended: called once, with how it ended.
+        trailers: returns the trailers; called when the body is complete.
+        idle_timeout: seconds in which the provider must send something while the client takes it; 0 for no limit.
+        ended: called with how the answer ended.
         own: fields that clipal adds to the head.
     """
 
@@ -70,7 +70,7 @@ class Relay(Protocol):
 
     def connectionMade(self) -> None:
         self._request.started = True
-        self._request.on_disconnect = self._client_gone
+        self._request.on_disconnect = self._client_disconnected
         self._silence.begin(self._idle_timeout, self._fell_silent)
         self._request.registerProducer(self, True)
 
@@ -82,24 +82,24 @@ class Relay(Protocol):
             self._gather()
         if self._chunked:
             if not data:
-                return  # an empty chunk would be the last one
+                return  # an empty chunk would end the body
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if self._unsent:
             data = self._unsent + data
             self._unsent = b""
         self._silence.set(self._idle_timeout)
-        self._write(data)  # may pause us: then the provider is not silent, but held
+        self._write(data)  # last, because it may pause this producer, which clears the deadline
 
     def _gather(self) -> None:
-        """Keeps no more than the ends of what went by, each in one piece. Called about once in 4 KiB."""
+        """Keeps only the beginning and the end of the body so far, each in one piece. Called about once in 4 KiB."""
         self._beginning, end = self.ends()
         self._last = [end]
         self._gathers_at = self.sent + _GATHERED
 
     def ends(self) -> tuple[bytes, bytes]:
-        """The first 2 KiB and the last 8 KiB of what went by, or all of what is less."""
+        """The first `BEGINNING` bytes and the last `TAIL` bytes of the body so far."""
         last = self._last
-        large = last and len(last[-1]) >= TAIL  # it is not copied whole
+        large = last and len(last[-1]) >= TAIL  # a large piece is not copied whole
         end = last[-1] if large else b"".join(last)
         return self._beginning or b"".join(piece[:BEGINNING] for piece in last)[:BEGINNING], end[-TAIL:]
 
@@ -108,7 +108,7 @@ class Relay(Protocol):
             self._body_ended(reason)
         except Exception:
             _log.failure("Bug at the end of {id}", id=self._request.id)
-            self._request.fail()  # else the client would wait for its next answer for ever
+            self._request.fail()  # else the client would wait for its next answer without end
 
     def _body_ended(self, reason: Failure) -> None:
         if self._ended is None:
@@ -122,13 +122,13 @@ class Relay(Protocol):
         self._end(Ending.WHOLE)
         self._request.finish()
 
-    # Its early ends
+    # Early ends
 
     def _fell_silent(self) -> None:
         self.transport.stopProducing()
         self._break_off(Ending.SILENT)
 
-    def _client_gone(self) -> None:
+    def _client_disconnected(self) -> None:
         self.transport.stopProducing()
         self._end(Ending.CLIENT_DISCONNECTED)
 
@@ -140,13 +140,13 @@ class Relay(Protocol):
         self._silence.end()
         self._request.on_disconnect = None
         ended, self._ended = self._ended, None
-        self._trailers = list  # they lead back here, by way of the answer
+        self._trailers = list  # breaks the circle: relay, trailers, answer, relay
         if ending is not Ending.CLIENT_DISCONNECTED:
             self._request.unregisterProducer()
         if ended is not None:
             ended(ending)
 
-    # IPushProducer: the client's side says how fast the provider may go
+    # IPushProducer: the client's transport pauses and resumes the provider
 
     def pauseProducing(self) -> None:
         self._silence.clear()
@@ -157,11 +157,11 @@ class Relay(Protocol):
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The client's connection is going away; `on_disconnect` follows."""
+        """The client's connection is lost; `on_disconnect` follows."""
 
 
 def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fields, own: bytes = b"") -> None:
-    """Writes all of an answer at once, for one that came at once; `finish` is still to be called."""
+    """Writes a whole answer at once. The caller calls `finish`."""
     chunked, data = head_for(request, head, own)
     if chunked:
         data += (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + last_chunk(trailers)
@@ -173,18 +173,18 @@ def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fie
 
 
 def head_for(request: Request, head: ResponseHead, own: bytes) -> tuple[bool, bytes]:
-    """Whether the body goes to the client in chunks, and the head that it gets."""
+    """Whether the body goes to the client in chunks, and the bytes of the head."""
     modern = request.head.version == "1.1"
     unbounded = head.has_body and head.content_length is None
     if unbounded and not modern:
         request.channel.close_behind()
     chunked = unbounded and modern
-    # Only the client's own version decides what goes without saying.
+    # The client's version decides which Connection field is the default and is left out.
     connection = b"close" if request.closes else None if modern else b"keep-alive"
     data = response_head(head, chunked=chunked, connection=connection)
     return chunked, with_fields(data, own) if own else data
 
 
 def with_fields(head: bytes, own: bytes) -> bytes:
-    """`head` with the fields of clipal's own behind the others."""
+    """`head` with clipal's own fields after the others."""
     return b"%b%b\r\n" % (head[:-2], own)

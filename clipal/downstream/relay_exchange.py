@@ -1,4 +1,4 @@
-"""A request whose answer is relayed: the usual kind of exchange."""
+"""The exchange of a request whose answer is relayed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_BODY = BytesBody()
 
 
 class RelayExchange(Exchange):
-    """Relays a provider's answer, or answers in the client's own error shape that there is none."""
+    """Relays a provider's answer, or refuses the request in the client's own error shape."""
 
     def __init__(self, request: Request, dialect: Dialect, failover: Failover) -> None:
         super().__init__(request, dialect, failover)
@@ -48,7 +48,7 @@ class RelayExchange(Exchange):
             if answer.whole:
                 self._pass_on_whole(answer)
                 return
-            self._body.forget()  # what is still being sent of it is kept by the connection that sends it
+            self._body.forget()  # the connection keeps the part that it is still sending
             self._request.forget_body()
             head, own, idle = answer.head, self.own_fields(answer.provider), self._failover.idle_timeout
             relay = Relay(self._request, head, answer.trailers, idle, ended, own)
@@ -59,7 +59,7 @@ class RelayExchange(Exchange):
             raise
 
     def _pass_on_whole(self, answer: HeldAnswer) -> None:
-        """One write instead of a relay, with its producers and its deadline (docs/performance.md)."""
+        """Writes a whole answer without a relay and its producers (docs/performance.md, "What brought it")."""
         body = answer.take()
         self._first_byte = self._clock.seconds()
         write_whole(self._request, answer.head, body, answer.trailers(), self.own_fields(answer.provider))
@@ -69,9 +69,9 @@ class RelayExchange(Exchange):
         self._request.finish()
 
     def _count_tokens(self, answer: HeldAnswer, beginning: bytes, end: bytes) -> TokenCounts | None:
-        """What the answer says that it cost, which its provider's tally learns too.
+        """The tokens that the answer says it cost; adds them to its provider's tally.
 
-        Nothing where it is compressed, or was made for an earlier request, which a GET shows again.
+        None for a compressed answer, and for an answer to GET, which may repeat an earlier answer.
         """
         head, request = answer.head, self._request
         if head.status != HTTPStatus.OK or request.method != b"POST":
@@ -98,7 +98,7 @@ class RelayExchange(Exchange):
         self._report(self._delivery(unavailable.refused.value, None, sent), Ending.WHOLE)
 
     def _report(self, delivery: Delivery, ending: Ending) -> None:
-        """As every exchange; what it held ends."""
+        """Reports as every exchange does, and forgets the request's body."""
         self._body.forget()
         super()._report(delivery, ending)
 

@@ -1,7 +1,7 @@
 """A request of a client: its raw head, its body in memory so that it can be sent again, and the end of its answer.
 
-Whoever relays an answer writes to `transport` and calls `finish`. Ordinary Resources (`/health`) get a
-`clipal.downstream.page.PageRequest` that is made of it.
+A relay writes the answer to `transport` and calls `finish`. An ordinary Resource (`/health`) gets a
+`clipal.downstream.page.PageRequest` that is made from the request.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from clipal.wire.message import RequestHead
 
 _SMALL = 16 * 1024
 _GATHERED = 64 * 1024
-"""Bytes: pieces of a body that are shorter than the one are put together until they are as long as the other.
+"""Pieces of a body that are shorter than `_SMALL` bytes are joined until they have `_GATHERED` bytes.
 
-A slow client sends a packet at a time, and each piece costs a place in a system call to the provider, or a TLS record.
+A slow client sends one packet at a time, and each piece costs a place in a system call to the provider, or a TLS
+record.
 """
 
 
 class Request:
-    """One request on a channel. Its repr shows no target, for there may be a key in it.
+    """One request on a channel. Its repr shows no target, because a key may be in the target.
 
     Attributes:
         head: as it came.
         received: bytes of the body so far.
-        held: how many of them count as waiting in memory (`clipal.downstream.bodies`).
-        started: whether something of an answer is written.
+        held: bytes that are counted for it (`clipal.downstream.bodies`).
+        started: whether some bytes of an answer are written.
         finished: whether the answer has ended, whole or broken off.
-        on_disconnect: called once when the connection is lost before the answer is complete.
-        lost: why it was.
+        on_disconnect: called when the connection is lost before the answer is complete.
+        lost: why the connection was lost; None before.
         peer: the client's address, without a port.
-        token: the client's, with which it was let in; None where none is needed.
-        token_name: its name.
-        stream: what counts it among those that providers answer; None for any other.
+        token: the token with which the request was let in; None where no token is needed.
+        token_name: the name of the token.
+        stream: counts the request while providers answer it; None for a request that no provider answers.
     """
 
     def __init__(self, channel: RequestChannel, head: RequestHead, token: ClientToken | None = None) -> None:
@@ -68,10 +69,10 @@ class Request:
         self.stream: Stream | None = None
         self._body: list[bytes | bytearray] = []
 
-    # Its body
+    # The body
 
     def body_received(self, data: bytes) -> None:
-        """Takes a piece of the body; many small ones would cost a multiple of what they hold."""
+        """Takes a piece of the body. Small pieces are joined, because each costs more memory than its bytes."""
         body = self._body
         if len(data) >= _SMALL or not body:
             body.append(data)
@@ -82,21 +83,21 @@ class Request:
         self.received += len(data)
 
     def take_body(self) -> list[bytes | bytearray]:
-        """Gives the pieces of the body away, once it is complete: whoever takes it decides for how long it is kept."""
+        """Gives away the pieces of a complete body, so that the caller decides for how long they are kept."""
         pieces, self._body = self._body, []
         return pieces
 
     def forget_body(self) -> None:
-        """Nobody will send the body again: it takes no memory and does not count any more."""
+        """Frees the body, which will not be sent again, and ends its count."""
         self._body = []
         if self.held:
             self.channel.site.bodies.release(self)
 
-    # Its answer
+    # The answer
 
     @property
     def closes(self) -> bool:
-        """Whether the connection ends with the answer; to be asked when its head is written."""
+        """Whether the connection ends with the answer. It is read when the answer's head is written."""
         return self.channel.closes_behind()
 
     def answer(
@@ -107,7 +108,7 @@ class Request:
         retry_after: int | None = None,
         fields: tuple[tuple[bytes, bytes], ...] = (),
     ) -> int:
-        """Answers in a provider's place, in the client's own error shape.
+        """Answers in place of a provider, in the client's own error shape.
 
         Returns:
             the bytes written.
@@ -129,7 +130,7 @@ class Request:
         return len(data)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answers with `refusal`; the connection stays as it is."""
+        """Answers with `refusal`, counts it and logs it. The connection stays open."""
         self.channel.site.note_refusal(refusal, self.head, self.id, self.peer)
         self.answer(refusal.refused, refusal.message, retry_after=refusal.retry_after, fields=refusal.fields)
 
@@ -141,16 +142,16 @@ class Request:
         """See IConsumer."""
         self.channel.unregisterProducer()
 
-    # Its end
+    # The end
 
     def finish(self) -> None:
-        """The answer is written."""
+        """The answer is written to its end."""
         assert not self.finished, "an answer has one end"
         self._end()
         self.channel.answered()
 
     def fail(self) -> None:
-        """A bug of ours: an error if nothing has been written, else the connection's end; the next request is fine."""
+        """Ends the request after a bug of clipal's: with an error, or aborted if bytes of an answer were written."""
         if self.finished:
             return
         if self.started:
@@ -159,17 +160,17 @@ class Request:
             self.answer(HTTPStatus.INTERNAL_SERVER_ERROR, "clipal made a mistake; its log has the details.")
 
     def abort(self) -> None:
-        """Ends an answer that cannot be completed, so that the client must notice."""
+        """Aborts an answer that cannot be completed, so that the client notices."""
         self._end()
         self.channel.abort()
 
     def disconnected(self, reason: Failure) -> None:
         """The connection was lost before the answer was complete."""
         self.lost = reason
-        told = self.on_disconnect
+        on_disconnect = self.on_disconnect
         self._end()
-        if told is not None:
-            told()
+        if on_disconnect is not None:
+            on_disconnect()
 
     def _end(self) -> None:
         self.finished = True
@@ -184,7 +185,7 @@ class Request:
 
 
 class Relaying(Resource):
-    """A Resource, a child of the root, that relays answers: it gets a `Request`, and nothing of twisted.web's."""
+    """A Resource below the root that relays answers. It gets a `Request`, not a request of twisted.web."""
 
     def relay(self, request: Request) -> None:
         """Answers `request`, now or later."""

@@ -1,6 +1,6 @@
-"""The one line of the log that each request of a client has.
+"""The line in the log that each request of a client has.
 
-Its event has each value by itself too, for a log in JSON (`clipal.logs.json_line`).
+The event of the line has each value by itself, too, for a log in JSON (`clipal.logs.json_line`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from clipal.downstream.request import Request
 from clipal.failover.trail import Trail
 from clipal.logs.line import shown_path
 
-_log = Logger()  # not of a class: that would make one for each line, and let its event hold on to the request
+_log = Logger()  # of the module: a class's Logger is made anew for each line, and its event would keep the request
 _LINE = (
     "{client} {method} {path} → {result} in {milliseconds} ms, {transferred}{spent}, "
     "attempts: {attempts}{trail}{by} [{id}]"
@@ -23,15 +23,15 @@ _LINE = (
 
 @frozen
 class Delivery:
-    """What a client got.
+    """The answer that a client got.
 
     Attributes:
-        status: the answer's; None where there was none.
-        provider: whose answer it is; None for clipal's own.
+        status: of the answer; None without an answer.
+        provider: the provider of the answer; None for a refusal.
         received: bytes that came from the client.
-        sent: bytes of the answer's body that went to it.
-        first_byte: when the answer began to, on the reactor's clock; None where it did not.
-        tokens: what the answer says that it cost.
+        sent: bytes of the answer's body that were sent to the client.
+        first_byte: when the answer began to be sent, on the reactor's clock; None where it did not begin.
+        tokens: the tokens that the answer says it cost.
     """
 
     status: int | None
@@ -56,9 +56,9 @@ def log_request(
     """Logs `request`, which has ended.
 
     Parameters:
-        result: what came of it, in words.
-        transferred: how many bytes went which way, in words.
-        warns: whether the operator should look; one whose trail says so is a warning too.
+        result: status, provider and ending, in words.
+        transferred: how many bytes were transferred, in words.
+        warns: whether the operator should look. A request whose trail warns is a warning, too.
         now: on the reactor's clock.
     """
     began, first_byte, tokens = request.began, delivery.first_byte, delivery.tokens

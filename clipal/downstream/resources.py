@@ -1,4 +1,4 @@
-"""The Resource tree: one child for each client's prefix, and `/health`. Whatever else is asked for is a 404."""
+"""The Resource tree: one child for each client's prefix, and `/health`. Every other path is a 404."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from clipal.wire.websocket import opens_websocket
 
 
 class RootResource(Resource):
-    """Where every path begins.
+    """The root of all paths.
 
     Parameters:
-        failovers: the attempt loop of each client, by its prefix. It is looked up for each request, so that a reload is
-            for the next one, and the one under way ends as it began.
+        failovers: the attempt loop of each client, by its prefix. It is looked up for each request, so that a reload
+            takes effect for the next request, and a request under way keeps its attempt loop.
     """
 
     def __init__(self, dialects: Sequence[Dialect], failovers: Mapping[str, Failover]) -> None:
@@ -40,7 +40,7 @@ class RootResource(Resource):
 
 
 class ClientResource(Relaying):
-    """All that lies below one client's prefix."""
+    """All paths below one client's prefix."""
 
     isLeaf = True
 
@@ -76,7 +76,7 @@ class HealthResource(Resource):
 
 
 class UnknownResource(Resource):
-    """What is not there."""
+    """Every path that is not served."""
 
     isLeaf = True
 

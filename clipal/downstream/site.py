@@ -1,4 +1,4 @@
-"""The Site: makes channels, knows those that are open, numbers requests and refuses in the right dialect."""
+"""The Site: makes channels, keeps those that are open, numbers requests, and refuses in the client's dialect."""
 
 from __future__ import annotations
 
@@ -33,23 +33,24 @@ from clipal.logs.line import shown_path
 from clipal.wire.message import RequestHead
 
 _ID: Final = re.compile(rb"[\x21-\x7e]{1,64}")
-"""A client's id for a request that is kept."""
+"""The ids of clients that are kept as they are."""
 _STOPPED: Final = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "clipal has stopped.", "stopped")
 _METHODS: Final = (b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT")
-"""What Allow lists where a provider answers. It gets WebDAV's and other known methods too, as they come."""
+"""The methods that Allow lists where a provider answers. WebDAV's and other known methods reach a provider, too."""
 
 
 class Site(WebSite):
-    """All that listens on one address.
+    """Serves all clients of this process.
 
     Attributes:
         admission: replaced whole when the configuration is.
-        access: lets requests in by whom they come from.
+        access: lets requests in by where they come from, and by their tokens.
         capacity: counts connections against their limits.
-        bodies: what the bodies of all requests take together.
-        connections: bounds the open ones, `channels`.
-        refused: how many requests clipal refused, by the reason.
-        drain: its end, in good order.
+        bodies: bounds the memory that the bodies of all requests take.
+        connections: bounds the open connections.
+        channels: the open connections.
+        refused: how many requests clipal refused, by reason.
+        drain: the end of serving.
     """
 
     _log = Logger()
@@ -80,16 +81,16 @@ class Site(WebSite):
         self._refusals = RefusalLog(reactor)
 
     def id_of(self, head: RequestHead | None) -> str:
-        """A request's id: the client's own `x-request-id`, if it has 1 to 64 visible characters, or a new one."""
+        """A request's id: the client's own `x-request-id` if that has 1 to 64 visible characters, else a new id."""
         given = None if head is None else head.table.get(b"x-request-id")
         return given.decode("ascii") if given is not None and _ID.fullmatch(given) else self.new_id()
 
     def new_id(self) -> str:
-        """An id that is unique among all runs, and in order within one."""
+        """An id of this run's random prefix and the next number."""
         return f"{self._run}-{next(self._numbers):06x}"
 
     def dialect_of(self, head: RequestHead | None) -> Dialect | None:
-        """The dialect of the client whose prefix the target names, if it names one."""
+        """The dialect of the client that the target names by its prefix; None where it names none."""
         if head is None:
             return None
         _, *segments = path_of(head.target).partition(b"?")[0].split(b"/", 2)
@@ -100,7 +101,7 @@ class Site(WebSite):
         return self.admission.tunnels(head)
 
     def admitted(self, channel: IncomingChannel, head: RequestHead) -> ClientToken | Refusal | None:
-        """The token with which a request is let in, None where it needs none, or why it is not."""
+        """The token with which a request is let in, None where it needs no token, or the refusal."""
         if self.drain.over:
             return _STOPPED
         refusal = self.admission.refusal(head, channel.local_address)
@@ -112,7 +113,7 @@ class Site(WebSite):
         return self.access.admitted(head, channel.source, None if dialect is None else dialect.prefix)
 
     def refuse(self, refusal: Refusal, head: RequestHead | None, address: str) -> bytes:
-        """The answer to a request that may not come in; the connection is closed behind it.
+        """The bytes of the answer to a request that is refused. The connection is closed after it.
 
         Parameters:
             address: the client's, without a port.
@@ -134,7 +135,7 @@ class Site(WebSite):
         )
 
     def note_refusal(self, refusal: Refusal, head: RequestHead | None, request_id: str, address: str) -> None:
-        """Counts a refusal, and logs it unless it is one of many."""
+        """Counts a refusal, and logs it unless the log has many of its kind."""
         self.refused[refusal.reason] = self.refused.get(refusal.reason, 0) + 1
         if self._refusals.has_line(refusal, address):
             dialect = self.dialect_of(head)
@@ -150,7 +151,7 @@ class Site(WebSite):
             )
 
     def _allowed(self, head: RequestHead | None) -> Sequence[bytes]:
-        """The methods that are served at a request's target: those of a Resource of our own, or what providers get."""
+        """The methods that are served at a request's target."""
         path = b"" if head is None else path_of(head.target).partition(b"?")[0]
         resource = self.resource.getStaticEntity(path[1:].partition(b"/")[0])
         if resource is None or isinstance(resource, Relaying):
@@ -173,7 +174,7 @@ class Site(WebSite):
             request.fail()
 
     def disconnected(self, request: Request) -> None:
-        """Logs that a client was gone before its request was complete; no provider was asked."""
+        """Logs that a client disconnected before its request was complete; no provider was asked."""
         dialect = self.dialect_of(request.head)
         self._log.info(
             "{method} {path} → client left in the request, after {received} bytes of its body [{id}]",
@@ -194,41 +195,41 @@ class Site(WebSite):
     # Connections
 
     def connection_made(self, channel: ClientConnection, address: str) -> bool:
-        """A client has come; whether there is room for it, if only to ask how clipal is."""
+        """A client has connected. Returns whether there is room for it, if only for `/health` and `/status`."""
         self.connections.add(channel)
         self.drain.connected()
         return self.capacity.add(channel, address)
 
     def preface_made(self, preface: ClientConnection) -> None:
-        """A client has come that has to say something before HTTP."""
+        """A client has connected to a listener that expects something before HTTP."""
         self.connections.add(preface)
         self.drain.connected()
 
     def preface_lost(self, preface: ClientConnection) -> None:
-        """It is gone, or speaks HTTP."""
+        """The connection is lost, or HTTP begins on it."""
         self.connections.discard(preface)
         self.drain.look()
 
     def connection_lost(self, channel: ClientConnection) -> None:
-        """A client is gone."""
+        """The connection of a client is lost."""
         self.connections.discard(channel)
         self.capacity.discard(channel)
         self.drain.look()
 
     def sum_up(self) -> None:
-        """Logs what is counted of refusals."""
+        """Logs how many refusals were counted without a line of their own."""
         self._refusals.sum_up()
 
     # twisted.web
 
-    def buildProtocol(self, addr: IAddress | None) -> Channel:  # type: ignore[override]  # twisted.web's is a proxy for one
+    def buildProtocol(self, addr: IAddress | None) -> Channel:  # type: ignore[override]  # twisted.web returns a wrapper
         return Channel(self)
 
     def startFactory(self) -> None:
-        """No access log of twisted.web's: it prints whole URIs, and a URI may hold a key."""
+        """Opens no access log of twisted.web: that would show whole URIs, and a URI may hold a key."""
 
     def stopFactory(self) -> None:
-        """Nothing was started."""
+        """Does nothing, because `startFactory` opened nothing."""
 
     def log(self, request: object) -> None:
-        """Whoever answers a request logs it, in one line."""
+        """Does nothing: the exchange of a request logs its line."""

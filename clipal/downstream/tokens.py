@@ -1,7 +1,7 @@
-"""Clients' tokens: where a request carries one, and whose it is.
+"""Clients' tokens: finds them in a request, and looks them up.
 
-A token is looked up by its SHA-256 in a dictionary: what the time of a look-up tells about a hash tells nothing about
-the token. A client may send several credentials at once; one good token among them is enough.
+A token is looked up by its SHA-256 in a dictionary. The time of a look-up may tell something about the hash, but not
+about the token. A client may send several credentials at once; one known token among them is enough.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _BEARER: Final = b"bearer "
 
 @frozen
 class Shown:
-    """What a request shows of tokens.
+    """The tokens that a request shows.
 
     Attributes:
-        tokens: those that are known.
-        wrong: whether it shows others only.
+        tokens: the known ones.
+        wrong: whether it shows credentials, and none is a known token.
     """
 
     tokens: tuple[ClientToken, ...] = ()
@@ -52,7 +52,7 @@ class Tokens:
         return Shown(known, wrong=bool(credentials) and not known)
 
     def without_tokens(self, query: bytes) -> bytes | None:
-        """`query` without each `key=` that is a token; None where nothing is left of it."""
+        """`query` without each `key=` that is a known token; None where nothing is left."""
         pairs = query.split(b"&")
         kept = [pair for pair in pairs if not self._is_token(pair)]
         return query if len(kept) == len(pairs) else b"&".join(kept) or None

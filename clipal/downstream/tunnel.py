@@ -1,7 +1,7 @@
-"""The bytes of a WebSocket: in both directions, until either side ends.
+"""Passes the bytes of a WebSocket on in both directions, until either side ends.
 
-After a 101 nothing is looked at any more. Each side goes only as fast as the other one reads; a clean end is passed on
-behind the last byte, and a cut is a cut.
+After a 101 no byte is looked at. Each side is read only as fast as the other side takes the bytes. A clean end is
+passed on after the last byte, and a broken connection is passed on as an abort.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _FLUSH: Final = 30.0
 
 @implementer(IPushProducer)
 class Tunnel(Protocol):
-    """Both ends of an open tunnel. To the provider it is the protocol, to the client's transport a producer.
+    """An open tunnel. It is the protocol of the provider's connection, and the producer of the client's transport.
 
     Parameters:
-        ended: called once, with how it ended.
+        ended: called with how the tunnel ended.
 
     Attributes:
-        up: bytes that went to the provider.
-        down: bytes that went to the client.
+        up: bytes that were sent to the provider.
+        down: bytes that were sent to the client.
     """
 
     transport: Connection  # type: ignore[assignment]  # what a body's protocol gets
@@ -44,13 +44,13 @@ class Tunnel(Protocol):
         self._request = request
         self._client: TCPConnection = request.transport
         self._ended: Callable[[Ending], None] | None = ended
-        self._left = Deadline(request.channel.site.reactor)
+        self._flush_deadline = Deadline(request.channel.site.reactor)
         self.up = self.down = 0
 
     def connectionMade(self) -> None:
         self._provider = self.transport.transport
         self._provider.registerProducer(_Reading(self._client), True)
-        self._request.on_disconnect = self._client_gone
+        self._request.on_disconnect = self._client_disconnected
         self._request.registerProducer(self, True)
         self._request.channel.upgrade(self._from_client)
 
@@ -60,16 +60,16 @@ class Tunnel(Protocol):
             self._provider.write(data)
 
     def dataReceived(self, data: bytes) -> None:
-        """From the provider."""
+        """Sends bytes of the provider to the client."""
         if self._ended is not None:
             self.down += len(data)
             self._client.write(data)
 
-    # Its end
+    # The end
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         """The provider has ended, cleanly or not."""
-        self._left.close()
+        self._flush_deadline.close()
         if self._ended is None:
             return
         whole = reason is WHOLE
@@ -80,7 +80,7 @@ class Tunnel(Protocol):
         else:
             self._request.abort()
 
-    def _client_gone(self) -> None:
+    def _client_disconnected(self) -> None:
         self._provider.unregisterProducer()
         lost = self._request.lost
         if lost is not None and lost.check(ConnectionDone):
@@ -91,8 +91,8 @@ class Tunnel(Protocol):
             self.transport.stopProducing()
 
     def _flush(self) -> None:
-        """Lets the provider have what is still to be sent, then the end."""
-        self._left.begin(_FLUSH, self.transport.stopProducing)
+        """Sends the provider what is still to be sent, then closes its connection."""
+        self._flush_deadline.begin(_FLUSH, self.transport.stopProducing)
         self._provider.loseConnection()
 
     def _end(self, ending: Ending) -> None:
@@ -100,11 +100,11 @@ class Tunnel(Protocol):
         ended, self._ended = self._ended, None
         if self._request.lost is None:
             self._request.unregisterProducer()
-            self._client.resumeProducing()  # to see its end
+            self._client.resumeProducing()  # to notice when it disconnects
         if ended is not None:
             ended(ending)
 
-    # IPushProducer: the client says how fast the provider may go
+    # IPushProducer: the client's transport pauses and resumes the provider
 
     def pauseProducing(self) -> None:
         self.transport.pauseProducing()
@@ -113,16 +113,16 @@ class Tunnel(Protocol):
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The client's connection is going away; `on_disconnect` follows."""
+        """The client's connection is lost; `on_disconnect` follows."""
 
 
 @implementer(IPushProducer)
 class _Reading:
-    """What comes from `client`: the provider says how fast it may."""
+    """Reads from `client`, paused and resumed by the provider's transport."""
 
     def __init__(self, client: TCPConnection) -> None:
         self.pauseProducing = client.pauseProducing
         self.resumeProducing = client.resumeProducing
 
     def stopProducing(self) -> None:
-        """The provider's connection is going away; the tunnel is told of that as its protocol."""
+        """The provider's connection is lost; `Tunnel.connectionLost` follows."""

@@ -1,7 +1,7 @@
-"""A request that opens a WebSocket: failover at the handshake, then a tunnel.
+"""The exchange of a request that opens a WebSocket: failover at the handshake, then a tunnel.
 
-A provider is asked with the client's own handshake, as for any request. Where no provider takes it, the client gets a
-426, which tells it to send a POST instead.
+A provider is sent the client's own handshake, like any other request. If no provider accepts it, the client gets a 426,
+which tells it to send a POST instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clipal.wire.websocket import switching_head
 
 
 class TunnelExchange(Exchange):
-    """Joins the client with the provider that answers 101, or declines."""
+    """Opens a tunnel to the provider that answers 101, or refuses the handshake."""
 
     opens_websocket = True
 

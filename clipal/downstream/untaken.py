@@ -1,4 +1,4 @@
-"""Ends a client's connection when the client takes nothing of what it asked for."""
+"""Aborts a client's connection when the client takes nothing of its answer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from clipal.transport.tcp import EagerServer
 
 
 class Untaken:
-    """The watch over one connection, from when the kernel first does not take all that is written.
+    """Watches one connection from the time when the kernel first does not take all that is written.
 
     Parameters:
-        timeout: tells the seconds after which a client that took nothing is aborted; 0 for never.
+        timeout: returns the seconds after which a connection is aborted whose client took nothing; 0 for never.
     """
 
     _log = Logger()
@@ -24,11 +24,11 @@ class Untaken:
         self._clock = clock
         self._transport = transport
         self._timeout = timeout
-        self._deadline: Deadline | None = None  # most clients need none
+        self._deadline: Deadline | None = None  # most connections need none
         transport.on_queue = self._begin
 
     def close(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
         self._transport.on_queue = None
         if self._deadline is not None:
             self._deadline.close()
@@ -39,7 +39,7 @@ class Untaken:
         self._deadline.set(self._timeout())
 
     def _look(self) -> None:
-        """Aborts, or waits on: the kernel may have taken something since, or everything."""
+        """Aborts the connection, or goes on waiting if the kernel has taken something since."""
         since, timeout = self._transport.waits_since, self._timeout()
         if since is None or not timeout or self._deadline is None:
             return

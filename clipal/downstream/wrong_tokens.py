@@ -1,4 +1,4 @@
-"""Addresses from which wrong tokens came: after twenty in a minute, one has to wait for a minute."""
+"""Bounds the wrong tokens from each address: after twenty in a minute, the address has to wait for a minute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALLOWED: Final = 20
 """Wrong tokens from one address within `PERIOD` seconds."""
 PERIOD: Final = 60.0
 ADDRESSES: Final = 1000
-"""Addresses that are remembered: for another one, that which has been quiet for longest is forgotten."""
+"""How many addresses are remembered; for a further address, the one that was quiet for longest is forgotten."""
 
 
 @define(eq=False)
@@ -23,14 +23,14 @@ class _Count:
 
 
 class WrongTokens:
-    """Counts them by address. An address's minute begins with its first wrong token."""
+    """Counts wrong tokens by address. An address's minute begins with its first wrong token."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
     def add(self, address: str) -> None:
-        """One more."""
+        """Counts one wrong token."""
         now = self._clock.seconds()
         count = self._counts.get(address)
         if count is None or count.until <= now:
