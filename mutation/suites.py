@@ -12,7 +12,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/pure/test_retry_after.py",
         "tests/wire/test_vendor_errors.py",
         "tests/wire/test_error_bodies.py",
-        "tests/wire/test_rests.py",
+        "tests/wire/test_cooldowns.py",
     ),
     "clipal/providers": (
         "tests/pure/test_health.py",
@@ -21,7 +21,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/in_memory",
         "tests/wire/test_selection.py",
         "tests/wire/test_breaker.py",
-        "tests/wire/test_rests.py",
+        "tests/wire/test_cooldowns.py",
         "tests/wire/test_status.py",
     ),
     "clipal/failover": (
@@ -46,7 +46,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/wire/test_refusals.py",
         "tests/wire/test_backpressure.py",
         "tests/wire/test_bounds.py",
-        "tests/wire/test_client_gone.py",
+        "tests/wire/test_client_disconnect.py",
         "tests/wire/test_connections.py",
         "tests/wire/test_transparency_answers.py",
         "tests/wire/test_client_tokens.py",

@@ -13,7 +13,7 @@ HOUR = 3600.0
 RATE_LIMIT = b'{"error":{"type":"rate_limit_error","message":"slow down"}}'
 
 
-def test_a_rate_limit_rests_for_as_long_as_it_says() -> None:
+def test_a_rate_limit_cools_down_for_as_long_as_it_says() -> None:
     world = World.make()
     first, _ = world.stubs
     first.status, first.fields, first.body = 429, [(b"Retry-After", b"37")], RATE_LIMIT
@@ -29,7 +29,7 @@ def test_a_rate_limit_rests_for_as_long_as_it_says() -> None:
     assert world.ask() == "a"
 
 
-def test_a_rate_limit_without_a_hint_only_loses_its_turn() -> None:
+def test_a_rate_limit_without_a_hint_brings_no_cooldown() -> None:
     world = World.make()
     world.stubs[0].status = 429
     assert world.ask() == "b"
@@ -38,7 +38,7 @@ def test_a_rate_limit_without_a_hint_only_loses_its_turn() -> None:
 
 @pytest.mark.parametrize("status", [401, 402, 403])
 @pytest.mark.parametrize(("reactivate_after", "rests"), [(HOUR, True), (0.0, False)])
-def test_a_refused_key_rests_for_reactivate_after(status: int, reactivate_after: float, rests: bool) -> None:
+def test_a_refused_key_is_deactivated_for_reactivate_after(status: int, reactivate_after: float, rests: bool) -> None:
     world = World.make(reactivate_after=reactivate_after)
     world.stubs[0].status = status
     assert world.ask() == "b"
@@ -50,7 +50,7 @@ def test_a_refused_key_rests_for_reactivate_after(status: int, reactivate_after:
     assert provider.usable(world.clock.seconds())
 
 
-def test_a_failed_trial_rests_twice_as_long() -> None:
+def test_a_failed_trial_doubles_the_cooldown() -> None:
     world = World.make(reactivate_after=1000.0)
     first, _ = world.stubs
     first.status, first.fields = 429, [(b"Retry-After", b"100")]
@@ -66,7 +66,7 @@ def test_a_failed_trial_rests_twice_as_long() -> None:
 
 @pytest.mark.parametrize("keys", [1, 2])
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
-def test_without_deactivation_a_refused_trial_of_the_breaker_rests_twice_as_long(status: int, keys: int) -> None:
+def test_without_deactivation_a_refused_trial_of_the_breaker_doubles_the_cooldown(status: int, keys: int) -> None:
     world = World.make(keys=keys, reactivate_after=0.0, circuit_breaker=CircuitBreaker(1, 60))
     first, _ = world.stubs
     provider = world.failover.route.providers[0]
@@ -84,7 +84,7 @@ def test_without_deactivation_a_refused_trial_of_the_breaker_rests_twice_as_long
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
-def test_without_deactivation_a_refused_trial_of_a_key_rests_twice_as_long(status: int) -> None:
+def test_without_deactivation_a_refused_trial_of_a_key_doubles_the_cooldown(status: int) -> None:
     world = World.make(reactivate_after=0.0)
     first, _ = world.stubs
     first.status, first.fields = 429, [(b"Retry-After", b"30")]
@@ -113,7 +113,7 @@ def test_four_failures_in_a_row_open_the_breaker() -> None:
     assert world.ask() == "a"
 
 
-def test_a_breaker_never_takes_the_last_resort() -> None:
+def test_the_last_resort_is_asked_though_the_breaker_is_open() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     for stub in world.stubs:
         stub.status = 500
@@ -125,7 +125,7 @@ def test_a_breaker_never_takes_the_last_resort() -> None:
 
 
 @pytest.mark.parametrize(("count", "mode", "status"), [(2, Mode.AUTO, 500), (1, Mode.MANUAL, HANG)])
-def test_nobody_is_told_to_wait_for_a_road_that_is_open(count: int, mode: Mode, status: int) -> None:
+def test_the_last_resort_is_asked_without_a_wait(count: int, mode: Mode, status: int) -> None:
     world = World.make(count, mode=mode, circuit_breaker=CircuitBreaker(1, 60))
     for stub in world.stubs:
         stub.status = status
@@ -140,7 +140,7 @@ def test_nobody_is_told_to_wait_for_a_road_that_is_open(count: int, mode: Mode, 
     assert world.ask() == "a"
 
 
-def test_nobody_is_charged_when_the_network_is_down() -> None:
+def test_no_provider_is_charged_when_the_network_is_down() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     for stub in world.stubs:
         stub.status = REFUSED
@@ -193,7 +193,7 @@ def test_a_setting_counts_for_every_client(path: bytes) -> None:
     assert not isinstance(now(answering), Unanswered)
 
 
-def test_a_client_that_leaves_is_nobodys_fault() -> None:
+def test_a_disconnect_is_not_charged() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     world.stubs[0].status = HANG
     answering = world.start()
@@ -236,7 +236,7 @@ def test_the_next_key_of_the_same_provider_comes_first() -> None:
     assert len(first.keys) == 3
 
 
-def test_a_failure_of_the_provider_is_no_matter_of_keys() -> None:
+def test_a_failure_of_the_provider_does_not_try_its_next_key() -> None:
     world = World.make(keys=3)
     world.stubs[0].status = 500
     assert world.ask() == "b"
@@ -247,7 +247,7 @@ SESSION = {"x_claude_code_session_id": "one"}
 OTHER = {"x_claude_code_session_id": "other"}
 
 
-def test_a_session_stays_where_its_cache_is() -> None:
+def test_a_session_stays_with_its_provider() -> None:
     world = World.make(failback=FailBack.NEVER)
     first, _ = world.stubs
     assert world.ask(**SESSION) == "a"
@@ -261,7 +261,7 @@ def test_a_session_stays_where_its_cache_is() -> None:
     assert world.ask(**SESSION) == "b", "forgotten after half an hour: the cursor decides"
 
 
-def test_affinity_of_the_client_knows_no_sessions() -> None:
+def test_affinity_client_ignores_sessions() -> None:
     world = World.make(affinity=Affinity.CLIENT, failback=FailBack.NEVER)
     assert world.ask(**SESSION) == "a"
     world.stubs[0].status = 500
@@ -274,7 +274,7 @@ def test_affinity_of_the_client_knows_no_sessions() -> None:
     ("failback", "running", "new"),
     [(FailBack.NEVER, "b", "b"), (FailBack.NEW_SESSIONS, "b", "a"), (FailBack.ALWAYS, "a", "a")],
 )
-def test_who_goes_back_to_a_better_provider_and_when(failback: FailBack, running: str, new: str) -> None:
+def test_when_a_request_fails_back(failback: FailBack, running: str, new: str) -> None:
     world = World.make(failback=failback)
     first, _ = world.stubs
     first.status = 500
@@ -288,7 +288,7 @@ def test_who_goes_back_to_a_better_provider_and_when(failback: FailBack, running
     assert world.ask(x_claude_code_session_id="new") == new
 
 
-def test_a_provider_is_well_again_from_the_end_of_its_rest_on() -> None:
+def test_a_provider_is_well_from_the_end_of_its_cooldown_on() -> None:
     """Not from its failure on, though a trial has passed in the meantime."""
     world = World.make(failback=FailBack.ALWAYS, reactivate_after=1000.0)
     first, second = world.stubs
@@ -304,7 +304,7 @@ def test_a_provider_is_well_again_from_the_end_of_its_rest_on() -> None:
     assert world.ask(**SESSION) == "a"
 
 
-def test_what_builds_on_an_answer_goes_to_who_made_it() -> None:
+def test_a_request_that_builds_on_an_answer_goes_to_its_provider() -> None:
     world = World.make(prefix="codex", failback=FailBack.ALWAYS, failback_after=0.0)
     first, second = world.stubs
     first.status = 500
@@ -366,7 +366,7 @@ def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
     assert world.ask() == "a"
 
 
-def test_of_several_keys_the_one_that_is_ready_first_says_why_and_for_how_long() -> None:
+def test_the_key_that_is_ready_first_gives_reason_and_wait() -> None:
     world = World.make(1, keys=2)
     (provider,) = world.failover.route.providers
     first = provider.admit(0.0)

@@ -175,7 +175,7 @@ def test_an_error_event_gives_the_body_of_an_answer_of_its_status(
 
 @pytest.mark.parametrize("path", CLIENTS)
 @pytest.mark.parametrize("stream", [b"", b": keepalive\n\n", b"retry: 3000\n\n", b"event: ping\ndata: cut off"])
-def test_a_stream_that_ends_before_it_said_anything_is_empty(path: bytes, stream: bytes) -> None:
+def test_a_stream_that_ends_before_its_content_is_empty(path: bytes, stream: bytes) -> None:
     gate = gate_of(path)
     assert gate.feed(stream) == HOLD
     assert gate.end() == EMPTY
@@ -345,7 +345,7 @@ def test_json_that_cannot_be_read_is_relayed(text: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [{"usageMetadata": {"promptTokenCount": 4}}, [{"usageMetadata": {}, "candidates": []}]]
 )
-def test_gemini_that_only_says_what_it_cost_has_not_answered(body: object) -> None:
+def test_a_gemini_answer_of_usage_alone_is_empty(body: object) -> None:
     text = json.dumps(body).encode()
     assert judged(STREAM, text, kind=MediaType.JSON) == EMPTY
     assert judged(CHAT, text, kind=MediaType.JSON) == OPEN

@@ -93,7 +93,7 @@ def test_failures_in_a_row_are_counted_from_the_last_success() -> None:
     assert fail(health, 2.0, 3)[-1] == HealthChange(HealthState.OPEN, "server error", 60.0)
 
 
-def test_what_says_nothing_does_not_interrupt_failures_in_a_row() -> None:
+def test_a_neutral_end_does_not_interrupt_failures_in_a_row() -> None:
     health = closed()
     fail(health, 0.0, 2)
     health.released(health.begin(1.0), 1.0)
@@ -132,7 +132,7 @@ def test_a_cooldown_that_is_running_is_only_ever_lengthened(seconds: float, unti
     ("seconds", "reason", "news"),
     [(60.0, "rate limit", False), (63.0, "rate limit", False), (67.0, "rate limit", True), (60.0, "overloaded", True)],
 )
-def test_a_little_more_of_the_same_rest_is_no_news(seconds: float, reason: str, news: bool) -> None:
+def test_a_slightly_longer_cooldown_for_the_same_reason_is_no_news(seconds: float, reason: str, news: bool) -> None:
     health = closed()
     late = health.begin(0.0)
     health.cool_down(health.begin(0.0), 0.0, 60.0, "rate limit")
@@ -140,7 +140,7 @@ def test_a_little_more_of_the_same_rest_is_no_news(seconds: float, reason: str, 
     assert change == HealthChange(HealthState.OPEN, reason, seconds, news)
 
 
-def test_the_same_rest_after_a_failed_trial_is_news() -> None:
+def test_the_same_cooldown_after_a_failed_trial_is_news() -> None:
     health = resting(37.0, HealthPolicy(reactivate_after=37.0))
     change = health.failed(health.begin(37.0), 37.0, "rate limit")
     assert change == HealthChange(HealthState.OPEN, "rate limit", 37.0, news=True)
@@ -154,7 +154,7 @@ def test_a_deactivation_does_not_shorten_a_longer_cooldown() -> None:
     assert health.until == 3600.0
 
 
-def test_a_longer_cooldown_is_none_of_the_breakers() -> None:
+def test_a_longer_cooldown_is_not_by_the_breaker() -> None:
     health = closed()
     late = health.begin(0.0)
     fail(health, 0.0, 3)
@@ -173,7 +173,7 @@ def test_a_shorter_cooldown_is_kept_beside_the_breaker() -> None:
     assert [health.held_by_breaker(now) for now in (1.0, 30.9, 31.0, 60.0)] == [False, False, True, True]
 
 
-def test_a_success_ends_what_was_asked_for_too() -> None:
+def test_a_success_ends_the_cooldown_beside_the_breaker() -> None:
     health = closed()
     health.cool_down(health.begin(0.0), 0.0, 30.0, "unavailable")
     health.succeeded(health.begin(1.0), 1.0)
@@ -245,7 +245,7 @@ def test_its_success_closes() -> None:
     assert health.tick(41.0) is None
 
 
-def test_each_failed_trial_doubles_the_rest_up_to_reactivate_after() -> None:
+def test_each_failed_trial_doubles_the_opening_up_to_reactivate_after() -> None:
     health = resting(100.0)
     lengths = []
     for _ in range(4):
@@ -256,7 +256,7 @@ def test_each_failed_trial_doubles_the_rest_up_to_reactivate_after() -> None:
     assert lengths == [200.0, 400.0, 600.0, 600.0]
 
 
-def test_a_failed_trial_doubles_a_short_rest_too() -> None:
+def test_a_failed_trial_doubles_a_short_opening_too() -> None:
     health = resting(0.5)
     assert health.failed(health.begin(1.0), 1.0, "no answer in time") == HealthChange(
         HealthState.OPEN, "no answer in time", 1.0
@@ -291,7 +291,7 @@ def test_a_failed_trial_does_not_make_a_refused_key_the_breakers() -> None:
 
 
 @pytest.mark.parametrize(("hint", "seconds"), [(10.0, 74.0), (74.0, 74.0), (75.0, 75.0), (3600.0, 3600.0)])
-def test_a_trial_that_is_rate_limited_rests_it_for_the_longer_of_hint_and_doubling(hint: float, seconds: float) -> None:
+def test_a_rate_limited_trial_opens_it_for_the_longer_of_hint_and_doubling(hint: float, seconds: float) -> None:
     health = resting(37.0)
     assert health.cool_down(health.begin(37.0), 37.0, hint, "rate limit") == HealthChange(
         HealthState.OPEN, "rate limit", seconds

@@ -26,7 +26,7 @@ CUTS: dict[str, Steps] = {
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS.keys())
 @ensure_deferred
-async def test_four_answers_that_break_off_open_it(world: World, cut: Steps) -> None:
+async def test_four_answers_that_break_off_open_the_breaker(world: World, cut: Steps) -> None:
     first, second = world.upstream(cut), world.upstream(TWO)
     proxy = ranked(world.proxy, first, second)
     for _ in range(4):
@@ -54,7 +54,7 @@ async def test_a_whole_answer_between_them_begins_the_count_anew(world: World) -
 
 
 @ensure_deferred
-async def test_a_client_that_leaves_in_the_body_counts_for_nothing(world: World) -> None:
+async def test_a_disconnect_in_the_body_is_not_charged(world: World) -> None:
     never: Deferred[None] = Deferred()
     first = world.upstream((*chunked(b"begin", last=False), Wait(never)))
     proxy = ranked(world.proxy, first, world.upstream(TWO), circuit_breaker=CircuitBreaker(1, 60))
@@ -70,7 +70,7 @@ async def test_a_client_that_leaves_in_the_body_counts_for_nothing(world: World)
 
 
 @ensure_deferred
-async def test_of_many_at_once_one_is_the_trial(world: World) -> None:
+async def test_one_of_many_requests_is_the_trial(world: World) -> None:
     """The others go past it, and come back to it when it has passed."""
     answered: Deferred[None] = Deferred()
     first = world.upstream(FAILED, (Wait(answered), *answer(200, b"one")), answer(200, b"one"))
@@ -101,7 +101,7 @@ async def test_of_many_at_once_one_is_the_trial(world: World) -> None:
 
 
 @ensure_deferred
-async def test_a_failed_trial_rests_twice_as_long(world: World) -> None:
+async def test_a_failed_trial_doubles_the_cooldown(world: World) -> None:
     proxy = ranked(
         world.proxy,
         world.upstream(FAILED),
@@ -118,7 +118,7 @@ async def test_a_failed_trial_rests_twice_as_long(world: World) -> None:
 
 
 @ensure_deferred
-async def test_counting_tokens_charges_nobody_but_for_a_refused_key(world: World) -> None:
+async def test_counting_tokens_charges_only_a_refused_key(world: World) -> None:
     cut = CUTS["a reset"]
     limited, overloaded = (answer(status, b"", ((b"Retry-After", b"30"),)) for status in (429, 529))
     scripts = ((Reset(),), cut, FAILED, limited, overloaded, answer(401, b""))

@@ -117,7 +117,7 @@ async def test_unreachable_providers(world: World, authority: Authority) -> None
 
 @pytest.mark.parametrize("status", [200, 201, 301, 400, 404, 405, 409, 413, 418, 422, 451])
 @ensure_deferred
-async def test_what_is_the_requests_own_affair_is_relayed(world: World, status: int) -> None:
+async def test_an_error_of_the_request_itself_is_relayed(world: World, status: int) -> None:
     body = b'{"error": {"type": "invalid_request_error", "message": "mine"}}'
     first, second = world.upstream(answer(status, body)), world.upstream(GOOD)
     proxy = world.proxy({"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]})
@@ -158,7 +158,7 @@ NOBODY = [
 
 @pytest.mark.parametrize(("prefix", "status", "hint", "told", "retry_after"), NOBODY)
 @ensure_deferred
-async def test_what_each_client_is_told_when_nobody_can_answer(
+async def test_the_refusal_of_each_client_when_no_provider_answers(
     world: World,
     prefix: str,
     status: int,
@@ -212,7 +212,7 @@ async def test_head_says_nothing_about_health(world: World) -> None:
 
 @pytest.mark.parametrize("apart", [True, False])
 @ensure_deferred
-async def test_counting_tokens_moves_the_conversation_or_not(world: World, apart: bool) -> None:
+async def test_counting_tokens_has_a_cursor_of_its_own_or_not(world: World, apart: bool) -> None:
     def one(asked: object) -> Steps:
         return answer(500, b"") if b"count" in getattr(asked, "target") else answer(200, b"one")  # noqa: B009
 

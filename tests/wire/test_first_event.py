@@ -34,7 +34,7 @@ async def test_an_error_before_content_fails_over(world: World, form: Format, be
 
 @EACH
 @ensure_deferred
-async def test_an_error_behind_content_is_the_clients(world: World, form: Format) -> None:
+async def test_an_error_after_content_is_relayed(world: World, form: Format) -> None:
     events = (*form.preamble, form.content, form.error)
     first, second = world.upstream(event_stream(*events)), world.upstream(event_stream(form.content))
     proxy = world.proxy({clients(form.path): [provider("one", first.base_url), provider("two", second.base_url)]})
@@ -47,7 +47,7 @@ async def test_an_error_behind_content_is_the_clients(world: World, form: Format
 
 @EACH
 @ensure_deferred
-async def test_a_cut_behind_content_is_an_honest_end(world: World, form: Format) -> None:
+async def test_a_break_after_content_aborts_the_client(world: World, form: Format) -> None:
     events = (*form.preamble, form.content)
     first = world.upstream((*event_stream(*events, last=False), Reset()))
     second = world.upstream(event_stream(form.content))
@@ -206,7 +206,7 @@ def slowly(*events: bytes, seconds: float = 0.15) -> Sequence[Step]:
 @EACH
 @pytest.mark.parametrize("silent_after", [1, 2])
 @ensure_deferred
-async def test_without_a_limit_of_its_own_silence_behind_a_preamble_is_the_head_timeouts(
+async def test_without_first_event_timeout_the_header_timeout_bounds_silence_after_a_preamble(
     world: World, form: Format, silent_after: int
 ) -> None:
     first = world.upstream((*event_stream(*form.preamble[:silent_after], last=False), Hang()))

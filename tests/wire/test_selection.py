@@ -31,7 +31,7 @@ async def test_the_order_wraps_round(world: World) -> None:
 
 
 @ensure_deferred
-async def test_who_rests_is_passed_over(world: World) -> None:
+async def test_a_provider_in_cooldown_is_passed_over(world: World) -> None:
     first, second = world.upstream(answer(402, b"")), world.upstream(answer(200, b"two"), FAILED)
     third = world.upstream(answer(200, b"three"))
     proxy = ranked(world.proxy, first, second, third)
@@ -85,7 +85,7 @@ SESSIONS: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("prefix", "field", "names"), SESSIONS)
 @pytest.mark.parametrize("affinity", list(Affinity))
 @ensure_deferred
-async def test_a_session_stays_with_who_answered_it(
+async def test_a_session_stays_with_the_provider_that_answered_it(
     world: World,
     prefix: str,
     field: bytes,
@@ -144,7 +144,7 @@ async def test_sessions_that_stay_apart_are_no_switch(world: World) -> None:
     ],
 )
 @ensure_deferred
-async def test_who_goes_back_to_a_better_provider(
+async def test_which_requests_fail_back(
     world: World,
     failback: FailBack,
     running: bytes,
@@ -163,7 +163,7 @@ async def test_who_goes_back_to_a_better_provider(
 
 @pytest.mark.parametrize(("failback", "said"), [(FailBack.NEW_SESSIONS, b"two"), (FailBack.ALWAYS, b"one")])
 @ensure_deferred
-async def test_without_sessions_nobody_is_new(world: World, failback: FailBack, said: bytes) -> None:
+async def test_without_sessions_no_request_begins_a_new_one(world: World, failback: FailBack, said: bytes) -> None:
     first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
     proxy = ranked(world.proxy, first, second, failback=failback, failback_after=0.0)
     client = await world.connect(proxy.port)
@@ -172,14 +172,14 @@ async def test_without_sessions_nobody_is_new(world: World, failback: FailBack, 
 
 @pytest.mark.parametrize("failback", list(FailBack))
 @ensure_deferred
-async def test_nobody_goes_back_too_soon(world: World, failback: FailBack) -> None:
+async def test_no_request_fails_back_before_failback_after(world: World, failback: FailBack) -> None:
     first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
     client = await world.connect(ranked(world.proxy, first, second, failback=failback, failback_after=3600.0).port)
     assert [await ask(client, fields=named(name)) for name in (b"running", b"new")] == [b"two", b"two"]
 
 
 @ensure_deferred
-async def test_an_equal_is_no_better(world: World) -> None:
+async def test_no_request_fails_back_to_an_equal_priority(world: World) -> None:
     first, second = world.upstream(FAILED, answer(200, b"one")), world.upstream(answer(200, b"two"))
     providers = [provider("one", first.base_url), provider("two", second.base_url)]
     proxy = world.proxy({"claudecode": providers}, failback=FailBack.ALWAYS, failback_after=0.0)
@@ -204,7 +204,7 @@ MADE: dict[str, Steps] = {
 
 @pytest.mark.parametrize("made", MADE.values(), ids=MADE.keys())
 @ensure_deferred
-async def test_what_builds_on_an_answer_goes_to_who_made_it(world: World, made: Steps) -> None:
+async def test_a_request_that_builds_on_an_answer_goes_to_its_provider(world: World, made: Steps) -> None:
     """Even where another is better and preferred; an answer that nobody here made decides nothing."""
     first = world.upstream(FAILED, answer(200, b"one"))
     second = world.upstream(made, answer(200, b"two"))

@@ -39,7 +39,7 @@ def two(proxies: StartProxy, first: ScriptedUpstream, second: ScriptedUpstream) 
 @pytest.mark.parametrize("politely", [True, False])
 @pytest.mark.parametrize("script", WAYS.values(), ids=WAYS.keys())
 @ensure_deferred
-async def test_the_provider_is_left_at_once(world: World, script: Steps, politely: bool) -> None:
+async def test_a_disconnect_aborts_the_provider_at_once(world: World, script: Steps, politely: bool) -> None:
     first, second = world.upstream(script), world.upstream(chunked(b"other"))
     proxy = two(world.proxy, first, second)
     client = await world.connect(proxy.port)
@@ -59,7 +59,7 @@ async def test_the_provider_is_left_at_once(world: World, script: Steps, politel
 
 
 @ensure_deferred
-async def test_over_tls_too(
+async def test_a_disconnect_aborts_the_provider_over_tls_too(
     world: World,
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
@@ -78,7 +78,7 @@ async def test_over_tls_too(
 
 
 @ensure_deferred
-async def test_in_the_middle_of_its_request(world: World) -> None:
+async def test_a_disconnect_in_the_middle_of_a_request(world: World) -> None:
     upstream = world.upstream(chunked(b"hello"))
     proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await world.connect(proxy.port)
@@ -91,7 +91,7 @@ async def test_in_the_middle_of_its_request(world: World) -> None:
 
 
 @ensure_deferred
-async def test_while_the_provider_is_being_connected_to(world: World) -> None:
+async def test_a_disconnect_while_the_provider_is_connected_to(world: World) -> None:
     """Endpoints call that by a name of their own, which is no failure of the provider."""
     first = world.upstream(on_connect=(Hang(),), scheme="https")
     second = world.upstream(chunked(b"other"))
@@ -109,7 +109,7 @@ async def test_while_the_provider_is_being_connected_to(world: World) -> None:
 
 
 @ensure_deferred
-async def test_a_body_that_nobody_will_get_is_freed_at_once(world: World) -> None:
+async def test_a_disconnect_frees_the_body_at_once(world: World) -> None:
     """Without waiting for the garbage collector, which may come minutes later."""
     proxy = world.proxy({"claudecode": []})
     client = await world.connect(proxy.port)
@@ -174,7 +174,7 @@ AT_ONCE = {
 
 @pytest.mark.parametrize(("ask", "status"), AT_ONCE.values(), ids=AT_ONCE.keys())
 @ensure_deferred
-async def test_an_answer_that_had_begun_at_once_is_left_with_its_client(
+async def test_a_disconnect_ends_an_answer_that_had_begun_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch, ask: bytes, status: int
 ) -> None:
     proxy = world.proxy({"codex": [provider("one", "http://127.0.0.1:1", websocket=True)]})

@@ -23,7 +23,7 @@ GARBAGE = (Send(b"SSH-2.0-OpenSSH\r\n"),)
 
 
 @ensure_deferred
-async def test_nobody_is_charged_when_nobody_can_be_reached(world: World) -> None:
+async def test_no_provider_is_charged_when_none_is_reached(world: World) -> None:
     """A reset before the head is no sign of a provider either."""
     providers = [provider("one", "http://127.0.0.1:1"), provider("two", world.upstream((Reset(),)).base_url)]
     proxy = world.proxy({"claudecode": providers}, circuit_breaker=CircuitBreaker(1, 60))
@@ -39,7 +39,7 @@ async def test_nobody_is_charged_when_nobody_can_be_reached(world: World) -> Non
 
 @pytest.mark.parametrize("script", [FAILED, GARBAGE, answer(200, b"two")], ids=["a 500", "garbage", "an answer"])
 @ensure_deferred
-async def test_who_cannot_be_reached_is_charged_where_another_can(world: World, script: Steps) -> None:
+async def test_an_unreachable_provider_is_charged_when_another_is_reached(world: World, script: Steps) -> None:
     reached = world.upstream(script)
     proxy = world.proxy(
         {"claudecode": [provider("one", "http://127.0.0.1:1"), provider("two", reached.base_url)]},
@@ -62,7 +62,7 @@ REFUSED_KEY: dict[str, Steps] = {
 
 @pytest.mark.parametrize("script", REFUSED_KEY.values(), ids=REFUSED_KEY.keys())
 @ensure_deferred
-async def test_a_key_rests_by_itself(world: World, script: Steps) -> None:
+async def test_a_key_is_in_cooldown_by_itself(world: World, script: Steps) -> None:
     """The next key of the same provider comes before the next provider, and goes on being used."""
 
     def by_key(asked: RecordedRequest) -> Steps:
@@ -81,7 +81,7 @@ async def test_a_key_rests_by_itself(world: World, script: Steps) -> None:
 
 
 @ensure_deferred
-async def test_a_provider_rests_when_all_its_keys_do(world: World) -> None:
+async def test_a_provider_is_in_cooldown_when_all_its_keys_are(world: World) -> None:
     first, second = world.upstream(answer(401, b"")), world.upstream(answer(200, b"two"), FAILED)
     proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url, "key-a", "key-b"), provider("two", second.base_url)]}
@@ -95,7 +95,9 @@ async def test_a_provider_rests_when_all_its_keys_do(world: World) -> None:
 
 @pytest.mark.parametrize(("status", "fields"), [(429, ((b"Retry-After", b"30"),)), (401, ())])
 @ensure_deferred
-async def test_a_rest_is_one_line_however_many_are_refused_at_once(world: World, status: int, fields: Fields) -> None:
+async def test_a_cooldown_is_logged_in_one_line_however_many_requests_are_refused(
+    world: World, status: int, fields: Fields
+) -> None:
     answered: list[Deferred[None]] = [Deferred() for _ in range(5)]
     scripts = [(Wait(each), *answer(status, b"", fields)) for each in answered]
     first, second = world.upstream(*scripts), world.upstream(answer(200, b"two"))
@@ -115,7 +117,7 @@ async def test_a_rest_is_one_line_however_many_are_refused_at_once(world: World,
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429, 500, 503, 529])
 @ensure_deferred
-async def test_the_pinned_providers_answers_are_relayed_and_never_rest_it(world: World, status: int) -> None:
+async def test_a_pinned_provider_has_no_cooldown_and_its_answers_are_relayed(world: World, status: int) -> None:
     first, second = world.upstream(answer(200, b"one")), world.upstream(answer(status, b"two"), answer(200, b"well"))
     proxy = ranked(world.proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
     client = await world.connect(proxy.port)
@@ -137,7 +139,7 @@ async def test_a_pinned_provider_that_breaks_off_is_asked_again(world: World) ->
 
 @pytest.mark.parametrize("pinned", [None, "one"])
 @ensure_deferred
-async def test_the_only_road_is_open_to_more_than_the_trial(world: World, pinned: str | None) -> None:
+async def test_the_last_resort_is_asked_while_its_trial_is_in_flight(world: World, pinned: str | None) -> None:
     """While its rest is over, and the request that tries it has no answer yet, others are not turned away."""
     answered: Deferred[None] = Deferred()
     upstream = world.upstream(GARBAGE, (Wait(answered), *answer(200, b"trial")), answer(200, b"other"))
