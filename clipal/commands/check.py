@@ -1,6 +1,6 @@
 """`clipal check`: reads the configuration as the service would, and shows every problem.
 
-With `--online` it also connects to each provider, its TLS included, and asks nothing there: that costs nothing.
+With `--online` it also makes a connection to each provider, TLS included, and sends no request on it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STYLES: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
 class Options(CommandOptions, tap.Options):
-    """What it looks at, and how it is shown."""
+    """What is checked, and how problems are shown."""
 
     synopsis = "Usage: clipal check [options]"
     longdesc = (
@@ -49,7 +49,7 @@ class Options(CommandOptions, tap.Options):
 
 
 def run(options: Options) -> int:
-    """Checks it: the exit status."""
+    """Checks the configuration: the exit status."""
     files = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
     missing = missing_directory(options["config-dir"])
     if missing is not None:
@@ -112,10 +112,10 @@ def _asked(client: ClientConfig) -> list[ProviderConfig]:
 
 
 async def _reach_all(reactor: Any, configuration: Configuration, *, numbered: bool) -> list[Problem | str]:
-    """For each provider, in which time it was reached, or why it was not.
+    """For each provider, the time in which it was reached, or the problem.
 
     Parameters:
-        numbered: whether the providers were read without gaps, so that their numbers are those of the files.
+        numbered: whether no provider was left out because of an error, so that their numbers are those in the files.
     """
     settings = configuration.settings
     settings = evolve(settings, connect_timeout=settings.connect_timeout or LONGEST_CONNECT)

@@ -1,7 +1,7 @@
-"""`clipal connect`: writes a client's own configuration so that it uses this clipal.
+"""`clipal connect`: changes the clients' own settings files so that the clients use this clipal.
 
-It shows the difference first and asks. What was there is kept for `clipal disconnect`. A client whose files cannot be
-read or understood is left alone, and the others are connected all the same.
+The command shows the difference first and asks. The former content is kept for `clipal disconnect`. A client whose
+files cannot be read or understood is left alone, and the others are connected all the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from clipal.connect.registry import PROGRAMS
 
 
 class Options(CommandOptions, tap.Options):
-    """Which clients, and whether it asks; the address is that of the configuration."""
+    """Which clients, and whether to ask; clipal's address comes from the configuration."""
 
     synopsis = f"Usage: clipal connect [options] [{'|'.join(PROGRAMS)} ...]"
     longdesc = "Points clients at this clipal: those that are named, else all that are found on this machine."
@@ -49,10 +49,10 @@ class Options(CommandOptions, tap.Options):
 
 
 def checked(names: Sequence[str]) -> tuple[str, ...]:
-    """`names` without repetitions, if all are those of clients.
+    """The clients' names without repetitions.
 
     Raises:
-        usage.UsageError: one is not.
+        usage.UsageError: there is no client of one of these names.
     """
     for name in names:
         if name not in PROGRAMS:
@@ -61,10 +61,10 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def run(options: Options) -> int:
-    """Connects them.
+    """Connects the clients.
 
     Returns:
-        the exit status: 1 where a client that was meant is not connected in the end, else 0.
+        the exit status: 1 where a chosen client is not connected in the end, else 0.
     """
     configuration = tap.load(options)
     where = _Where.of(options)
@@ -80,26 +80,26 @@ def run(options: Options) -> int:
 
 
 def alone(title: str, turn: Callable[[], int]) -> int:
-    """The exit status of one client's turn, whose trouble is told and stops no other client's turn."""
+    """Runs one client's turn: the exit status. An error is printed, and the next client has its turn all the same."""
     try:
         return turn()
-    except BrokenPipeError:  # nobody reads what is said: the end of the whole command
+    except BrokenPipeError:  # the reader of standard output has ended, and so does the command
         raise
     except FileError as error:
         problem = str(error)
     except OSError as error:
         problem = f"{error.filename or title}: {(error.strerror or 'not possible').lower()}"
-    except Exception as error:  # a bug here, at a file that nobody has thought of; its text may quote the file
+    except Exception as error:  # a bug; the exception's text is not shown, because it may quote the file
         problem = f"unexpected {type(error).__name__}, a bug in clipal; please report it"
     print(f"clipal: {problem}; {title} is left as it was", file=sys.stderr)
     return 1
 
 
 def given_token(text: str | None, directory: Path) -> str | None:
-    """The token that the option says or refers to; None where it says nothing.
+    """The token that `--token` gives or refers to; None without the option.
 
     Raises:
-        usage.UsageError: it is none.
+        usage.UsageError: the option gives no token.
     """
     if text is None:
         return None
@@ -113,10 +113,10 @@ def given_token(text: str | None, directory: Path) -> str | None:
 
 
 def own_base_url(settings: Settings) -> str:
-    """Where clients reach clipal: an IP address, for Codex resolves `localhost` to ::1 first.
+    """The URL of clipal for clients. Its host is an IP address, because Codex resolves `localhost` to ::1 first.
 
     Raises:
-        usage.UsageError: the port is 0, so that nobody knows it, or there is none.
+        usage.UsageError: the port is 0 and so unknown, or clipal listens on no port.
     """
     for endpoint in settings.endpoints:
         if not endpoint.host or endpoint.proxied:
@@ -131,14 +131,14 @@ def own_base_url(settings: Settings) -> str:
 
 @frozen
 class _Where:
-    """Where the clients' files are."""
+    """The home directory and the environment that say where the clients' files are."""
 
     home: Path
     environment: dict[str, str]
 
     @classmethod
     def of(cls, options: Options) -> _Where:
-        """With `--home`, the environment's directories do not count, for they are outside of it."""
+        """With `--home`, the environment does not count, because its directories are outside of that home."""
         if options["home"] is not None:
             return cls(Path(options["home"]).absolute(), {})
         return cls(Path(os.path.expanduser("~")).absolute(), dict(os.environ))
@@ -147,7 +147,7 @@ class _Where:
         return client.directory(self.home, self.environment)
 
     def found(self) -> list[ClientProgram]:
-        """The clients that are here; says which are not."""
+        """The clients that are installed; prints which are not."""
         clients = []
         for client in PROGRAMS.values():
             directory = self.directory(client)
@@ -159,7 +159,7 @@ class _Where:
 
 
 def _is_directory(path: Path) -> bool:
-    """Whether there is a directory, be it one that cannot be looked at, which is told when it is read."""
+    """Whether `path` is a directory, or cannot be examined; then reading it will tell the error."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

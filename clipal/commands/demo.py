@@ -1,8 +1,8 @@
-"""`clipal demo`: shows failover on this machine alone, for whoever has no key at hand.
+"""`clipal demo`: shows failover on this machine alone, without any key.
 
-Two upstreams of its own, of which the first one fails; the real service on a free port, with a temporary directory for
-its files; one request for each client, as that client sends it. It stays until Ctrl-C, for real clients to try, and
-leaves nothing behind.
+The demo starts two upstreams, of which the first one fails, and the real service on a free port, with its files in a
+temporary directory. It sends one request for each client, as that client does, and runs until Ctrl-C, so that real
+clients can be tried. In the end the directory is removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clipal.demo.terminal import Terminal
 
 
 class Options(CommandOptions):
-    """Whether it stays."""
+    """Whether the demo goes on after its own requests."""
 
     synopsis = "Usage: clipal demo [options]"
     longdesc = "Shows failover with two built-in upstreams, and stays until Ctrl-C for real clients to try."
@@ -31,7 +31,7 @@ class Options(CommandOptions):
 
 
 def run(options: Options) -> int:
-    """Shows it.
+    """Runs the demo.
 
     Returns:
         the exit status: 1 where an answer did not come from the second upstream, else 0.
@@ -58,7 +58,7 @@ class Run:
         self._showing: Deferred[None] = Deferred()
 
     def run(self) -> int:
-        """Runs it to its end: the exit status."""
+        """Runs the reactor until the demo ends: the exit status."""
         self._demo.start()
         self._reactor.callWhenRunning(self._begin)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._end)
@@ -66,7 +66,7 @@ class Run:
         return self._status
 
     def _begin(self) -> None:
-        if hasattr(signal, "SIGHUP"):  # the service reloads at it, but here it says that the terminal is gone
+        if hasattr(signal, "SIGHUP"):  # the service would reload, but here the terminal has been closed
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reactor.stop))
         self._showing = Deferred.fromCoroutine(self._show())
         self._showing.addErrback(self._failed)

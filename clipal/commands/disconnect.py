@@ -1,7 +1,7 @@
-"""`clipal disconnect`: puts back what was in a client's configuration before `clipal connect`.
+"""`clipal disconnect`: gives a client's settings files the content that they had before `clipal connect`.
 
-To the byte if nothing has changed in it since; else only clipal's values are taken out. It refuses where one of them
-has been changed by hand, for it cannot know what is meant then; with `--force` it leaves that value as it is.
+If a file has not changed since, it gets its former bytes; else only clipal's values are taken out. Where one of these
+values has been changed by hand, the command refuses; with `--force` it leaves that value as it is.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Options(CommandOptions):
 
 
 def run(options: Options) -> int:
-    """Disconnects them.
+    """Disconnects the clients.
 
     Returns:
         the exit status: 1 where a client could not be disconnected, else 0.

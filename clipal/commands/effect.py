@@ -1,4 +1,4 @@
-"""What `clipal use` and `clipal reset` say in the end: what the clipal that runs does, once it has read the files."""
+"""The last lines of `clipal use` and `clipal reset`: what the running clipal does once it has read the files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from clipal.commands.status_table import clock, lasting
 from clipal.config.model import Configuration
 
 LONGEST: Final = 3.0
-"""Seconds until a clipal that runs has noticed a change: it looks every two."""
+"""Seconds in which the running clipal should notice a change; it looks every two seconds."""
 _EVERY: Final = 0.1
 
 Seen: TypeAlias = Callable[[Report], bool]
 
 
 def show_effect(address: Address, configuration: Configuration, clients: Sequence[str], seen: Seen) -> int:
-    """Waits until `seen` says so of what `/status` says, and prints what clipal then does with `clients`.
+    """Waits until `seen` is true of `/status`, and prints which providers clipal then asks for `clients`.
 
     Returns:
-        the exit status: 1 where a clipal runs that has not taken the change, else 0.
+        the exit status: 1 where the running clipal has not taken the change, else 0.
     """
     try:
         report = in_reactor(lambda reactor: _wait(reactor, address, seen))
@@ -41,7 +41,7 @@ def show_effect(address: Address, configuration: Configuration, clients: Sequenc
 
 
 async def _wait(reactor: Any, address: Address, seen: Seen) -> Report:
-    """The first report that `seen` is content with, or the last one."""
+    """The first report of which `seen` is true; the last report where the time is over."""
     began = reactor.seconds()
     while True:
         report = await ask(reactor, address)
@@ -63,7 +63,7 @@ def _problem(address: Address, configuration: Configuration, report: Report, see
 
 
 def doing(name: str, client: dict[str, Any]) -> str:
-    """In words, whom clipal asks for a client, and who rests."""
+    """In words, which provider clipal asks for a client, and which providers have a cooldown."""
     if not client["can_answer"]:
         words = f"has no provider of {name} that can answer"
     elif client["pinned"] is not None:

@@ -1,7 +1,7 @@
-"""`clipal init`: writes commented templates of the configuration files, and never over what is there.
+"""`clipal init`: writes commented templates of the configuration files, and overwrites no file.
 
-The templates are the files of `examples/`. A file is made and opened in one step that fails where it exists already, so
-that nothing is overwritten in a race either; from its first byte on, only its owner can read it, for keys come into it.
+The templates are the files of `examples/`. A file is made and opened in one step, which fails where the file exists, so
+that no race can overwrite it. The file is made with mode 0600, because keys will be written into it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Next:
 
 
 class Options(CommandOptions):
-    """Where to."""
+    """The directory of the files."""
 
     synopsis = "Usage: clipal init [options]"
     longdesc = "Writes commented templates of the configuration files, and never over what is there."
@@ -42,7 +42,7 @@ class Options(CommandOptions):
 
 
 def run(options: Options) -> int:
-    """Writes the templates that are not there yet, and says what it did.
+    """Writes the templates of missing files, and prints what it did.
 
     Returns:
         the exit status: 0, or 1 with a line on standard error where something could not be written.
@@ -62,7 +62,7 @@ def run(options: Options) -> int:
 
 
 def _write(path: Path) -> str:
-    """Writes a template to `path`, unless the user's own file is there under this or another name: what it did."""
+    """Writes a template to `path`, unless the user has a file there of this or another name; returns what it did."""
     others = unread_files(path)
     if others and not os.path.lexists(path):
         other = others[0]
@@ -79,10 +79,10 @@ def write_new(path: Path, content: bytes) -> bool:
     """Makes a file that only its owner can read.
 
     Returns:
-        whether it was made: False where something of this name exists, be it a broken link.
+        whether the file was made; False where something of this name exists, also a broken link.
 
     Raises:
-        OSError: it could not be made or written; then there is no file.
+        OSError: the file could not be made or written; then there is no file.
     """
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
@@ -92,7 +92,7 @@ def write_new(path: Path, content: bytes) -> bool:
         with open(made, "wb") as file:
             file.write(content)
     except OSError:
-        path.unlink()  # half a template would be kept by the next try
+        path.unlink()  # else the next try would keep half a template
         raise
     return True
 

@@ -1,7 +1,7 @@
 """The command line: its commands, and how words become options.
 
-twisted.python.usage reads them. Here is what it lacks: options that stand anywhere, `-h` and `-V`, our own version, and
-suggestions for what is not known.
+twisted.python.usage reads them. This module adds options that stand anywhere, `-h` and `-V`, clipal's version, and
+suggestions for unknown words.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ COMMANDS: Final = {
     "completion": "print a script with which bash, zsh or fish completes these",
     "man": "print the man page",
 }
-"""Each is a module of `clipal.commands` with its `Options` and `run`; imported only when it is asked for."""
+"""Each is a module of `clipal.commands` with `Options` and `run`, which is imported when the command is given."""
 
 
 class CommandOptions(usage.Options):
-    """Options of the program and of its commands, which stand before or behind names.
+    """Options of the program and of its commands, which stand before or after names.
 
     Attributes:
         synopsis: how the command is written.
         longdesc: what it does.
-        wrong: the exit status where they are wrong.
+        wrong: the exit status of a wrong command line.
         names: words that can stand as arguments, as far as they are known beforehand; shells complete them.
     """
 
@@ -49,10 +49,10 @@ class CommandOptions(usage.Options):
     names: ClassVar[Sequence[str]] = ()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Reads `options`, whatever their order.
+        """Reads `options` in any order.
 
         Raises:
-            usage.UsageError: they are wrong.
+            usage.UsageError: the options are wrong.
         """
         opts, names = self.separated(sys.argv[1:] if options is None else options)
         super().parseOptions([*opts, "--", *names])
@@ -96,14 +96,14 @@ class Command(Protocol):
 
     @staticmethod
     def run(options: CommandOptions) -> int:
-        """Carries it out: the exit status."""
+        """Runs the command: the exit status."""
 
 
 def command(name: str) -> Command:
     """The module of the command `name`.
 
     Raises:
-        usage.UsageError: there is none.
+        usage.UsageError: there is no such command.
     """
     if name not in COMMANDS:
         raise usage.UsageError(f"there is no command {name!r}; {hint(name, COMMANDS, 'the commands are')}")
@@ -112,7 +112,7 @@ def command(name: str) -> Command:
 
 
 def chosen(words: Sequence[str]) -> str | None:
-    """The name of the command among `words`; None where there is none."""
+    """The name of the command among `words`; None where no word is one."""
     unfit: list[str] = []
     for name in dict.fromkeys(word for word in words if word in COMMANDS):
         try:
@@ -120,7 +120,7 @@ def chosen(words: Sequence[str]) -> str | None:
         except usage.UsageError:
             unfit.append(name)
             continue
-        if names and names[0] == name:  # else it is the value of an option
+        if names and names[0] == name:  # else the word is the value of an option
             return name
     return unfit[0] if unfit else None  # the error is told when its options are read
 
@@ -138,7 +138,7 @@ def parse_command(name: str, words: Sequence[str]) -> CommandOptions:
 
 
 def hint(word: str, known: Iterable[str], else_: str) -> str:
-    """What was meant by `word`, if something known resembles it, else all that is known."""
+    """A hint at the known word that resembles `word`; at all known words where none does."""
     known = list(known)
     near = get_close_matches(word, known, 1)
     return f"did you mean {near[0]!r}?" if near else f"{else_} {', '.join(known)}"
@@ -152,7 +152,7 @@ def listing() -> str:
 
 
 def _problem(error: getopt.GetoptError, known: Iterable[str]) -> str:
-    """What getopt found, with the option that was meant; a value stays out, for it may be a key."""
+    """getopt's error, with the option that was meant, and without a value, because a value may be a key."""
     names = [each.rstrip("=") for each in known]
     if "not recognized" not in error.msg:
         return error.msg

@@ -1,4 +1,4 @@
-"""TLS to the clipal on this machine: what is trusted is the one certificate that its configuration names."""
+"""TLS to the clipal on this machine: only the certificate that its configuration names is trusted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from zope.interface import implementer
 
 @implementer(IPolicyForHTTPS, IOpenSSLClientConnectionCreator)
 class OwnCertificate:
-    """Makes connections that end unless the server shows the certificate in the file at `path`."""
+    """Makes TLS connections, which fail unless the server shows the certificate in the file at `path`."""
 
     def __init__(self, path: Path) -> None:
         options = CertificateOptions(trustRoot=Certificate.loadPEM(path.read_bytes()))
         self._context = options.getContext()
         store = self._context.get_cert_store()
         assert store is not None
-        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)  # it need not be an authority's
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)  # the certificate need not be an authority's
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> OwnCertificate:
         return self

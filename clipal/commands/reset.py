@@ -1,6 +1,6 @@
-"""`clipal reset`: a fresh start for clients. All of their providers count as healthy again, as after a saved file.
+"""`clipal reset`: all providers of the clients count as healthy again, as after a saved file.
 
-It touches the clients' files, which a clipal that runs notices.
+The command touches the clients' files, which the running clipal notices.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Options(RunningOptions):
 
 
 def run(options: Options) -> int:
-    """Resets them: the exit status, 1 where a file could not be touched or the clipal that runs has not noticed."""
+    """Resets the clients: the exit status, 1 where a file was not touched or the running clipal did not notice."""
     configuration = options.configuration()
     address = options.address(configuration)
     paths = {name: configuration.clients[name].path for name in options["clients"] or PROGRAMS}

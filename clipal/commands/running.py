@@ -1,7 +1,7 @@
-"""How a command finds the clipal that runs, and what it asks it: `/status`, over treq.
+"""How a command finds the running clipal, and asks it for `/status`.
 
-It is found through the configuration, or by `--url`. What cannot be read of the configuration does not matter here: a
-clipal that runs goes on with the one that it has.
+The address comes from the configuration, or from `--url`. Errors in the configuration do not matter here, because the
+running clipal goes on with its old one.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from clipal.config.problems import ConfigurationError
 from clipal.dialects.registry import DIALECTS
 
 LONGEST_ANSWER: Final = 5.0
-"""Seconds for one answer: `/status` takes milliseconds."""
+"""Seconds for one answer; `/status` takes milliseconds."""
 
 _T = TypeVar("_T")
 Report: TypeAlias = dict[str, Any]
-"""What `/status` says."""
+"""The document of `/status`."""
 
 
 class NotRunning(Exception):
@@ -48,12 +48,12 @@ class NotRunning(Exception):
 
 @frozen
 class Address:
-    """Where a clipal is asked.
+    """The address of a clipal.
 
     Attributes:
-        url: what its paths are appended to.
-        socket: the file of the socket, if it is one.
-        certificate: the file of the one certificate that is trusted; None for those that everybody trusts.
+        url: paths are appended to this URL.
+        socket: the file of the UNIX socket; None for TCP.
+        certificate: the file of the only certificate that is trusted; None for the system's authorities.
     """
 
     url: str
@@ -65,7 +65,7 @@ class Address:
         """From `http://…`, `https://…` or `unix:PATH`.
 
         Raises:
-            usage.UsageError: it is none of them.
+            usage.UsageError: `text` is none of these.
         """
         if text.startswith("unix:") and len(text) > len("unix:"):
             return cls("http://localhost", Path(text.removeprefix("unix:")).expanduser().absolute())
@@ -80,7 +80,7 @@ class Address:
 
     @classmethod
     def of(cls, settings: Settings) -> Address:
-        """Where a clipal with these settings listens: the first place that is an address or a socket's file."""
+        """The address of a clipal with these settings: the first endpoint that is an address or a socket's file."""
         plain = [each for each in settings.endpoints if not each.proxied and (each.host or each.path)]
         if plain and plain[0].path is not None:
             return cls("http://localhost", plain[0].path)
@@ -92,7 +92,7 @@ class Address:
 
 
 class RunningOptions(CommandOptions):
-    """Those of a command that asks the clipal that runs."""
+    """The options of a command that asks the running clipal."""
 
     optParameters = [
         [
@@ -106,10 +106,10 @@ class RunningOptions(CommandOptions):
     ]
 
     def postOptions(self) -> None:
-        """Looks at the address.
+        """Checks the address.
 
         Raises:
-            usage.UsageError: it is none.
+            usage.UsageError: the port or the URL is wrong.
         """
         try:
             check_overrides(self._overrides)
@@ -128,15 +128,15 @@ class RunningOptions(CommandOptions):
         return check_configuration(configuration_directory(self["config-dir"]), files, self._overrides)[0]
 
     def address(self, configuration: Configuration) -> Address:
-        """Where clipal is asked."""
+        """The address of the running clipal."""
         return Address.of(configuration.settings) if self["url"] is None else Address.parse(self["url"])
 
 
 async def ask(reactor: Any, address: Address) -> Report:
-    """What `/status` says there.
+    """The document of `/status` at `address`.
 
     Raises:
-        NotRunning: nobody answers, or it is no clipal that would tell.
+        NotRunning: there is no answer, or the answer is not that of a clipal that shows its status.
     """
     try:
         client = HTTPClient(_agent(reactor, address))
@@ -156,10 +156,10 @@ async def ask(reactor: Any, address: Address) -> Report:
 
 
 def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, _T]]) -> _T:
-    """What `work` returns, which gets the reactor.
+    """Calls `work` with the reactor, and runs the reactor until `work` has ended; returns its result.
 
     Raises:
-        KeyboardInterrupt: it was interrupted.
+        KeyboardInterrupt: the reactor was stopped first.
     """
     ended: list[_T] = []
     failed: list[BaseException] = []
@@ -193,7 +193,7 @@ def _agent(reactor: Any, address: Address) -> Agent:
 
 @implementer(IAgentEndpointFactory)
 class _SocketFile:
-    """Connects to one socket's file, whatever the URL says."""
+    """Connects to one socket file; the URL's host does not count."""
 
     def __init__(self, reactor: Any, path: Path) -> None:
         self._reactor = reactor

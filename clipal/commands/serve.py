@@ -14,7 +14,7 @@ from clipal.commands.options import CommandOptions, command, listing
 
 
 class Options(CommandOptions, tap.Options):
-    """Those of `twistd clipal`; its help lists the commands."""
+    """The options of `twistd clipal`; the help also lists the commands."""
 
     synopsis = "Usage: clipal [options]\n       clipal COMMAND [options]"
     longdesc = "Without a command, clipal serves in the foreground."
@@ -24,10 +24,10 @@ class Options(CommandOptions, tap.Options):
         return f"{super().getUsage(width)}\n{listing()}"
 
     def parseArgs(self, *names: str) -> None:
-        """Takes none: a word that is left is meant as a command.
+        """Takes no names, because a name is meant as a command.
 
         Raises:
-            usage.UsageError: there is one.
+            usage.UsageError: there is a name.
         """
         for name in names:
             command(name)
@@ -49,7 +49,7 @@ def run(options: Options) -> int:
 
 
 def _install_reactor() -> None:
-    """Our own where there is epoll, unless something has chosen another one."""
+    """Installs clipal's reactor on Linux, unless another one is installed."""
     if sys.platform.startswith("linux") and "twisted.internet.reactor" not in sys.modules:
         from clipal.transport.epoll import install
 

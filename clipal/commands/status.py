@@ -1,8 +1,8 @@
 """`clipal status`: which provider each client is on, why, until when, and what it cost.
 
-It asks the clipal that runs for its `/status`. The exit status is that of a monitoring plugin: 0 all is well; 1 some
-provider rests, and the client can still be answered; 2 a client has no provider that can answer, or no clipal could be
-asked; 3 the command line is wrong.
+The command asks the running clipal for `/status`. The exit status is that of a monitoring plugin: 0 all is well; 1 some
+provider has a cooldown, and clients can still be answered; 2 a client has no provider that can answer, or no clipal
+could be asked; 3 the command line is wrong.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from clipal.commands.running import Address, NotRunning, Report, RunningOptions,
 from clipal.commands.status_table import exit_status, tables
 
 COLUMNS: Final = 80
+"""Columns where standard output is no terminal."""
 WIDEST: Final = 100
-"""Columns: of what is no terminal, and of one that has more."""
+"""The most columns that are used of a terminal."""
 EVERY: Final = 1.0
 """Seconds between two looks of `--watch`."""
 NOBODY_ANSWERS: Final = 2
 
 
 class Options(RunningOptions):
-    """Where, and how it is shown."""
+    """Which clipal is asked, and how its status is shown."""
 
     wrong: ClassVar[int] = 3
 
@@ -47,7 +48,7 @@ class Options(RunningOptions):
 
 
 def run(options: Options) -> int:
-    """Shows it: the exit status."""
+    """Shows the status: the exit status of the command."""
     address = options.address(options.configuration())
     if options["watch"]:
         return _Watch(address, as_json=bool(options["json"])).run()
@@ -64,18 +65,18 @@ def run(options: Options) -> int:
 
 
 def console() -> Console:
-    """Where it is shown: in colour on a terminal, unless NO_COLOR or TERM say otherwise, and plain in a pipe."""
+    """Standard output: in colour on a terminal, unless NO_COLOR or TERM say otherwise, and plain elsewhere."""
     if not sys.stdout.isatty():
         return Console(width=COLUMNS, force_terminal=False, highlight=False)
     columns = os.get_terminal_size(sys.stdout.fileno()).columns
     width = min(columns or COLUMNS, WIDEST)
     if os.environ.get("NO_COLOR"):
-        return Console(width=width, highlight=False, color_system=None)  # nothing is bold either
+        return Console(width=width, highlight=False, color_system=None)  # NO_COLOR switches bold text off too
     return Console(width=width, highlight=False)
 
 
 class _Watch:
-    """Shows it until it is interrupted. On a terminal, each picture takes the place of the one before."""
+    """Shows the status each second until Ctrl-C. On a terminal, each picture replaces the one before."""
 
     def __init__(self, address: Address, *, as_json: bool) -> None:
         self._address = address
@@ -85,7 +86,7 @@ class _Watch:
         self._status = NOBODY_ANSWERS
 
     def run(self) -> int:
-        """The exit status, which is that of the last look."""
+        """Shows the status until Ctrl-C: the exit status, which is that of the last look."""
         redrawn = self._console.is_terminal and not self._as_json
         with self._live if redrawn else nullcontext(), suppress(KeyboardInterrupt):
             in_reactor(self._look)

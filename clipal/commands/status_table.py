@@ -1,4 +1,4 @@
-"""What `clipal status` shows of `/status`: one block for each client, a row for each provider."""
+"""The tables of `clipal status`: one block for each client, with a row for each provider."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NOBODY: Final = "has no providers"
 
 
 def tables(report: Values) -> RenderableType:
-    """All of it."""
+    """The whole picture of a report."""
     return Group(*_head(report), *(part for name, each in report["clients"].items() for part in _client(name, each)))
 
 
 def exit_status(report: Values) -> int:
-    """As monitoring plugins have it: 0 all well, 1 some provider rests, 2 a client has none that can answer."""
+    """0 all is well, 1 some provider has a cooldown, 2 a client has no provider that can answer."""
     clients = [each for each in report["clients"].values() if _enabled(each)]
     if not all(each["can_answer"] for each in clients):
         return 2
@@ -115,7 +115,7 @@ def _why(client: Values, provider: Values) -> Text:
 
 
 def clock(moment: str) -> str:
-    """The time of day here at `moment`, in ISO 8601; with the date where that is another day."""
+    """The local time of `moment`, which is in ISO 8601; with the date where that is not today."""
     local, today = datetime.fromisoformat(moment).astimezone(), datetime.now().astimezone()
     return local.strftime("%H:%M" if local.date() == today.date() else "%Y-%m-%d %H:%M")
 

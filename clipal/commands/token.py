@@ -1,6 +1,6 @@
-"""`clipal token new`: a token for somebody who may use this clipal, and the entry of `config.yaml` that lets it in.
+"""`clipal token new`: makes a token for a person who may use this clipal, and its entry for `config.yaml`.
 
-The token is shown once. The entry has its hash only, so that whoever reads the file cannot use it.
+The token is shown once. The entry has only the token's hash, so that the file does not give the token away.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
 
 class Options(CommandOptions):
-    """Whose it is, and what it is good for."""
+    """Whose the token is, and what it allows."""
 
     synopsis = "Usage: clipal token new [options] NAME"
     longdesc = "Makes a token, shows it once, and shows the entry for client_tokens in config.yaml."
@@ -49,7 +49,7 @@ class Options(CommandOptions):
 
 
 def run(options: Options) -> int:
-    """Makes it: the exit status."""
+    """Makes the token: the exit status."""
     token = PREFIX + secrets.token_urlsafe(32)
     print(f"Give this to {options['name']}; it is shown only here:\n\n  {token}\n")
     print("Put this into config.yaml; where client_tokens is there already, leave the first line out:\n")
@@ -72,5 +72,5 @@ def entry(options: Options, token: str) -> str:
 
 
 def hashed(token: str) -> str:
-    """What stands in `config.yaml` in a token's place."""
+    """The hash that stands in `config.yaml` in a token's place."""
     return f"sha256:{sha256(token.encode('ascii')).hexdigest()}"

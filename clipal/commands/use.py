@@ -1,6 +1,6 @@
 """`clipal use`: pins a client to one of its providers, or lets it fail over again.
 
-It edits the client's file, which a clipal that runs notices: `mode` and `pinned_provider`, and no other byte.
+The command edits `mode` and `pinned_provider` in the client's file, and no other byte. The running clipal notices that.
 """
 
 from __future__ import annotations
@@ -44,14 +44,16 @@ class Options(RunningOptions):
 
 
 def run(options: Options) -> int:
-    """Pins it: the exit status, 1 where the file could not be edited or the clipal that runs has not taken it."""
+    """Pins the client: the exit status, 1 where the file was not edited or the running clipal kept the old pin."""
     client, provider = options["client"], None if options["provider"] == AUTO else options["provider"]
     configuration = options.configuration()
     address = options.address(configuration)
     path = configuration.clients[client].path
     try:
         before = _content(path)
-        after = with_pin(path, before, None)  # the file's own mistakes, before those of the command line
+        after = with_pin(
+            path, before, None
+        )  # raises for mistakes of the file, which come before those of the command line
         if provider is not None:
             _check(configuration.clients[client], client, provider)
             after = with_pin(path, before, provider)
@@ -79,7 +81,7 @@ def _content(path: Path) -> bytes:
 
 
 def _check(config: ClientConfig, client: str, provider: str) -> None:
-    """Raises a UsageError where `provider` is none that could be asked."""
+    """Raises a UsageError where `provider` could not be asked."""
     known = {each.name: each for each in config.providers}
     if provider not in known:
         others = hint(provider, [*known, AUTO], "its providers are") if known else "it has none"

@@ -1,4 +1,4 @@
-"""What the upstreams of `clipal demo` say: a failure, and an answer, in the words of each client's API.
+"""The answers of `clipal demo`'s upstreams: a failure and a success, in the format of each client's API.
 
 Pure: JSON in, bytes out. The sequences of events are those of the vendors' references (Anthropic "Streaming Messages",
 OpenAI "Streaming events" of the Responses API, Google "streamGenerateContent"), and what the real clients need.
@@ -36,10 +36,10 @@ ANSWER: Final = (
 
 @frozen
 class Said:
-    """What is to be answered.
+    """The values of one answer.
 
     Attributes:
-        model: as the request names it.
+        model: the model that the request names.
         now: seconds since the epoch.
         pieces: the text.
     """
@@ -56,15 +56,16 @@ class Said:
 
 @frozen
 class Api:
-    """One API, as far as the demo speaks it.
+    """The part of one API that the demo speaks.
 
     Attributes:
-        path: matches the paths of its requests for an answer; a group `model` where the path names it.
-        status: how the first upstream fails; together with `failure`, the body.
-        events: the answer as server-sent events, one at a time.
-        whole: the answer to a request that does not ask for a stream.
-        wants_json: found in the bodies of requests for JSON of the client's own schema, if it makes any.
-        json: the text that they get.
+        path: matches the paths of requests for an answer; it has a group `model` where the path names the model.
+        status: the status of the first upstream's failure.
+        failure: the body of that failure.
+        events: makes the answer as server-sent events, one at a time.
+        whole: makes the answer to a request that does not ask for a stream.
+        wants_json: matches in the bodies of requests for JSON of a given schema; None where the client sends none.
+        json: the text of the answer to these.
     """
 
     dialect: Dialect
@@ -78,7 +79,7 @@ class Api:
 
 
 def _event(document: Document) -> bytes:
-    """As Anthropic and OpenAI write one: its type is its name too."""
+    """An event of Anthropic or OpenAI, whose name is its type too."""
     return b"event: %b\ndata: %b\n\n" % (document["type"].encode(), compact_json(document))
 
 
@@ -210,7 +211,7 @@ APIS: Final = (
         },
         _content_events,
         _content,
-        # Gemini CLI 0.61.0 asks so which model to use, and repeats the question for minutes if it gets no JSON.
+        # With such a request Gemini CLI 0.61.0 asks which model to use. It repeats it for minutes if it gets no JSON.
         re.compile(rb'"responseMimeType"\s*:\s*"application/json"'),
         '{"complexity_reasoning": "The demo has one answer.", "complexity_score": 1}',
     ),

@@ -1,7 +1,7 @@
 """The three clients as `clipal demo` plays them, and the lines that point the real ones at it.
 
-Paths, fields and the shape of bodies are those of Claude Code 2.1.330, Codex CLI 0.169.0 and Gemini CLI 0.61.0 as they
-were recorded in November 2026; what says nothing to a proxy (identifiers, telemetry, tools) is left out.
+Paths, fields and the shape of bodies were recorded from Claude Code 2.1.330, Codex CLI 0.169.0 and Gemini CLI 0.61.0 in
+November 2026. Identifiers, telemetry and tools are left out, because they mean nothing to a proxy.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class DemoClient:
     """One client.
 
     Attributes:
-        target: what it sends its request to, prefix and query included.
-        fields: what it sends besides Host and the body's framing.
-        body: the request.
-        version: what its upstreams' base URLs end with.
-        text: the piece of the answer's text in an event's JSON; raises LookupError or TypeError where there is none.
+        target: the request's target, with prefix and query.
+        fields: the request's fields, without Host and the body's framing.
+        body: the request's body.
+        version: the end of its upstreams' base URLs.
+        text: returns the piece of text in an event's JSON; raises LookupError or TypeError where there is none.
         setup: the lines to paste, with `{base}` in place of clipal's URL.
     """
 

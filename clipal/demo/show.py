@@ -1,7 +1,7 @@
 """What `clipal demo` shows: the service with two upstreams, and one request for each client.
 
-The service is the real one, made as twistd makes it, from real configuration files. What was attempted is taken from
-its log, not from what the demo expects.
+The service is the real one, made as twistd makes it, from real configuration files. The attempts that are shown come
+from its log, and not from the demo's expectations.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from clipal.logs.observer import open_logs
 from clipal.service import Clipal
 
 LONGEST_REQUEST: Final = 30.0
-"""Seconds for one request of the demo's own."""
+"""Seconds for each request that the demo sends."""
 
 _SETTINGS = """\
 # Written by `clipal demo`.
@@ -58,10 +58,10 @@ providers:
 
 @implementer(ILogObserver)
 class Reports:
-    """Hears of every request's end through the log.
+    """Learns from the log how each request ended.
 
     Parameters:
-        unexpected: is given the ends of the requests that nobody here waits for: a real client's.
+        unexpected: is called with the ends of other requests than the demo's own: those of real clients.
     """
 
     def __init__(self, unexpected: Callable[[LogEvent], None]) -> None:
@@ -94,7 +94,7 @@ class Demo:
         directory: for the configuration and the log; empty.
 
     Attributes:
-        logs: the service's log, to be told of events while it runs.
+        logs: the service's log, which the caller adds to the log's observers.
         base: the service's URL.
     """
 
@@ -120,13 +120,13 @@ class Demo:
         self._service.startService()
 
     async def stop(self) -> None:
-        """Serves no longer."""
+        """Ends the service and the upstreams."""
         await self._service.stopService()
         await self._upstreams.stop()
         globalLogPublisher.removeObserver(self._reports)
 
     async def show(self) -> bool:
-        """Sends one request per client, and shows what came of it.
+        """Sends one request per client, and shows the attempts and the answer.
 
         Returns:
             whether all answers came from the second upstream.
@@ -187,7 +187,7 @@ class Demo:
         return bool(answer) and event["status"] == 200 and event["provider"] == "second"
 
     async def _stream(self, client: DemoClient) -> str:
-        """Sends the client's request, and shows the answer's text while it comes; all of it in the end."""
+        """Sends the client's request, and shows the answer's text as it comes; returns the whole text."""
         headers = Headers()
         for name, value in client.fields:
             headers.addRawHeader(name, value)
@@ -210,6 +210,6 @@ class Demo:
 
 
 def attempts(event: LogEvent) -> list[str]:
-    """What was attempted for a request, in the words of the log line that is made of `event`."""
+    """The attempts of a request, in the words of the log line of `event`."""
     failed = [step for step in event["trail"].removeprefix(" (").removesuffix(")").split("; ") if step]
     return failed if event["provider"] is None else [*failed, f"{event['provider']}: {event['status']}, this answer"]

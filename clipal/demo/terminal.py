@@ -1,4 +1,4 @@
-"""What `clipal demo` writes: rows with a name in front, no wider than a terminal, streamed or whole."""
+"""The output of `clipal demo`: rows with a name in front, at most 80 columns wide, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORD: Final = re.compile(r"\S+\s*|\s+")
 
 
 class Terminal:
-    """Writes to `stream`, and nothing waits in a buffer; in colour where it is a terminal that wants it."""
+    """Writes to `stream` without a buffer; in colour on a terminal, unless NO_COLOR or TERM say otherwise."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -22,31 +22,31 @@ class Terminal:
         self._gap = ""
 
     def line(self, text: str = "", end: str = "\n") -> None:
-        """A line as it is."""
+        """Writes a line as it is."""
         self._write(text + end)
 
     def paragraph(self, text: str) -> None:
-        """Text that is wrapped."""
+        """Writes wrapped text."""
         self.line(fill(text, WIDTH, break_on_hyphens=False))
 
     def row(self, name: str, text: str) -> None:
-        """A name, and text that is wrapped beside it."""
+        """Writes a name, and wrapped text beside it."""
         first = _first(name)
         rows = fill(text, WIDTH, initial_indent=first, subsequent_indent=_INDENT, break_on_hyphens=False)
         self.line(self._cyan(first) + rows.removeprefix(first))
 
     def heading(self, text: str) -> None:
-        """What a part begins with."""
+        """Writes a heading."""
         text = fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
         self.line(f"\x1b[1m{text}\x1b[0m" if self._coloured else text)
 
     def begin(self, name: str) -> None:
-        """The beginning of a row that comes in pieces."""
+        """Begins a row that comes in pieces."""
         self._write(self._cyan(_first(name)))
         self._column, self._gap = len(_INDENT), ""
 
     def piece(self, text: str) -> None:
-        """The next piece, whose words go to a new line where they do not fit."""
+        """Writes the next piece; words that do not fit go to a new line."""
         for word in _WORD.findall(text):
             if self._column + len(self._gap) + len(word.rstrip()) > WIDTH:
                 self._write("\n" + _INDENT)

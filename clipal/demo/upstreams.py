@@ -1,6 +1,6 @@
 """The two upstreams of `clipal demo`: web servers on loopback, of which the first fails and the second answers.
 
-They are ordinary resources of twisted.web, and know nothing of clipal's proxy. Their ports are the kernel's choice.
+They are ordinary resources of twisted.web, and know nothing of clipal's proxy. The kernel chooses their ports.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PAUSE: Final = 0.03
 
 
 class DemoUpstream(Resource):
-    """A provider of all three APIs; what it does with a request for an answer is its subclass's."""
+    """A provider of all three APIs; a subclass decides how a prompt is answered."""
 
     isLeaf = True
 
     def render(self, request: Request) -> int | bytes:
-        """Answers a request for an answer; there is nothing else here."""
+        """Answers a prompt with `answer`, and any other request with 404."""
         if request.method == b"POST":
             for api in APIS:
                 path = api.path.fullmatch(request.path)
@@ -44,23 +44,23 @@ class DemoUpstream(Resource):
         return send(request, 404, {"error": {"message": "The demo answers prompts only."}})
 
     def answer(self, request: Request, api: Api, body: bytes, said: Said) -> int | bytes:
-        """Answers a request for an answer."""
+        """Answers a prompt."""
         raise NotImplementedError
 
 
 class Failing(DemoUpstream):
-    """The first one."""
+    """The first upstream."""
 
     def answer(self, request: Request, api: Api, body: bytes, said: Said) -> bytes:
-        """Fails as this API does."""
+        """Answers with the failure of `api`."""
         return send(request, api.status, api.failure)
 
 
 class Answering(DemoUpstream):
-    """The second one.
+    """The second upstream.
 
     Parameters:
-        clock: takes the pauses.
+        clock: measures the pauses between events.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -68,7 +68,7 @@ class Answering(DemoUpstream):
         self._clock = clock
 
     def answer(self, request: Request, api: Api, body: bytes, said: Said) -> int | bytes:
-        """Streams, if it is asked to."""
+        """Answers, with a stream if the request asks for one."""
         if api.wants_json is not None and api.wants_json.search(body):
             said = evolve(said, pieces=[api.json])
         query = request.uri.partition(b"?")[2]
@@ -89,7 +89,7 @@ class Answering(DemoUpstream):
 
 
 def send(request: Request, status: int, document: Document) -> bytes:
-    """Makes JSON the answer."""
+    """Sets the status and the type of a JSON answer, and returns its body."""
     request.setResponseCode(status)
     request.setHeader(b"content-type", b"application/json")
     return compact_json(document)
@@ -107,13 +107,13 @@ def model_in(body: bytes) -> str:
 
 @frozen
 class DemoUpstreams:
-    """Both of them, listening."""
+    """Both upstreams, listening."""
 
     ports: tuple[IListeningPort, IListeningPort]
 
     @classmethod
     def start(cls, reactor: PosixReactorBase) -> DemoUpstreams:
-        """Listens."""
+        """Starts both upstreams."""
 
         def listen(upstream: DemoUpstream) -> IListeningPort:
             site = Site(upstream, reactor=reactor)
@@ -124,12 +124,12 @@ class DemoUpstreams:
 
     @property
     def base_urls(self) -> tuple[str, str]:
-        """Where the first one and the second one are."""
+        """The URLs of the first upstream and the second."""
         first, second = map(_base_url, self.ports)
         return first, second
 
     async def stop(self) -> None:
-        """Listens no longer."""
+        """Closes the ports."""
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
 
 
