@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, ITransport
+from twisted.internet.interfaces import IProtocol, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from clipal.failover.content_watch import ContentWatch
 from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, judged
+from clipal.failover.gate_wait import GateWait
 from clipal.failover.shadow import Shadow
 from clipal.failover.trail import Ending
 from clipal.upstream.errors import AnswerCut
@@ -48,11 +49,7 @@ class HeldAnswer(Protocol):
     _reason: Failure | None = None
     _watch: Callable[[IProtocol], IProtocol] | None = None
     _gate: Gate | None = None
-    _decided: Deferred[Decision] | None = None
-    _event_time = 0.0
-    _progressed: Callable[[], None] | None = None
-    _progress = 0
-    _timer: IDelayedCall | None = None
+    _wait: GateWait | None = None
     silent = False
 
     def __init__(self, response: Response, clock: IReactorTime) -> None:
@@ -116,81 +113,48 @@ class HeldAnswer(Protocol):
         Returns:
             the decision; AnswerCut if the body breaks off before. Cancelling it aborts the answer.
         """
-        self._event_time = event_time
-        self._progressed = progressed
-        decided = self._decided = Deferred(lambda _: self.abort())
-        if self._pieces and self._gate is not None:
-            self._wait_on(self._gate)
-        return decided
+        wait = self._wait_for_gate()
+        wait.follow(event_time, progressed, self._open_in_silence)
+        if self._pieces:
+            wait.held()
+        return wait.decision
 
     async def read_error(self) -> bytes:
         """As much of an error's body as came within `ERROR_BODY` bytes and `ERROR_TIME` seconds."""
         try:
             if self.look(Bytes(ERROR_BODY)) is HOLD:
-                decided = self._decided = Deferred(lambda _: self.abort())
-                self._timer = self._clock.callLater(ERROR_TIME, self._fire, OPEN)
-                await decided
+                wait = self._wait_for_gate()
+                wait.open_after(ERROR_TIME)
+                await wait.decision
         except AnswerCut:
             pass
         self.pause()
         return self.held
 
-    def _fire(self, decision: Decision) -> None:
-        self._stop_timer()
-        self._gate = None  # frees its decoder and the decoded bytes
-        decided, self._decided = self._decided, None
-        if decided is not None:
-            if decision is not OPEN:
-                self.pause()
-            decided.callback(decision)
+    def _wait_for_gate(self) -> GateWait:
+        gate, self._gate = self._gate, None
+        assert gate is not None, "only a gate that holds is waited for"
+        wait = self._wait = GateWait(gate, self._clock, self._decided, self.abort)
+        return wait
 
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
-
-    def _judge(self, data: bytes) -> None:
-        gate = self._gate
-        assert gate is not None
-        decision = judged(gate.feed, data)
-        if decision is HOLD:
-            self._wait_on(gate)
-        else:
-            self._fire(decision)
-
-    def _wait_on(self, gate: Gate) -> None:
-        """Bytes have come, and `gate` still holds."""
-        if self._progressed is None:  # an error's body: its timer has run since the beginning
-            return
-        if not self._event_time:
-            if gate.progress != self._progress:
-                self._progress = gate.progress
-                self._progressed()
-        elif self._timer is None:
-            self._progressed()
-            self._timer = self._clock.callLater(self._event_time, self._open_in_silence)
+    def _decided(self, decision: Decision) -> None:
+        self._wait = None  # frees the gate's decoder and the decoded bytes
+        if decision is not OPEN:
+            self.pause()
 
     def _open_in_silence(self) -> None:
         """The time for content is over: the answer is handed on, and watched until content comes."""
-        gate, known = self._gate, sum(map(len, self._pieces))
-        if gate is not None and self._watch is None:
+        wait, known = self._wait, sum(map(len, self._pieces))
+        assert wait is not None
+        if self._watch is None:
+            gate = wait.gate
             self.silent = True
             self._watch = lambda protocol: ContentWatch(protocol, gate, known, self._content_came)
-        self._fire(OPEN)
+        wait.settle(OPEN)
 
     def _content_came(self, protocol: IProtocol) -> None:
         self.silent = False
         self._deliver_to(protocol)
-
-    def _judge_end(self, reason: Failure) -> None:
-        if self._decided is None:
-            return
-        if reason is not WHOLE and not reason.check(ResponseDone):
-            self._stop_timer()
-            decided, self._decided = self._decided, None
-            decided.errback(reason)
-        else:
-            self._fire(OPEN if self._gate is None else judged(self._gate.end))
 
     # The end of holding
 
@@ -237,7 +201,9 @@ class HeldAnswer(Protocol):
 
     def abort(self) -> None:
         """Ends the answer at once; if it was committed, the client has disconnected."""
-        self._stop_timer()
+        wait, self._wait = self._wait, None
+        if wait is not None:
+            wait.stop()
         self._pieces.clear()
         self._response.protocol = None
         if self._reason is None:
@@ -253,9 +219,11 @@ class HeldAnswer(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._pieces.append(data)
-        if self._decided is not None:
-            self._judge(data)
+        if self._wait is not None:
+            self._wait.feed(data)
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
         self._reason = reason
-        self._judge_end(reason)
+        wait, self._wait = self._wait, None
+        if wait is not None:
+            wait.end(reason)
