@@ -17,8 +17,8 @@ from twisted.python import usage
 
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.endpoint import Endpoint
-from clipal.config.loader import Overrides, check_overrides, load_configuration
-from clipal.config.model import Configuration
+from clipal.config.loader import Overrides, check_overrides, load_configuration, load_settings
+from clipal.config.model import Configuration, Settings
 from clipal.config.problems import ConfigurationError
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
@@ -112,6 +112,15 @@ def load(options: Options) -> Configuration:
     clients = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
     try:
         return load_configuration(directory, clients, options.overrides)
+    except ConfigurationError as error:
+        fail("\nclipal: ".join(map(str, error.problems)))
+
+
+def load_settings_of(options: Options) -> Settings:
+    """The settings that `options` name, whatever is in the clients' files."""
+    try:
+        clients = [dialect.prefix for dialect in DIALECTS]
+        return load_settings(configuration_directory(options["config-dir"]), clients, options.overrides)
     except ConfigurationError as error:
         fail("\nclipal: ".join(map(str, error.problems)))
 

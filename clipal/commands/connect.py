@@ -18,6 +18,7 @@ from twisted.python import usage
 
 from clipal import tap
 from clipal.commands.options import CommandOptions, hint
+from clipal.config.directory import configuration_directory
 from clipal.config.model import Settings
 from clipal.config.references import References
 from clipal.connect.client import ClientProgram
@@ -66,11 +67,11 @@ def run(options: Options) -> int:
     Returns:
         the exit status: 1 where a chosen client is not connected in the end, else 0.
     """
-    configuration = tap.load(options)
+    base = own_base_url(tap.load_settings_of(options))
     where = _Where.of(options)
-    base = own_base_url(configuration.settings)
-    token = given_token(options["token"], configuration.directory)
-    records = configuration.directory / RECORDS
+    directory = configuration_directory(options["config-dir"])
+    token = given_token(options["token"], directory)
+    records = directory / RECORDS
     clients = [PROGRAMS[name] for name in options["clients"]] or where.found()
     if not clients:
         print("clipal: no client is found here; name those that you want to connect", file=sys.stderr)

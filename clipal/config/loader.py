@@ -125,10 +125,29 @@ def load_configuration(
     names = (CONFIG_FILE, *clients.values())
     stamps = look(directory, names)  # older than what is read: what is saved now is a change
     configuration, problems = check_configuration(directory, clients, overrides, running)
+    _raise_errors(problems)
+    return evolve(configuration, stamps=stamps, fingerprint=fingerprint(directory, names))
+
+
+def load_settings(directory: Path, clients: Iterable[str], overrides: Overrides = Overrides()) -> Settings:
+    """Reads `config.yaml` alone, for whoever needs to know no provider.
+
+    Parameters:
+        clients: the prefixes of all clients.
+
+    Raises:
+        ConfigurationError: anything is wrong with it.
+    """
+    problems = Problems()
+    settings = _override(_settings(directory, clients, problems), overrides, problems)
+    _raise_errors(problems.found)
+    return settings
+
+
+def _raise_errors(problems: Iterable[Problem]) -> None:
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise ConfigurationError.from_problems(errors)
-    return evolve(configuration, stamps=stamps, fingerprint=fingerprint(directory, names))
 
 
 def check_configuration(

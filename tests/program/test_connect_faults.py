@@ -43,6 +43,31 @@ def test_a_broken_file_is_left_alone_and_the_other_clients_are_done(
     assert {each for each in machine.files() if each != name} == own
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "providers:\n  - name: [one\n",
+        "providers:\n  - {name: one, base_url: http://one.invalid, api_key: '${NOT_SET_HERE}'}\n",
+    ],
+    ids=["no YAML", "a variable that is not set"],
+)
+def test_a_broken_list_of_providers_is_in_no_clients_way(machine: Machine, content: str) -> None:
+    """Where clipal listens is all that a client must know: a key may be in the service's environment only."""
+    machine.config.mkdir()
+    (machine.config / "codex.yaml").write_text(content)
+    (machine.config / "config.yaml").write_text("port: 3333\n")
+    assert machine.connect("--yes", *PROGRAMS) == 0
+    assert machine.files() == FILES
+
+
+def test_a_broken_configuration_is_told(machine: Machine) -> None:
+    machine.config.mkdir()
+    (machine.config / "config.yaml").write_text("port: [3333\n")
+    with pytest.raises(SystemExit, match=r"config\.yaml:1: not valid YAML"):
+        machine.connect("--yes", *PROGRAMS)
+    assert not machine.files()
+
+
 def test_what_is_no_file_is_refused(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     (machine.home / ".codex" / "config.toml").mkdir(parents=True)
     machine.put(".claude", "")
