@@ -10,12 +10,12 @@ from typing import Final
 
 from clipal.commands.supervisor import (
     WRITTEN,
-    Action,
+    InstallStep,
+    NotSupervised,
     Program,
-    Remove,
-    Run,
-    Unavailable,
-    Write,
+    RemoveFile,
+    RunCommand,
+    WriteFile,
     answer,
     differs,
     is_ours,
@@ -68,31 +68,33 @@ class Launchd:
         try:
             content = plistlib.dumps(agent, sort_keys=False)
         except ValueError:
-            raise Unavailable("an agent cannot name the program or the directory: control characters") from None
+            raise NotSupervised("an agent cannot name the program or the directory: control characters") from None
         return {self._path: content.replace(b"<plist", f"<!-- {WRITTEN}. -->\n<plist".encode(), 1)}
 
-    def install(self) -> Sequence[Action]:
+    def install(self) -> Sequence[InstallStep]:
         content = self.files()[self._path]
         load = ("launchctl", "bootstrap", self._domain, str(self._path))
         if not differs(self._path, content):
-            return [Run(load, may_fail=True), Run(("launchctl", "kickstart", self._target))]
-        before = [Run(("launchctl", "bootout", self._target), may_fail=True)] if is_ours(self._path) else []
+            return [RunCommand(load, may_fail=True), RunCommand(("launchctl", "kickstart", self._target))]
+        before = [RunCommand(("launchctl", "bootout", self._target), may_fail=True)] if is_ours(self._path) else []
         return [
             *before,
-            Write(self._path, content),
-            Run(("launchctl", "enable", self._target)),
-            Run(load, patience=self._patience if before else 0.0),  # while the one before ends, there can be no other
+            WriteFile(self._path, content),
+            RunCommand(("launchctl", "enable", self._target)),
+            RunCommand(
+                load, patience=self._patience if before else 0.0
+            ),  # while the one before ends, there can be no other
         ]
 
-    def uninstall(self) -> Sequence[Action]:
+    def uninstall(self) -> Sequence[InstallStep]:
         return [
-            Run(("launchctl", "bootout", self._target), may_fail=True),
-            Remove(self._path),
-            Remove(self._errors),
+            RunCommand(("launchctl", "bootout", self._target), may_fail=True),
+            RemoveFile(self._path),
+            RemoveFile(self._errors),
         ]
 
-    def questions(self) -> Sequence[Run]:
-        return [Run(("launchctl", "print", self._target))]
+    def questions(self) -> Sequence[RunCommand]:
+        return [RunCommand(("launchctl", "print", self._target))]
 
     def state(self) -> tuple[str, bool]:
         shown = answer(self.questions()[0].words)
@@ -104,5 +106,5 @@ class Launchd:
     def check(self) -> None:
         try:
             answer(("launchctl", "version"))
-        except Unavailable as error:
-            raise Unavailable(f"{error}.\nWithout launchd: {self._program.by_hand}") from None
+        except NotSupervised as error:
+            raise NotSupervised(f"{error}.\nWithout launchd: {self._program.by_hand}") from None

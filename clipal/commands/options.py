@@ -75,6 +75,15 @@ class CommandOptions(usage.Options):
                 options += [name, value] if f"{name[1:]}:" in self.shortOpt else [name]
         return options, names
 
+    def parseArgs(self, *names: str) -> None:
+        """Takes none; commands that take names have their own.
+
+        Raises:
+            usage.UsageError: there is one.
+        """
+        if names:
+            raise usage.UsageError(f"{names[0]!r} is one word too many: this command takes options only")
+
     def opt_help(self) -> NoReturn:
         """Show this help and exit."""
         print(str(self).rstrip())

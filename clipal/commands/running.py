@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -22,20 +23,24 @@ from twisted.internet.error import ConnectError, ConnectionRefusedError
 from twisted.internet.task import react
 from twisted.python import usage
 from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from clipal.commands.connect import own_base_url
+from clipal.commands.connect import given_token, own_base_url
 from clipal.commands.options import CommandOptions
 from clipal.commands.own_certificate import OwnCertificate
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import Overrides, check_configuration, check_overrides
 from clipal.config.model import Configuration, Settings
 from clipal.config.problems import ConfigurationError
+from clipal.config.secret import Secret
 from clipal.dialects.registry import DIALECTS
 
 LONGEST_ANSWER: Final = 5.0
 """Seconds for one answer; `/status` takes milliseconds."""
+
+_TOKEN: Final = "CLIPAL_TOKEN"  # noqa: S105 (the name of a variable)
 
 _T = TypeVar("_T")
 Report: TypeAlias = dict[str, Any]
@@ -54,11 +59,13 @@ class Address:
         url: paths are appended to this URL.
         socket: the file of the UNIX socket; None for TCP.
         certificate: the file of the only certificate that is trusted; None for the system's authorities.
+        token: sent as a Bearer token; empty for none.
     """
 
     url: str
     socket: Path | None = None
     certificate: Path | None = None
+    token: Secret = field(default=Secret(b""), repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -80,12 +87,16 @@ class Address:
 
     @classmethod
     def of(cls, settings: Settings) -> Address:
-        """The address of a clipal with these settings: the first endpoint that is an address or a socket's file."""
+        """The address of a clipal with these settings: the first endpoint that is an address or a socket's file.
+
+        The token is the first one that may read the status and that the configuration has itself, not as a hash.
+        """
+        token = next((each.text for each in settings.client_tokens if each.status and each.text), Secret(b""))
         plain = [each for each in settings.endpoints if not each.proxied and (each.host or each.path)]
         if plain and plain[0].path is not None:
-            return cls("http://localhost", plain[0].path)
+            return cls("http://localhost", plain[0].path, token=token)
         tls = plain[0].tls if plain else None
-        return cls(own_base_url(settings), certificate=None if tls is None else tls.certificate)
+        return cls(own_base_url(settings), certificate=None if tls is None else tls.certificate, token=token)
 
     def __str__(self) -> str:
         return self.url if self.socket is None else f"unix:{self.socket}"
@@ -103,6 +114,12 @@ class RunningOptions(CommandOptions):
         ],
         ["port", "p", None, "Its port, in place of port in config.yaml."],
         ["url", "u", None, "Where it is, in place of the configuration's address: a URL, or unix:PATH."],
+        [
+            "token",
+            None,
+            None,
+            "A token with status: true, for a clipal elsewhere; also '${NAME}' or file:PATH ($CLIPAL_TOKEN).",
+        ],
     ]
 
     def postOptions(self) -> None:
@@ -128,8 +145,20 @@ class RunningOptions(CommandOptions):
         return check_configuration(configuration_directory(self["config-dir"]), files, self._overrides)[0]
 
     def address(self, configuration: Configuration) -> Address:
-        """The address of the running clipal."""
-        return Address.of(configuration.settings) if self["url"] is None else Address.parse(self["url"])
+        """The address of the running clipal, with the token of the command line, else that of CLIPAL_TOKEN.
+
+        The configuration's own token is sent to the configuration's own address only.
+
+        Raises:
+            usage.UsageError: the token is none.
+        """
+        address = Address.of(configuration.settings) if self["url"] is None else Address.parse(self["url"])
+        token = given_token(self["token"], configuration.directory) or os.environ.get(_TOKEN, "").strip()
+        if not token:
+            return address
+        if not (token.isascii() and token.isprintable()):
+            raise usage.UsageError(f"{'--token' if self['token'] else _TOKEN}: it has characters that no token has")
+        return evolve(address, token=Secret(token))
 
 
 async def ask(reactor: Any, address: Address) -> Report:
@@ -140,11 +169,13 @@ async def ask(reactor: Any, address: Address) -> Report:
     """
     try:
         client = HTTPClient(_agent(reactor, address))
-        response = await client.get(f"{address.url}/status", timeout=LONGEST_ANSWER)
+        token = address.token.reveal().decode("ascii")
+        headers = Headers({"Authorization": [f"Bearer {token}"]} if token else {})
+        response = await client.get(f"{address.url}/status", headers=headers, timeout=LONGEST_ANSWER)
         content = await response.content().addTimeout(LONGEST_ANSWER, reactor)
     except Exception as error:
         raise NotRunning(f"no clipal answers at {address}: {_reason(error)}") from None
-    if response.code == 403:
+    if response.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
         raise NotRunning(f"{address} does not tell its status: {_message(content)}")
     try:
         found = json.loads(content)

@@ -10,7 +10,7 @@ from twisted.python import usage
 
 from clipal.commands.launchd import Launchd
 from clipal.commands.options import CommandOptions, hint
-from clipal.commands.supervisor import Program, Supervisor, Unavailable, carry_out, running_program, show
+from clipal.commands.supervisor import NotSupervised, Program, Supervisor, carry_out, running_program, show_steps
 from clipal.commands.systemd_user import SystemdUser
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
@@ -46,9 +46,9 @@ class Options(CommandOptions):
     def parseArgs(self, *names: str) -> None:
         """Takes the one word."""
         if len(names) != 1:
-            raise usage.UsageError(f"service takes one word: {', '.join(_ACTIONS)}")
-        if names[0] not in _ACTIONS:
-            raise usage.UsageError(f"service cannot {names[0]!r}; {hint(names[0], _ACTIONS, 'it can')}")
+            raise usage.UsageError(f"service takes one word: {', '.join(_WORDS)}")
+        if names[0] not in _WORDS:
+            raise usage.UsageError(f"service cannot {names[0]!r}; {hint(names[0], _WORDS, 'it can')}")
         self["action"] = names[0]
 
 
@@ -59,8 +59,8 @@ def run(options: Options) -> int:
         print("clipal: there is neither systemd nor launchd here; docs/windows.md shows a task", file=sys.stderr)
         return 1
     try:
-        return _ACTIONS[options["action"]](make(_program(options)), bool(options["dry-run"]))
-    except (FileError, Unavailable) as error:
+        return _WORDS[options["action"]](make(_program(options)), bool(options["dry-run"]))
+    except (FileError, NotSupervised) as error:
         print(f"clipal: {error}", file=sys.stderr)
         return 1
 
@@ -75,16 +75,16 @@ def _program(options: Options) -> Program:
     if wrong and options["action"] == "install":
         print(f"clipal: {missing or f'{directory} has errors, with which clipal does not start'}", file=sys.stderr)
         if missing is None:
-            print("Run `clipal check` to see them.", file=sys.stderr)
+            print("RunCommand `clipal check` to see them.", file=sys.stderr)
     return Program(running_program(), directory, configuration.settings)
 
 
 def _install(supervisor: Supervisor, dry: bool) -> int:
-    actions = supervisor.install()
+    steps = supervisor.install()
     if dry:
-        show(actions)
+        show_steps(steps)
         return 0
-    carry_out(supervisor, actions)
+    carry_out(supervisor, steps)
     print(supervisor.installed)
     return 0
 
@@ -93,20 +93,20 @@ def _uninstall(supervisor: Supervisor, dry: bool) -> int:
     if not supervisor.is_installed:
         print("clipal is not installed as a service")
         return 0
-    actions = supervisor.uninstall()
+    steps = supervisor.uninstall()
     if dry:
-        show(actions)
+        show_steps(steps)
         return 0
     print("Stopping clipal, which waits for its open streams")
-    carry_out(supervisor, actions)
+    carry_out(supervisor, steps)
     print("clipal is no service any more")
     return 0
 
 
 def _status(supervisor: Supervisor, dry: bool) -> int:
-    actions = supervisor.questions()
+    steps = supervisor.questions()
     if dry:
-        show(actions)
+        show_steps(steps)
         return 0
     if not supervisor.is_installed:
         print("clipal is not installed as a service; `clipal service install` does that")
@@ -119,4 +119,4 @@ def _status(supervisor: Supervisor, dry: bool) -> int:
     return 0 if runs else 1
 
 
-_ACTIONS: Final = {"install": _install, "uninstall": _uninstall, "status": _status}
+_WORDS: Final = {"install": _install, "uninstall": _uninstall, "status": _status}

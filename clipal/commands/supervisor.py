@@ -1,6 +1,6 @@
 """What starts clipal for one user, and how it is told to: files, and commands.
 
-What is to be done is a list of actions, which are shown or carried out.
+What is to be done is a list of steps, which are shown or carried out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRITTEN: Final = "Written by `clipal service install`, which writes it anew"
 """In each file, so that no other one is overwritten or removed."""
 
 
-class Unavailable(Exception):
+class NotSupervised(Exception):
     """What would start clipal is not there, or fails; the text says what to do."""
 
 
@@ -56,7 +56,7 @@ class Program:
 
 
 @frozen
-class Write:
+class WriteFile:
     """Writes a file, and the directories above it."""
 
     path: Path
@@ -64,14 +64,14 @@ class Write:
 
 
 @frozen
-class Remove:
+class RemoveFile:
     """Removes a file, if it is there, and the directories above it that are empty then."""
 
     path: Path
 
 
 @frozen
-class Run:
+class RunCommand:
     """Runs a command.
 
     Attributes:
@@ -84,7 +84,7 @@ class Run:
     patience: float = 0.0
 
 
-Action: TypeAlias = Write | Remove | Run
+InstallStep: TypeAlias = WriteFile | RemoveFile | RunCommand
 
 
 class Supervisor(Protocol):
@@ -103,20 +103,20 @@ class Supervisor(Protocol):
     def files(self) -> Mapping[Path, bytes]:
         """The files of an installation."""
 
-    def install(self) -> Sequence[Action]:
+    def install(self) -> Sequence[InstallStep]:
         """What installs it, starting from what is there."""
 
-    def uninstall(self) -> Sequence[Action]:
+    def uninstall(self) -> Sequence[InstallStep]:
         """What takes that back."""
 
-    def questions(self) -> Sequence[Action]:
+    def questions(self) -> Sequence[InstallStep]:
         """What `state` runs."""
 
     def state(self) -> tuple[str, bool]:
         """How clipal is, in words, and whether it runs."""
 
     def check(self) -> None:
-        """Raises Unavailable where nobody would carry the commands out."""
+        """Raises NotSupervised where nobody would carry the commands out."""
 
 
 def running_program() -> tuple[str, ...]:
@@ -157,73 +157,73 @@ def differs(path: Path, content: bytes) -> bool:
     return not is_ours(path) or path.read_bytes() != content
 
 
-def show(actions: Sequence[Action]) -> None:
+def show_steps(steps: Sequence[InstallStep]) -> None:
     """Prints them: files with their content, and commands as for a shell."""
-    for action in actions:
-        if isinstance(action, Write):
-            print(f"# {action.path}\n{action.content.decode().rstrip()}\n")
-        elif isinstance(action, Remove):
-            print(f"rm -f {shlex.quote(str(action.path))}")
+    for step in steps:
+        if isinstance(step, WriteFile):
+            print(f"# {step.path}\n{step.content.decode().rstrip()}\n")
+        elif isinstance(step, RemoveFile):
+            print(f"rm -f {shlex.quote(str(step.path))}")
         else:
-            print(shlex.join(action.words))
+            print(shlex.join(step.words))
 
 
-def carry_out(supervisor: Supervisor, actions: Sequence[Action]) -> None:
+def carry_out(supervisor: Supervisor, steps: Sequence[InstallStep]) -> None:
     """Does them, one after another.
 
     Raises:
         FileError: a file cannot be written or removed.
-        Unavailable: a command failed.
+        NotSupervised: a command failed.
     """
     supervisor.check()
-    for action in actions:
-        if isinstance(action, Run):
-            _run(action)
+    for step in steps:
+        if isinstance(step, RunCommand):
+            _run(step)
             continue
         try:
-            if isinstance(action, Write):
-                _write(action)
+            if isinstance(step, WriteFile):
+                _write(step)
             else:
-                _remove(action.path)
+                _remove(step.path)
         except OSError as error:
-            raise FileError(action.path, None, (error.strerror or str(error)).lower()) from None
+            raise FileError(step.path, None, (error.strerror or str(error)).lower()) from None
 
 
 def answer(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Runs a command.
 
     Raises:
-        Unavailable: it is not there.
+        NotSupervised: it is not there.
     """
     program = shutil.which(words[0])
     if program is None:
-        raise Unavailable(f"{words[0]} is not there")
+        raise NotSupervised(f"{words[0]} is not there")
     try:
         return subprocess.run([program, *words[1:]], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
     except OSError as error:
-        raise Unavailable(f"{words[0]} cannot be run: {(error.strerror or str(error)).lower()}") from None
+        raise NotSupervised(f"{words[0]} cannot be run: {(error.strerror or str(error)).lower()}") from None
 
 
-def _run(action: Run) -> None:
-    until = time.monotonic() + action.patience
-    while (ended := answer(action.words)).returncode and time.monotonic() < until:
+def _run(step: RunCommand) -> None:
+    until = time.monotonic() + step.patience
+    while (ended := answer(step.words)).returncode and time.monotonic() < until:
         time.sleep(0.5)
-    if ended.returncode and not action.may_fail:
+    if ended.returncode and not step.may_fail:
         said = (ended.stderr or ended.stdout).strip()
-        raise Unavailable(f"{shlex.join(action.words)} ended with {ended.returncode}{f': {said}' if said else ''}")
-    print(shlex.join(action.words))
+        raise NotSupervised(f"{shlex.join(step.words)} ended with {ended.returncode}{f': {said}' if said else ''}")
+    print(shlex.join(step.words))
 
 
-def _write(action: Write) -> None:
-    action.path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = action.path.with_name(f".{action.path.name}.{os.getpid()}")
+def _write(step: WriteFile) -> None:
+    step.path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = step.path.with_name(f".{step.path.name}.{os.getpid()}")
     try:
-        unfinished.write_bytes(action.content)
+        unfinished.write_bytes(step.content)
         unfinished.chmod(0o644)
-        unfinished.replace(action.path)
+        unfinished.replace(step.path)
     finally:
         unfinished.unlink(missing_ok=True)
-    print(f"wrote {action.path}")
+    print(f"wrote {step.path}")
 
 
 def _remove(path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Final
 
 from clipal.commands.supervisor import (
     WRITTEN,
-    Action,
+    InstallStep,
+    NotSupervised,
     Program,
-    Remove,
-    Run,
-    Unavailable,
-    Write,
+    RemoveFile,
+    RunCommand,
+    WriteFile,
     answer,
     differs,
     is_ours,
@@ -93,7 +93,7 @@ class SystemdUser:
     def files(self) -> Mapping[Path, bytes]:
         program = self._program
         if any(not character.isprintable() for word in program.words for character in word):
-            raise Unavailable(f"a unit cannot name {program.words!r}: there is a control character in it")
+            raise NotSupervised(f"a unit cannot name {program.words!r}: there is a control character in it")
         streams = self._streams()
         drain = program.settings.drain_timeout
         seconds = SUPERVISED_DRAIN if drain is None else drain
@@ -124,35 +124,35 @@ class SystemdUser:
             }[domain.group(1) if domain else "INET"]
             lines += [f"ListenStream={where}"] + ([f"FileDescriptorName={_unescaped(name.group(1))}"] if name else [])
         if len({line for line in lines if line.startswith("FileDescriptorName")}) > 1:
-            raise Unavailable("several names of systemd's sockets in `listen` need socket units of your own")
+            raise NotSupervised("several names of systemd's sockets in `listen` need socket units of your own")
         return list(dict.fromkeys(lines))
 
-    def install(self) -> Sequence[Action]:
+    def install(self) -> Sequence[InstallStep]:
         files = self.files()
         changed = [path for path, content in files.items() if differs(path, content)]
-        actions: list[Action] = []
+        steps: list[InstallStep] = []
         if self._socket not in files and is_ours(self._socket):
-            actions += [Run(_systemctl("disable", "--now", SOCKET), may_fail=True), Remove(self._socket)]
-        actions += [Write(path, files[path]) for path in changed]
-        if actions:
-            actions.append(Run(_systemctl("daemon-reload")))
-        actions.append(Run(_systemctl("enable", *(path.name for path in files))))
+            steps += [RunCommand(_systemctl("disable", "--now", SOCKET), may_fail=True), RemoveFile(self._socket)]
+        steps += [WriteFile(path, files[path]) for path in changed]
+        if steps:
+            steps.append(RunCommand(_systemctl("daemon-reload")))
+        steps.append(RunCommand(_systemctl("enable", *(path.name for path in files))))
         if self._socket in changed:  # which cannot be opened while clipal serves at the same address
-            actions += [Run(_systemctl("stop", SERVICE)), Run(_systemctl("restart", SOCKET))]
-        actions.append(Run(_systemctl("restart" if changed else "start", SERVICE)))
-        return actions
+            steps += [RunCommand(_systemctl("stop", SERVICE)), RunCommand(_systemctl("restart", SOCKET))]
+        steps.append(RunCommand(_systemctl("restart" if changed else "start", SERVICE)))
+        return steps
 
-    def uninstall(self) -> Sequence[Action]:
+    def uninstall(self) -> Sequence[InstallStep]:
         there = [path for path in (self._socket, self._service) if is_ours(path)]
         return [
-            Run(_systemctl("disable", "--now", *(path.name for path in there))),
-            *map(Remove, there),
-            Run(_systemctl("daemon-reload")),
-            Run(_systemctl("reset-failed", SERVICE), may_fail=True),
+            RunCommand(_systemctl("disable", "--now", *(path.name for path in there))),
+            *map(RemoveFile, there),
+            RunCommand(_systemctl("daemon-reload")),
+            RunCommand(_systemctl("reset-failed", SERVICE), may_fail=True),
         ]
 
-    def questions(self) -> Sequence[Run]:
-        return [Run(_systemctl("is-enabled", SERVICE)), Run(_systemctl("is-active", SERVICE))]
+    def questions(self) -> Sequence[RunCommand]:
+        return [RunCommand(_systemctl("is-enabled", SERVICE)), RunCommand(_systemctl("is-active", SERVICE))]
 
     def state(self) -> tuple[str, bool]:
         self.check()
@@ -164,10 +164,10 @@ class SystemdUser:
         without = f"Without systemd: {self._program.by_hand}"
         try:
             asked = answer(_systemctl("show-environment"))
-        except Unavailable as error:
-            raise Unavailable(f"{error}.\n{without}") from None
+        except NotSupervised as error:
+            raise NotSupervised(f"{error}.\n{without}") from None
         if asked.returncode:
-            raise Unavailable(
+            raise NotSupervised(
                 f"systemctl --user does not work here: {asked.stderr.strip() or f'it ended with {asked.returncode}'}\n"
                 "It needs a session of your own: log in as this user (not by su or sudo), or set "
                 f"XDG_RUNTIME_DIR=/run/user/{os.getuid()} after `loginctl enable-linger`.\n{without}"

@@ -19,6 +19,8 @@ SPARE: Final = 16
 """Spare connections beyond a limit."""
 UNIX: Final = "unix"
 """Stands for the address of every client on a UNIX socket."""
+NO_ADDRESS: Final = "unknown"
+"""Stands for an address that a header of the PROXY protocol will tell."""
 
 FULL: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -110,4 +112,4 @@ class Capacity:
         return address is not None and connection in self._by_address[address].beyond
 
     def _limit_of(self, address: str) -> int:
-        return 0 if address == UNIX else self._limit_of_address
+        return 0 if address in (UNIX, NO_ADDRESS) else self._limit_of_address

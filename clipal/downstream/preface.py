@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
+from clipal.downstream.addresses import unmapped
 from clipal.transport.deadline import Deadline
 from clipal.transport.tls_server import ServerTLS, TLSServer
 from clipal.wire.proxy_protocol import BadHeader, SocketAddress, read_header
@@ -63,7 +64,10 @@ class Preface(Protocol):
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        self._site.preface_made(self)
+        peer = unmapped(self.transport.getPeer())
+        if not self._site.preface_made(self, None if self._proxied else getattr(peer, "host", None)):
+            self.transport.abortConnection()  # a 503 could be sent only behind the handshake
+            return
         self._deadline.set(_DEADLINE)
         if not self._proxied:
             self._secure(b"")
@@ -109,6 +113,7 @@ class Preface(Protocol):
     def _serve(self, early: bytes = b"") -> None:
         """Hands the connection on to a channel."""
         transport = self.transport
+        self._site.capacity.discard(self)  # from here on, the connection counts with its client's address
         protocol = transport.protocol = self._site.buildProtocol(None)
         protocol.makeConnection(transport)
         self.connectionLost()

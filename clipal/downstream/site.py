@@ -20,7 +20,7 @@ from clipal.dialects.dialect import Dialect
 from clipal.downstream.access import HEALTH, STATUS_PAGES, ClientAccess
 from clipal.downstream.admission import Admission, Refusal, first_segment, path_of
 from clipal.downstream.bodies import Bodies
-from clipal.downstream.capacity import FULL, Capacity
+from clipal.downstream.capacity import FULL, NO_ADDRESS, Capacity
 from clipal.downstream.channel import Channel
 from clipal.downstream.connections import ClientConnection, Connections
 from clipal.downstream.drain import Drain
@@ -200,14 +200,23 @@ class Site(WebSite):
         self.drain.connected()
         return self.capacity.add(channel, address)
 
-    def preface_made(self, preface: ClientConnection) -> None:
-        """A client has connected to a listener that expects something before HTTP."""
+    def preface_made(self, preface: ClientConnection, address: str | None) -> bool:
+        """A client has connected to a listener that expects something before HTTP; whether there is room for it.
+
+        Parameters:
+            address: None where it is not known yet, or there is none.
+        """
         self.connections.add(preface)
         self.drain.connected()
+        has_room = self.capacity.add(preface, address or NO_ADDRESS)
+        if not has_room:
+            self.note_refusal(FULL, None, self.new_id(), address or NO_ADDRESS)
+        return has_room
 
     def preface_lost(self, preface: ClientConnection) -> None:
         """The connection is lost, or HTTP begins on it."""
         self.connections.discard(preface)
+        self.capacity.discard(preface)
         self.drain.look()
 
     def connection_lost(self, channel: ClientConnection) -> None:

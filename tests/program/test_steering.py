@@ -293,3 +293,61 @@ async def test_warnings_are_said_at_the_start_and_not_at_each_reload(world: Worl
         path.touch()
         proxy.service._reloader.check()
     assert any("Loaded the configuration" in line for line in proxy.lines)
+
+
+TELLS = json.dumps(
+    {
+        "version": "0",
+        "state": "serving",
+        "uptime_seconds": 1,
+        "open_requests": 0,
+        "configuration": {"directory": "/x", "error": None},
+        "clients": {},
+    }
+).encode()
+
+
+@ensure_deferred
+async def test_status_shows_the_token_that_it_is_given(world: World, tmp_path: Path) -> None:
+    elsewhere = world.upstream(answer(200, TELLS))
+    url = elsewhere.base_url.rstrip("/")
+    (tmp_path / "token").write_text("clp_from_a_file\n")
+    where = ("--config-dir", str(tmp_path), "--url", url)
+    assert (await said(world, "status", *where)).status == 0
+    assert (await said(world, "status", *where, "--token", "clp_on_the_line", CLIPAL_TOKEN="clp_env")).status == 0
+    assert (await said(world, "status", *where, "--token", "file:token")).status == 0
+    assert (await said(world, "status", *where, CLIPAL_TOKEN="clp_env")).status == 0
+    assert [each.values(b"authorization") for each in elsewhere.requests] == [
+        [],
+        [b"Bearer clp_on_the_line"],
+        [b"Bearer clp_from_a_file"],
+        [b"Bearer clp_env"],
+    ]
+
+
+@ensure_deferred
+async def test_the_configurations_own_token_goes_nowhere_else(world: World, tmp_path: Path) -> None:
+    here, elsewhere = world.upstream(answer(200, TELLS)), world.upstream(answer(200, TELLS))
+    (tmp_path / "config.yaml").write_text(
+        f"port: {here.port}\nclient_tokens:\n- {{name: a, token: clp_for_requests_and_no_more}}\n"
+        "- {name: b, token: clp_that_may_read_the_status, status: true}\n"
+    )
+    assert (await said(world, "status", "--config-dir", str(tmp_path))).status == 0
+    assert here.requests[0].values(b"authorization") == [b"Bearer clp_that_may_read_the_status"]
+    assert (await said(world, "status", "--config-dir", str(tmp_path), "--url", elsewhere.base_url)).status == 0
+    assert elsewhere.requests[0].values(b"authorization") == []
+
+
+@ensure_deferred
+async def test_a_token_that_is_not_let_in_is_told_and_not_shown(world: World, tmp_path: Path) -> None:
+    refusal = json.dumps({"error": {"message": "That is none of clipal's tokens."}}).encode()
+    elsewhere = world.upstream(answer(401, refusal))
+    where = ("--config-dir", str(tmp_path), "--url", elsewhere.base_url)
+    ended = await said(world, "status", *where, "--token", "clp_wrong")
+    assert ended.status == 2
+    assert "does not tell its status: That is none of clipal's tokens." in ended.err
+    for wrong in ("sha256:" + "0" * 64, "a\nb"):
+        ended = await said(world, "status", *where, "--token", wrong)
+        assert ended.status == 3
+        assert "Traceback" not in ended.err
+        assert wrong not in ended.err

@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from clipal.config.endpoint import Endpoint, TLSFiles
+from clipal.downstream.capacity import SPARE
 from clipal.transport.tcp import EagerServer
 from tests.proxy import Proxy, provider
 from tests.wirekit.client import request
@@ -261,3 +262,31 @@ async def test_a_unix_socket_is_this_machine(world: World, tmp_path: Path, autho
     assert (tmp_path / "socket").stat().st_mode & 0o777 == 0o600
     await proxy.service.stopService()
     assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize("way", ["ssl", "haproxy:tcp", "haproxy:ssl"])
+@ensure_deferred
+async def test_who_has_not_begun_http_counts_as_a_connection(
+    world: World, way: str, tmp_path: Path, authority: Authority
+) -> None:
+    listen = (endpoint(way, tmp_path, authority),)
+    proxy = world.proxy({}, protected_mode=False, listen=listen, max_connections=1, max_connections_per_address=1)
+    silent = [await world.connect(proxy.port) for _ in range(1 + SPARE)]
+    late = await world.connect(proxy.port)
+    assert await late.closed() == "aborted"
+    assert all(each.ended is None for each in silent)
+    for each in (silent.pop(0), silent.pop()):
+        each.abort()
+        await each.closed()
+    asking = closing(request(b"GET", b"/health"))
+    said = await deferToThread(lambda: Blocking(way, proxy, tmp_path, authority).ask(asking))
+    assert said.startswith(b"HTTP/1.1 200")
+    refused = closing(POST)
+    said = await deferToThread(lambda: Blocking(way, proxy, tmp_path, authority).ask(refused))
+    assert b"Too many connections" in said
+    for each in silent:
+        each.abort()
+        await each.closed()
+    said = await deferToThread(lambda: Blocking(way, proxy, tmp_path, authority).ask(closing(POST)))
+    assert said.startswith(b"HTTP/1.1 503")  # there is no provider
+    assert b"Too many connections" not in said
