@@ -1,1 +1,1 @@
-"""Measures clipal against nginx and a bare TCP forwarder; see README.md for how to read the figures."""
+"""Measures clipal against nginx and a bare TCP forwarder; docs/performance.md explains the figures."""

@@ -1,8 +1,7 @@
 """The command line: `python -m benchmarks`, from the root of a checkout, with the extra `bench` installed.
 
-All contestants are asked in turn, item after item, and all of it in as many rounds as there are; what cannot be
-measured is said in the report and does not end the run. The status is 0 whatever the figures are: a benchmark reports,
-it does not judge.
+Each round measures every item with every contestant in turn. What cannot be measured is named in the report and does
+not end the run. The exit status is 0 whatever the figures are.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     length = QUICK if options.quick else FULL
     end_on_sigterm()
     _allow_many_files()
-    gc.disable()  # in this process too, for it is the load
+    gc.disable()  # in this process too, because it makes the load
     begun = time.monotonic()
     with ExitStack() as ending:
         bench = _bench(ending, length, options.clipal)
@@ -53,7 +52,7 @@ def measure(bench: Bench, items: Sequence[Item], names: Iterable[str], rounds: i
     """Runs all items in turn, for as many rounds as fit.
 
     Parameters:
-        budget: seconds after which no round begins that would last longer than what is left.
+        budget: seconds for all rounds; a round begins only if one like the last would end within them.
     """
     results = Results()
     begun = time.monotonic()
@@ -70,7 +69,7 @@ def measure(bench: Bench, items: Sequence[Item], names: Iterable[str], rounds: i
 
 
 def _measure_item(bench: Bench, item: Item, names: Sequence[str], number: int, results: Results) -> None:
-    """Each contestant once; who is first changes with the round."""
+    """Measures each contestant once; another one comes first in each round."""
     turn = number % len(names) if names else 0
     for name in (*names[turn:], *names[:turn]):
         print(f"round {number + 1}, item {item.key}: {name}", file=sys.stderr, flush=True)
@@ -82,7 +81,7 @@ def _measure_item(bench: Bench, item: Item, names: Sequence[str], number: int, r
 
 
 def _bench(ending: ExitStack, length: dict[str, float], clipal: str | None) -> Bench:
-    """Everything that is stopped and taken away at the end."""
+    """The bench; `ending` stops its processes and removes its files."""
     directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="clipal-bench-")))
     cores = Cores.available()
     site = Site(directory, cores) if clipal is None else Site(directory, cores, command_of(clipal))
@@ -115,7 +114,7 @@ def _write(results: Results, items: Sequence[Item], setting: str, report: Path |
 
 
 def _allow_many_files() -> None:
-    """A thousand streams are two thousand sockets of a proxy; the processes that are started inherit the limit."""
+    """Raises the limit of open files: a proxy has two sockets for each stream, and children inherit the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -1,7 +1,7 @@
-"""What the items are measured with: the upstream, the contestants while they run, and how they are asked.
+"""The bench on which items are measured: the upstream, the running contestants, and the load on them.
 
-A contestant is started when it is first asked for, once without and once with TLS to the upstream, and runs to the end:
-what it does in one item is not hidden from the next. Only where memory is looked at does it run afresh.
+A contestant is started when an item first needs it, once without and once with TLS to the upstream, and runs until the
+benchmark ends. So the effects of one item show in the next. Only where memory is measured is it started afresh.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.processes import Running
 from benchmarks.proxies import DIRECT, Site, Upstream
 
 Sample: TypeAlias = Mapping[str, float]
-"""What one run of an item found, by the keys of the item's metrics."""
+"""The figures of one run of an item, by the keys of the item's metrics."""
 
 ALWAYS_AFRESH: Final = {
     "affinity": "client",
@@ -30,7 +30,7 @@ ALWAYS_AFRESH: Final = {
     "reactivate_after": 0,
     "circuit_breaker": {"failure_threshold": 0},
 }
-"""Settings with which each request begins with the first provider, however often that failed."""
+"""Settings with which each request begins with the first provider, however often that one failed."""
 
 
 @define
@@ -38,9 +38,9 @@ class Bench:
     """The place of one benchmark.
 
     Attributes:
-        seconds: how long a window of measurement is.
-        warm_up: seconds before it.
-        probes: how many single requests are timed, where they are.
+        seconds: the length of a window of measurement.
+        warm_up: seconds before the window.
+        probes: how many single requests are timed, in items that time them.
         starts: how many cold starts are timed.
         ending: stops what was started.
     """
@@ -64,7 +64,7 @@ class Bench:
         return self.load_target(plan, self._target(name, tls))
 
     def load_target(self, plan: Plan, target: Target) -> Run:
-        """The same for a process that the caller has started."""
+        """Puts a process that the caller has started under load."""
         return uvloop.run(plan.run(target))
 
     def ask(self, targets: Sequence[Target], count: int) -> list[list[float]]:
@@ -73,7 +73,7 @@ class Bench:
 
     @contextmanager
     def fresh(self, name: str) -> Iterator[Target]:
-        """A contestant of its own, stopped at the end."""
+        """A contestant in a new process, which is stopped at the end."""
         running = self.site.start_proxy(name, self.upstream)
         try:
             yield self._target_of(running)
@@ -81,13 +81,13 @@ class Bench:
             running.stop()
 
     def fail_over(self, kinds: Sequence[str]) -> dict[str, list[float]]:
-        """Times to the first byte by how the first provider fails (`refused`, or a status), and under `none`.
+        """Times to the first byte for each failure of the first provider (`refused`, or a status), and for `none`.
 
         Each kind has a clipal of its own, and they are asked in turn. Their connections to the providers are open.
         """
         second = self.upstream.base_url(tls=False)
         with ExitStack() as ending, socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))  # bound, but it does not listen: nobody else can, and who connects is refused
+            closed.bind(("127.0.0.1", 0))  # bound without listening, so that connections are refused
             first = {kind: f"{second}/{kind}" for kind in kinds}
             first["refused"] = f"http://127.0.0.1:{closed.getsockname()[1]}"
             targets = []
@@ -121,7 +121,7 @@ class Bench:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of them lie, by the nearest rank; NaN if there are none."""
+    """The value below which the `share` of `values` lies, by the nearest rank; NaN if there are no values."""
     if not values:
         return math.nan
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]

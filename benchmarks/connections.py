@@ -1,7 +1,7 @@
-"""The load's connections: they ask, and note when what came.
+"""The load's connections: they send requests, and note when the answers come.
 
-Nothing is parsed that need not be: an answer to a request in a closed loop has a known length, a stream is searched for
-stamps or its events are counted. What is not as it should be ends the run, for a figure of errors is no figure.
+As little as possible is parsed. An answer in a closed loop has a known length; a stream is searched for stamps, or its
+events are counted. An unexpected answer ends the run, because its figures would be those of errors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final, cast
 from benchmarks import traffic
 
 LIMIT: Final = 20.0
-"""Seconds that connections have for their first answers, and a probe for each of its own."""
+"""Seconds that all connections have for their first answers, and that a probe has for each answer."""
 
 
 class Broken(Exception):
-    """A run that does not measure what it should."""
+    """A run that got an unexpected answer."""
 
 
 class Tally:
@@ -52,14 +52,14 @@ class Tally:
             self._broken.set_result(problem)
 
     async def ready(self) -> None:
-        """Until every connection has its first answer."""
+        """Waits until every connection has its first answer."""
         await asyncio.wait([self._ready, self._broken], timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED)
         self._check()
         if not self._ready.done():
             raise Broken(f"{self._waiting} connections got no answer")
 
     async def hold(self, seconds: float) -> None:
-        """For so long, if nothing breaks."""
+        """Waits for so long; raises Broken if a connection gets an unexpected answer."""
         await asyncio.wait([self._broken], timeout=seconds)
         self._check()
 
@@ -93,7 +93,7 @@ class Asking(asyncio.Protocol):
         self.transport.write(self._request)
 
     def _begin(self, data: bytes) -> None:
-        """What is done with the first bytes of all."""
+        """Takes the first bytes of the first answer."""
         self._begun = True
         if data.startswith(b"HTTP/1.1 200"):
             self._tally.first()
@@ -139,7 +139,7 @@ class ClosedLoop(Asking):
 
 
 class SteadyLoop(ClosedLoop):
-    """The same at a fixed rate, and never two requests at once; 32 connections make 5 000 requests a second."""
+    """Sends requests at a fixed rate, one at a time; 32 connections make 5 000 requests a second."""
 
     INTERVAL: Final = 32 / 5000
     """Seconds between two requests."""
@@ -162,7 +162,7 @@ class SteadyLoop(ClosedLoop):
 
 
 class PacedStream(Asking):
-    """Reads the stamp of each event. One that two reads share is not seen, which hardly happens at this pace."""
+    """Reads the stamp of each event. A stamp that two reads share is missed, which is rare at this pace."""
 
     def data_received(self, data: bytes) -> None:
         if not self._begun:
@@ -218,7 +218,7 @@ class Probe(asyncio.Protocol):
         """Seconds from a request to the first byte of its answer; returns at the answer's end.
 
         Raises:
-            Broken: if it is not answered as it should be.
+            Broken: the answer is not a 200, or does not end in time.
         """
         self._answer = asyncio.get_running_loop().create_future()
         self._first = 0.0

@@ -1,7 +1,6 @@
 """A bare TCP forwarder, `python -m benchmarks.forwarder PORT UPSTREAM_PORT`.
 
-It is what Twisted costs when nothing is read in what passes: the floor for a proxy above it without a transport of its
-own.
+It shows what Twisted costs when no byte is looked at: the least that a proxy on Twisted's own transports could cost.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from benchmarks.proxies import CONTESTANTS
 
 
 class Compare(Enum):
-    """How a figure of clipal is put beside a goal."""
+    """How a figure of clipal is compared with a goal."""
 
     RATIO = "÷ nginx"
     OVER_NGINX = "minus nginx"
@@ -26,7 +26,7 @@ class Metric:
 
     Attributes:
         title: with its unit.
-        ratio: whether its ratio to nginx says more than itself.
+        ratio: whether the report also shows its ratio to nginx's.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Metric:
 
 @frozen
 class Goal:
-    """What clipal is to reach.
+    """A limit that clipal should keep.
 
     Attributes:
         limit: the most that `compare` of the metric may be.
@@ -52,11 +52,11 @@ class Goal:
 
 @frozen
 class Item:
-    """One thing that is measured.
+    """One situation that is measured.
 
     Attributes:
-        key: what `--items` calls it.
-        every: it is measured in each so many-th round.
+        key: its name for `--items`.
+        every: with 2, it is measured in every second round.
     """
 
     key: str

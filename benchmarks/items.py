@@ -21,7 +21,7 @@ MEBIBYTE: Final = KIBIBYTE**2
 def json_requests(
     bench: Bench, name: str, *, kind: type[connections.Asking] = connections.ClosedLoop, tls: bool = False
 ) -> Sample:
-    """Item 1: 32 connections, each with one request after the other, as fast as they go or at a rate."""
+    """Item 1: 32 connections, each with one request after the other, as fast as possible or at a fixed rate."""
     run = bench.load(Plan(kind, traffic.JSON, 32, 2048, bench.warm_up, bench.seconds), name, tls=tls)
     times = {"median": percentile(run.times, 0.5) / 1e3, "p99": percentile(run.times, 0.99) / 1e3}
     return {**_common(run, 1e6), **times}
@@ -43,13 +43,13 @@ def paced_streams(bench: Bench, name: str, *, tls: bool = False) -> Sample:
 
 
 def fast_streams(bench: Bench, name: str) -> Sample:
-    """Item 4: 8 streams of events as fast as they go; a megabyte is one of events, without their framing."""
+    """Item 4: 8 streams of events as fast as possible; megabytes are counted without the framing."""
     run = bench.load(Plan(connections.FastStream, traffic.FAST, 8, 2048, bench.warm_up, bench.seconds), name)
     return _common(run, 1e3, units=run.units * traffic.EVENT_LENGTH / traffic.MEGABYTE)
 
 
 def open_streams(bench: Bench, name: str) -> Sample:
-    """Item 5: a thousand streams in a fresh process, after requests that make it load what it loads late."""
+    """Item 5: a thousand streams in a fresh process, after requests that make it load all its modules."""
     with bench.fresh(name) as proxy:
         idle = proxy.memory()
         bench.ask([proxy], 20)
@@ -62,7 +62,7 @@ def open_streams(bench: Bench, name: str) -> Sample:
 
 
 def failing_over(bench: Bench, name: str) -> Sample:
-    """Item 6: a stream's first byte where the first provider fails each time, less where there is only the second."""
+    """Item 6: how much later a stream's first byte comes where the first provider fails each time."""
     times = bench.fail_over(("refused", "503", "401"))
     direct = percentile(times.pop("none"), 0.5)
     sample = {}
@@ -79,7 +79,7 @@ def cold_start(bench: Bench, name: str) -> Sample:
 
 
 def _common(run: Run, scale: float, units: float | None = None) -> dict[str, float]:
-    """CPU of the proxy per unit, units a second, and how busy upstream and load were, in % of a core."""
+    """CPU of the proxy per unit, units per second, and CPU of upstream and load in % of a core."""
     count = run.units if units is None else units
     reading = run.reading
     return {

@@ -15,21 +15,21 @@ from benchmarks.connections import Asking, Probe, Tally
 from benchmarks.measure import Meter, Reading, resident_bytes
 
 SETTLE: Final = 0.2
-"""Seconds for a proxy to close what the last run left."""
+"""Seconds for a proxy to close the connections of the last run."""
 BATCH: Final = 50
 """How many connections are opened at once."""
 UNCOUNTED: Final = 3
 """Probes that come first and do not count: they open the proxy's own connections."""
 PAUSE: Final = 0.005
-"""Seconds before each probe, so that every one of them finds a proxy that has gone to sleep."""
+"""Seconds before each probe, so that every probe finds an idle proxy."""
 
 
 @frozen
 class Target:
-    """Whom the load asks.
+    """The server that the load asks.
 
     Attributes:
-        proxy: the process behind `port`, if it is a proxy.
+        proxy: the process behind `port`, if that is a proxy.
         upstream: the provider's process.
     """
 
@@ -40,7 +40,7 @@ class Target:
 
     @property
     def meter(self) -> Meter:
-        """A window on all that take part."""
+        """A meter of all processes that take part, whose window begins now."""
         return Meter(self.proxy, (self.upstream, os.getpid()))
 
     def memory(self) -> float:
@@ -51,12 +51,12 @@ class Target:
 
 @frozen
 class Run:
-    """What one run has seen.
+    """The result of one run.
 
     Attributes:
         times: of each unit, in microseconds.
         first_bytes: what the probes took until the first byte, in seconds.
-        held: what `hold` said while all connections were open.
+        held: the value of `Plan.look` while all connections were open.
     """
 
     units: int
@@ -86,11 +86,11 @@ class Plan:
     look: Callable[[], float] = float
 
     async def run(self, target: Target) -> Run:
-        """Runs it.
+        """Puts the load on `target`.
 
         Raises:
-            Broken: if a connection is not answered as it should be, or closed.
-            OSError: if there is no connection.
+            Broken: a connection got an unexpected answer, or was closed.
+            OSError: a connection could not be made.
         """
         tally = Tally(self.connections)
         stream = self.wanted != traffic.JSON

@@ -1,4 +1,4 @@
-"""What Linux tells about a process and about the machine: CPU time and memory from /proc."""
+"""CPU time and memory of processes, and the description of the machine, from Linux' /proc."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resident_bytes(pid: int) -> int:
 
 @frozen
 class Reading:
-    """What a window of time cost.
+    """The CPU time of a window.
 
     Attributes:
         seconds: its length.
@@ -55,7 +55,7 @@ class Meter:
 
     Parameters:
         proxy: the proxy's process, or None where there is no proxy.
-        others: the other processes that take part; without their children, for the load's are all the rest.
+        others: the other processes that take part; without their children, because those of the load are all others.
     """
 
     def __init__(self, proxy: int | None, others: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
-"""Starting processes, each on a core of its own, and ending them.
+"""Starts processes, each on a core of its own, and ends them.
 
-A child inherits the cores of its parent, so the parent goes to the child's core for as long as it takes to start it.
+A child inherits the cores of its parent, so the parent moves to the child's core while it starts the child.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ POLL: Final = 0.002
 
 
 class Unavailable(Exception):
-    """A program that is not there, does not start, or ended."""
+    """A program that is not installed, does not start, or has ended."""
 
 
 @frozen
 class Cores:
-    """Who runs where: the proxy alone, the upstream and the load beside each other where there are only two cores."""
+    """The core of each process. With two cores, the proxy has one, and the upstream and the load share the other."""
 
     proxy: int
     upstream: int
@@ -78,7 +78,7 @@ class Running:
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Within it, this process and the children that it starts run on `core`; the children stay there."""
+    """Moves this process to `core` for the block; children that are started there stay on it."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -88,7 +88,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses, for programs that cannot ask the kernel themselves."""
+    """A free port of 127.0.0.1, for programs that cannot ask the kernel themselves."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -136,7 +136,7 @@ def spawn(
     stderr: object = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A process that does not get the terminal's Ctrl-C: it is ended by us, in our order."""
+    """Starts a process that does not get the terminal's Ctrl-C, because the benchmark ends its processes in order."""
     variables = {**os.environ, **(environment or {})}
     try:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # a file or one of subprocess's numbers
@@ -147,7 +147,7 @@ def spawn(
 
 
 def end_on_sigterm() -> None:
-    """Makes SIGTERM an exception, so that processes are ended then too."""
+    """Makes SIGTERM raise SystemExit, so that the processes are ended then too."""
 
     def ended(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -156,7 +156,7 @@ def end_on_sigterm() -> None:
 
 
 def _answers(port: int) -> bool:
-    """Whether a server answers with 200; `Host` is a name that every server here takes for its own."""
+    """Whether a server answers with 200; every server here accepts this `Host`."""
     question = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % port
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:

@@ -1,7 +1,7 @@
-"""The proxies under test and how each is set up; every one runs on the core of the proxies, one process that works.
+"""The proxies under test, and their configurations. Each has one working process, on the core of the proxies.
 
-nginx does what clipal must do: it reads a request's body before it passes it on (clipal may have to send it twice), and
-passes answers on as they come. Both keep their connections to the upstream open.
+nginx is set up to work as clipal does: it reads the whole body of a request before it passes it on (clipal may have to
+send the body twice), and passes answers on as they come. Both keep their connections to the upstream open.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Upstream:
     """The provider's process.
 
     Attributes:
-        authority: a file with the certificate that its own is signed by.
+        authority: a file with the certificate of the authority that signed its own.
     """
 
     running: Running
@@ -91,17 +91,17 @@ class Upstream:
         return self.tls_port if tls else self.running.port
 
     def base_url(self, tls: bool) -> str:
-        """What a proxy is told."""
+        """The URL that a proxy is given."""
         return f"{'https' if tls else 'http'}://127.0.0.1:{self.port(tls)}"
 
 
 @frozen
 class Site:
-    """Where everything runs.
+    """The directory and the cores of all processes.
 
     Attributes:
-        directory: for configurations and output; whoever made it takes it away.
-        clipal: the command that is clipal.
+        directory: for configurations and output; the caller removes it.
+        clipal: the command that starts clipal.
     """
 
     directory: Path
@@ -179,6 +179,6 @@ def command_of(text: str) -> Sequence[str]:
 
 
 def _write_private(path: Path, content: Mapping[str, object]) -> None:
-    """JSON is YAML. Only its owner may read a file with keys, or clipal warns."""
+    """Writes JSON, which is YAML too, with mode 0600, because clipal warns where others can read a file with keys."""
     path.touch(mode=0o600)
     path.write_text(json.dumps(content))

@@ -55,7 +55,7 @@ def _figures(results: Results, item: Item) -> Iterator[Sequence[str]]:
 
 
 def _cell(results: Results, item: Item, name: str, metric: Metric) -> str:
-    """A median, and behind it how many times nginx's it is where that says more."""
+    """A median, and after it the ratio to nginx's where the metric has one."""
     if metric.ratio and name == DIRECT:
         return _NOTHING
     figure = results.figure(item, name, metric.key)

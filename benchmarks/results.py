@@ -1,7 +1,7 @@
-"""The samples of all rounds, and what is made of them.
+"""The samples of all rounds, and their medians.
 
-Contestants are compared within a round, where they ran one after the other on the same machine in the same mood; the
-median of these comparisons is what is reported, with the least and the most beside it.
+Contestants are compared within a round, in which they ran one after the other and the machine was in much the same
+state. The report shows the median of these comparisons, with the least and the most.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Figure:
 
 @define
 class Results:
-    """What has been measured.
+    """All samples.
 
     Attributes:
-        rounds: how many were run.
-        problems: what could not be measured, a line each.
+        rounds: how many rounds were run.
+        problems: a line for each sample that could not be taken.
     """
 
     rounds: int = 0
@@ -53,7 +53,7 @@ class Results:
         return _figure([sample[metric] for sample in self._rounds(item, name).values()])
 
     def compared(self, item: Item, goal: Goal, name: str = CLIPAL) -> Figure | None:
-        """A contestant's figure in the terms of `goal`; None if one of both is missing."""
+        """A contestant's figure, compared as `goal` says; None if a sample is missing."""
         if goal.compare is Compare.PLAIN:
             return self.figure(item, name, goal.metric)
         other = self._rounds(item, DIRECT if goal.compare is Compare.OVER_DIRECT else NGINX)

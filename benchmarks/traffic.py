@@ -1,8 +1,8 @@
-"""The bytes that go over the wire: what Claude Code sends, and what a provider answers.
+"""The bytes of requests and answers: those of Claude Code, and those of a provider.
 
-Both sides of the benchmark know them, so that neither has to parse what it reads. A request names the answer that it
-wants in a field of its own; proxies pass it on like any other. An event is 100 bytes long and carries the moment at
-which it was written, on the monotonic clock that all processes of a machine share.
+Both sides of the benchmark know these bytes, so that neither has to parse them. A request names the answer that it
+wants in a header field, which proxies pass on. An event is 100 bytes long and carries the moment at which it was
+written, on the monotonic clock that all processes of a machine share.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The provider: a process that answers from prepared bytes, `python -m benchmarks.upstream [CERTIFICATE]`.
 
-It prints its ports, plain and (with a certificate) TLS, and ends when its standard input does. One request at a time
-comes on a connection, for no proxy pipelines. Paced streams are spread over their interval, each with a phase of its
-own; timers have a resolution of a millisecond, so a few events are written together, as on a network.
+It prints its ports, plain and (with a certificate) TLS, and ends when its standard input does. A connection carries one
+request at a time, because none of the proxies pipelines. Each paced stream has a phase of its own, so that events are
+spread over the interval. Timers have a resolution of a millisecond, so a few events are written together.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _GOLDEN: Final = 0.6180339887
 _numbers: Final[Iterator[int]] = itertools.count()
 
 
-class ProviderConfig(asyncio.Protocol):
-    """One connection."""
+class ProviderConnection(asyncio.Protocol):
+    """One connection to the provider."""
 
     transport: asyncio.Transport
 
@@ -70,7 +70,7 @@ class ProviderConfig(asyncio.Protocol):
             self.transport.write(traffic.STREAM_HEAD)
             self._stream(mode)
 
-    # Streams: they end with their connection
+    # Streams, which end with their connection
 
     def _stream(self, mode: bytes) -> None:
         if mode == traffic.FAST:
@@ -87,7 +87,7 @@ class ProviderConfig(asyncio.Protocol):
         self._timer = self._loop.call_at(self._due, self._write_event)
 
     def _write_blocks(self) -> None:
-        """A few at a time, so that a reader who keeps up does not keep the loop from all others."""
+        """Writes a few blocks at a time, so that other connections have their turn too."""
         for _ in range(4):
             if self._full or self.transport.is_closing():
                 return
@@ -114,9 +114,9 @@ def _context(certificate: str) -> ssl.SSLContext:
 
 
 async def _serve(certificate: str | None) -> None:
-    """Serves until standard input ends, as it does when the benchmark's process is gone."""
+    """Serves until standard input ends, which it does at the latest when the benchmark's process has ended."""
     loop = asyncio.get_running_loop()
-    factory: Callable[[], asyncio.Protocol] = ProviderConfig
+    factory: Callable[[], asyncio.Protocol] = ProviderConnection
     servers = [await loop.create_server(factory, "127.0.0.1", 0, backlog=1024)]
     if certificate is not None:
         context = _context(certificate)
@@ -126,5 +126,5 @@ async def _serve(certificate: str | None) -> None:
 
 
 if __name__ == "__main__":
-    gc.disable()  # nothing here makes circles worth a pause in the middle of a measurement
+    gc.disable()  # a collection would pause the measurement
     uvloop.run(_serve(sys.argv[1] if len(sys.argv) > 1 else None))
