@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """A request whose body is counted.
+    """A request with a body that is counted.
 
     Attributes:
         held: bytes that are counted for it.

@@ -215,7 +215,7 @@ class Channel(HTTPChannel):
             self.site.serve(ready, self)
 
     def closes_behind(self) -> bool:
-        """Whether the connection ends with the answer whose head is being written.
+        """Whether the connection ends with the answer that is being begun.
 
         In a drain it does, unless the client has sent more already. If the head was written before the drain, it has no
         `Connection: close`, so the connection stays open for a while after that answer.

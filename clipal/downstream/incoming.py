@@ -70,7 +70,7 @@ class Incoming:
 
     @property
     def in_head(self) -> bool:
-        """Whether a request has begun whose head is not complete."""
+        """Whether a request has begun and its head is not complete."""
         return self._parser.in_head
 
     def patience(self) -> float:
@@ -106,7 +106,7 @@ class Incoming:
         return self.ready is not None
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes whose turn it is, up to the end of one request."""
+        """Parses bytes up to the end of one request, and keeps the rest."""
         for item in self._parser.feed(data):
             if isinstance(item, RequestHead):
                 self._begin(item)

@@ -1,4 +1,4 @@
-"""The exchange of a request whose answer is relayed."""
+"""An exchange that relays a provider's answer."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def log_request(
     Parameters:
         result: status, provider and ending, in words.
         transferred: how many bytes were transferred, in words.
-        warns: whether the operator should look. A request whose trail warns is a warning, too.
+        warns: whether the operator should look. A request with a warning in its trail is a warning, too.
         now: on the reactor's clock.
     """
     began, first_byte, tokens = request.began, delivery.first_byte, delivery.tokens

@@ -15,7 +15,7 @@ class Untaken:
     """Watches one connection from the time when the kernel first does not take all that is written.
 
     Parameters:
-        timeout: returns the seconds after which a connection is aborted whose client took nothing; 0 for never.
+        timeout: returns the seconds after which the connection of a client that took nothing is aborted; 0 for never.
     """
 
     _log = Logger()

@@ -118,7 +118,7 @@ class Attempt:
             return Result(outcomes.TIMED_OUT, None)
         except UpstreamError as error:
             return Result(_failure(error), None)
-        except Exception:  # a bug of ours must not keep the provider producing
+        except Exception:  # a bug of clipal's must not keep the provider producing
             if answer is not None:
                 answer.abort()
             raise

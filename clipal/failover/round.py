@@ -41,7 +41,7 @@ class Round:
         asked: the providers that were asked.
         under_way: the provider that is being asked, and the permit for that.
         began: when the last attempt began.
-        committed: the provider whose answer the client gets, with its permit and the result of the attempt.
+        committed: the provider of the answer that the client gets, with the permit and the result of the attempt.
         last: the provider that was asked last, with an answer that may still be relayed.
         fallback: the first provider that lacks what was asked for, with its answer. The answer is relayed if no other
             provider answers.
@@ -114,7 +114,7 @@ class Round:
             self.last = (provider, answer)
 
     def _failed(self, provider: Provider, permit: Permit, outcome: Outcome) -> None:
-        """Charges and counts an attempt whose answer is not committed, and adds it to the trail."""
+        """Charges and counts an attempt without a committed answer, and adds it to the trail."""
         self.failed = (provider, outcome.reason)
         provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
         self.charges.failed(provider, permit, outcome)

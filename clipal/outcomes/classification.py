@@ -146,7 +146,7 @@ def _denied(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Ou
 
 
 def _of_one_request(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome | None:
-    """The outcome of a 401 or 403 whose facts say that the key is not at fault; None where they do not say so."""
+    """The outcome of a 401 or 403 if its facts say that the key is not at fault, else None."""
     if _lacks_model(status, error):
         return _lack(status, "model not available")
     facts = error.facts()

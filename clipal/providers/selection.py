@@ -90,7 +90,7 @@ def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -
 def last_resort(providers: Sequence[Provider], now: float) -> Provider | None:
     """The provider that is asked though failures in a row have opened it, because they have opened all providers.
 
-    It is the one that may be asked first. A provider whose trial is in flight counts too: no other provider can be
+    It is the one that may be asked first. A provider with a trial in flight counts too: no other provider can be
     asked, so a request does not wait for the trial's end.
     """
     opened = [each for each in providers if each.health.held_by_breaker(now) and each.usable_key(now) is not None]

@@ -19,13 +19,13 @@ BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 1
 RECENT: Final = 256
 """How many times to the first byte are kept one by one, for their quantiles."""
 ANSWERED: Final = "answered"
-"""The outcome of an attempt whose answer the client got to its end."""
+"""The outcome of an attempt that gave the client a whole answer."""
 DISCONNECTED: Final = "client disconnected"
-"""The outcome of an attempt during which, or during whose answer, the client disconnected."""
+"""The outcome of an attempt that ended because the client disconnected."""
 BUG: Final = "bug in clipal"
 """The outcome of an attempt that clipal itself could not finish."""
 DISCONNECTED_STATUS: Final = 0
-"""Stands for the status of an answer whose client disconnected before its end."""
+"""Stands for the status where the client disconnected before the end of its answer."""
 REASONS: Final = 64
 """How many outcomes, and how many reasons, are counted apart for one provider."""
 OTHER: Final = "other"

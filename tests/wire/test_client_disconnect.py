@@ -1,4 +1,4 @@
-"""A client that leaves: its provider's connection closes at once, no other is asked, nobody is blamed."""
+"""A client disconnects: the connection to the provider is aborted, no provider is charged, and no other is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is passed over, over sockets: an unreachable provider, a refused key; and who never is: the only road."""
+"""Cooldowns: of unreachable providers, of keys and of whole providers; the pinned provider and the last resort."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_cooldown_is_logged_in_one_line_however_many_requests_are_refuse
     assert len([line for line in proxy.lines if "one rests for" in line]) == 1
 
 
-# The only road
+# The last resort
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429, 500, 503, 529])
@@ -128,7 +128,7 @@ async def test_a_pinned_provider_has_no_cooldown_and_its_answers_are_relayed(wor
 
 @ensure_deferred
 async def test_a_pinned_provider_that_breaks_off_is_asked_again(world: World) -> None:
-    """Though its breaker is open: there is no other road."""
+    """It is asked though its breaker is open, because no other provider may be asked."""
     first, second = world.upstream(answer(200, b"one")), world.upstream(GARBAGE, answer(200, b"two"))
     proxy = ranked(world.proxy, first, second, pinned="two", circuit_breaker=CircuitBreaker(1, 60))
     client = await world.connect(proxy.port)
