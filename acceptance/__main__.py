@@ -1,7 +1,8 @@
 """The command line: `python -m acceptance`, from the root of a checkout, with the extras `test` and `acceptance`.
 
-It installs the clients, moves to where only loopback is, plays the rows one after the other, and prints each when it
-has ended. The status is 0 if all rows passed, 1 if one did not, and 2 if something that is needed is missing.
+The program installs the clients, isolates itself from every network but loopback, plays the rows one after the other,
+and prints each row when it has ended. The exit status is 0 if all rows passed, 1 if a row failed, and 2 if a needed
+program is missing.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _clients(names: Sequence[str]) -> list[Client]:
-    """Those with these names; the SDKs are looked for only where one of them is meant."""
+    """The clients with these names; SDKs are looked for only where the name of one is among them."""
     every = PROGRAMS if not set(names) & set(SDKS) else (*PROGRAMS, *sdks())
     return [client for client in every if client.name in names]
 
 
 def _play(run: Run, clients: Sequence[Client]) -> None:
-    """Runs the reactor for it; Ctrl-C and SIGTERM end it early, and with it every program that runs."""
+    """Plays the rows in the reactor; Ctrl-C and SIGTERM end the run early, and every program that it started."""
 
     def begin(reactor: IReactorCore) -> Deferred[None]:
         playing = Deferred.fromCoroutine(run.all_of(clients))
@@ -80,17 +81,17 @@ def _play(run: Run, clients: Sequence[Client]) -> None:
         playing.addErrback(_ended_early)
         return playing.addBoth(_then, ended)
 
-    with suppress(SystemExit):  # react ends so in any case; what came of it is in the report
+    with suppress(SystemExit):  # react always ends with it; the result is in the report
         react(begin)
 
 
 def _ended_early(failure: Failure) -> None:
-    """Being cancelled is no error."""
+    """Lets a run that was cancelled end without an error."""
     failure.trap(CancelledError)
 
 
 def _then(result: T, ended: Deferred[None]) -> T:
-    """Passes a result on, and says that it is there."""
+    """Fires `ended`, and passes `result` on."""
     ended.callback(None)
     return result
 

@@ -1,22 +1,21 @@
-"""What the scripted upstreams say: the vendors' answers, refusals and tool calls, as steps of `tests.wirekit`.
+"""The answers of the scripted upstreams: the vendors' answers and refusals, as steps of `tests.wirekit`.
 
-The words of an answer are those of `clipal demo`, which the real clients understand; the text is ours and names the
-provider, so that it can be told whose answer a client has shown, and whether all of it.
+The format of an answer is that of `clipal demo`, which the real clients understand. The text names the provider, so
+that the checks can see whose answer a client has shown, and whether the answer is whole.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import brotli
 import zstandard
-from attrs import evolve, frozen
 
+from acceptance.tool_calls import TOOL_EVENTS, ToolCall
 from clipal.demo.answers import Api, Document, Said
 from clipal.demo.upstreams import model_in
 from clipal.dialects.anthropic import ANTHROPIC
@@ -39,7 +38,7 @@ _PIECES: Final = (
 )
 
 BEGINNING: Final = _PIECES[0].strip()
-"""What every answer begins with, and is sent before a cut."""
+"""The beginning of every answer, which is sent before a cut."""
 
 BEFORE_CUT: Final = 0.5
 """Seconds between the last piece and the cut, so that the client has read the piece."""
@@ -51,21 +50,8 @@ def text_of(provider: str) -> str:
 
 
 def pieces_of(provider: str) -> list[str]:
-    """The same in pieces, as it is streamed."""
+    """The whole answer of a provider, in the pieces in which it is streamed."""
     return [piece.format(provider) for piece in _PIECES]
-
-
-@frozen
-class ToolCall:
-    """A call of one of the client's tools.
-
-    Attributes:
-        name: of the tool.
-        arguments: as the tool wants them.
-    """
-
-    name: str
-    arguments: Mapping[str, Any]
 
 
 def answering(api: Api, provider: str) -> Script:
@@ -96,7 +82,7 @@ def failing_as_event(api: Api, provider: str) -> Script:
 
 
 def failing_compressed(api: Api, provider: str) -> Script:
-    """The same, compressed as the client allows; a client that allows nothing is refused."""
+    """Fails as `failing_as_event`, in a coding that the client accepts; without one, the request is refused."""
 
     def script(request: RecordedRequest) -> Steps:
         accepted = {name.strip() for value in request.values(b"accept-encoding") for name in value.lower().split(b",")}
@@ -115,11 +101,11 @@ _CODINGS: Final[Mapping[bytes, Callable[[bytes], bytes]]] = {
     b"br": lambda data: brotli.compress(data),
     b"gzip": gzip.compress,
 }
-"""As providers choose among what a client accepts."""
+"""The codings, in the order in which providers choose among those that a client accepts."""
 
 
 def cutting(api: Api, provider: str, times: int) -> Script:
-    """Breaks off the answers to the first `times` requests in their middle, with a reset; answers the others."""
+    """Resets the connection in the middle of the first `times` answers; the other answers are whole."""
     numbers = count()
     whole = answering(api, provider)
 
@@ -138,25 +124,16 @@ def cutting(api: Api, provider: str, times: int) -> Script:
 
 
 def calling_tool(api: Api, provider: str, call: ToolCall) -> Script:
-    """Asks for a tool first, and answers what comes after that."""
+    """Answers the first request with a tool call, and the later ones with text."""
     numbers = count()
     whole = answering(api, provider)
 
     def script(request: RecordedRequest) -> Steps:
         if next(numbers):
             return whole(request) if callable(whole) else whole
-        return event_stream(*_TOOL_EVENTS[api.dialect.prefix](api, _said(api, provider, request), call))
+        return event_stream(*TOOL_EVENTS[api.dialect.prefix](api, _said(api, provider, request), call))
 
     return script
-
-
-CALL_ID: Final = "call_0123456789"
-"""The identifier of a tool's call, which the client has to name with the result."""
-
-
-def tool_result(api: Api, request: RecordedRequest) -> str:
-    """The result of the tool call in a request, as JSON; empty where there is none."""
-    return _TOOL_RESULTS[api.dialect.prefix](json.loads(request.body))
 
 
 def _said(api: Api, provider: str, request: RecordedRequest) -> Said:
@@ -220,82 +197,6 @@ _ERROR_EVENTS: Final = {
 
 
 def _preamble(api: Api, said: Said) -> list[bytes]:
-    """What a stream begins with before its content; nothing in Google's API."""
+    """The events of a stream before its content; Google's API has none."""
     events = list(api.events(said))
     return {ANTHROPIC.prefix: events[:1], OPENAI.prefix: events[:2], GEMINI.prefix: []}[api.dialect.prefix]
-
-
-# Tool calls.
-
-
-def _named(document: Document) -> bytes:
-    return event(compact_json(document), document["type"].encode())
-
-
-def _anthropic_call(api: Api, said: Said, call: ToolCall) -> Iterator[bytes]:
-    yield next(iter(api.events(said)))
-    block = {"type": "tool_use", "id": CALL_ID, "name": call.name, "input": {}}
-    yield _named({"type": "content_block_start", "index": 0, "content_block": block})
-    delta = {"type": "input_json_delta", "partial_json": json.dumps(call.arguments)}
-    yield _named({"type": "content_block_delta", "index": 0, "delta": delta})
-    yield _named({"type": "content_block_stop", "index": 0})
-    reason = {"stop_reason": "tool_use", "stop_sequence": None}
-    yield _named({"type": "message_delta", "delta": reason, "usage": {"output_tokens": 9}})
-    yield _named({"type": "message_stop"})
-
-
-def _openai_call(api: Api, said: Said, call: ToolCall) -> Iterator[bytes]:
-    document = api.whole(said)
-    item = {"id": "fc_demo", "type": "function_call", "call_id": CALL_ID, "name": call.name, "arguments": ""}
-    arguments = json.dumps(call.arguments)
-    done = {**item, "status": "completed", "arguments": arguments}
-    of_item = {"output_index": 0, "item_id": "fc_demo"}
-    documents: tuple[Document, ...] = (
-        {"type": "response.created", "response": {**document, "status": "in_progress", "output": []}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress"}},
-        {"type": "response.function_call_arguments.delta", **of_item, "delta": arguments},
-        {"type": "response.function_call_arguments.done", **of_item, "arguments": arguments},
-        {"type": "response.output_item.done", "output_index": 0, "item": done},
-        {"type": "response.completed", "response": {**document, "output": [done]}},
-    )
-    for number, each in enumerate(documents):
-        yield _named({**each, "sequence_number": number})
-
-
-def _google_call(api: Api, said: Said, call: ToolCall) -> Iterator[bytes]:
-    chunk = api.whole(evolve(said, pieces=[""]))
-    part = {"functionCall": {"id": CALL_ID, "name": call.name, "args": dict(call.arguments)}}
-    chunk["candidates"][0]["content"]["parts"] = [part]
-    yield event(compact_json(chunk))
-
-
-_TOOL_EVENTS: Final = {
-    ANTHROPIC.prefix: _anthropic_call,
-    OPENAI.prefix: _openai_call,
-    GEMINI.prefix: _google_call,
-}
-
-
-def _anthropic_result(body: Any) -> str:
-    blocks = [block for message in body["messages"] for block in message["content"] if isinstance(block, dict)]
-    results = [block for block in blocks if block["type"] == "tool_result" and block["tool_use_id"] == CALL_ID]
-    return json.dumps(results) if results else ""
-
-
-def _openai_result(body: Any) -> str:
-    items = [item for item in body["input"] if item.get("type") == "function_call_output"]
-    results = [item for item in items if item["call_id"] == CALL_ID]
-    return json.dumps(results) if results else ""
-
-
-def _google_result(body: Any) -> str:
-    parts = [part for content in body["contents"] for part in content["parts"]]
-    results = [part["functionResponse"] for part in parts if "functionResponse" in part]
-    return json.dumps(results) if results else ""
-
-
-_TOOL_RESULTS: Final = {
-    ANTHROPIC.prefix: _anthropic_result,
-    OPENAI.prefix: _openai_result,
-    GEMINI.prefix: _google_result,
-}

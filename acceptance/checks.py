@@ -1,7 +1,7 @@
-"""What must be true of a row, and what is told of it.
+"""The checks of the rows.
 
-A check takes what was seen and returns a few words about what happened; it raises `FailedError` where something is not
-as it must be.
+A check takes what was seen of a row, and returns a few words about what happened. It raises `FailedError` where an
+expectation is not met.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from acceptance.answers import BEGINNING, text_of, tool_result
+from acceptance.answers import BEGINNING, text_of
 from acceptance.stage import PROVIDERS, Seen, key_of
+from acceptance.tool_calls import tool_result
 from tests.wirekit.upstream import RecordedRequest
 
 DUMMY: Final = b"any-value"
@@ -23,11 +24,11 @@ Check: TypeAlias = Callable[[Seen], str]
 
 
 class FailedError(Exception):
-    """A row that is not as it must be; says why."""
+    """A row does not meet an expectation; the text names it."""
 
 
 def require(true: object, otherwise: str) -> None:
-    """Raises `FailedError` unless something is true."""
+    """Raises `FailedError` with the text `otherwise`, unless `true` is true."""
     if not true:
         raise FailedError(otherwise)
 
@@ -45,7 +46,7 @@ def failed_over(seen: Seen) -> str:
 
 
 def failed_over_unreached(seen: Seen) -> str:
-    """The same, where nothing can arrive at the first provider."""
+    """As `failed_over`, where no request can arrive at the first provider."""
     return _failed_over(seen, first=0)
 
 
@@ -62,7 +63,7 @@ def _failed_over(seen: Seen, first: int) -> str:
 
 
 def used_tool(seen: Seen) -> str:
-    """Two requests, the second with what the tool has read, and then the answer."""
+    """The client sent two requests, the second with the tool's result, and has the answer."""
     _answered(seen, "first", asked=2)
     _arrived(seen, first=2, second=0)
     before, after = seen.requests["first"]
@@ -72,7 +73,7 @@ def used_tool(seen: Seen) -> str:
 
 
 def noticed_cut(seen: Seen) -> str:
-    """The client was cut off, and either says so or has asked again and has the whole answer of one provider."""
+    """An answer was cut. The client reports an error, or has asked again and has one provider's whole answer."""
     _credentials(seen)
     require(_cut(seen), "clipal has not seen the cut")
     whole = [name for name in PROVIDERS if text_of(name) in seen.ended.stdout]
@@ -88,7 +89,7 @@ def noticed_cut(seen: Seen) -> str:
 
 
 def never_whole(seen: Seen) -> str:
-    """Cut off each time, the client has failed, and does not take a part for the answer."""
+    """Every answer was cut, and the client has failed; it does not take a part for the answer."""
     _credentials(seen)
     require(seen.asked and _cut(seen) == len(seen.asked), "clipal has not seen every answer cut")
     _failed(seen)
@@ -96,7 +97,7 @@ def never_whole(seen: Seen) -> str:
 
 
 def raised(seen: Seen) -> str:
-    """The SDK raised an exception instead of taking what came before the cut for the answer."""
+    """The SDK raised an exception, and did not take the part before the cut for the answer."""
     from acceptance.sdk import RAISED
 
     _credentials(seen)
@@ -109,7 +110,7 @@ def raised(seen: Seen) -> str:
 
 
 def told_why(seen: Seen, reason: str) -> str:
-    """The client failed, and what it printed holds clipal's message, with both providers in it.
+    """The client failed, and its output has clipal's message, which names both providers.
 
     Parameters:
         reason: why each of them failed, in clipal's words.
@@ -124,14 +125,14 @@ def told_why(seen: Seen, reason: str) -> str:
 
 
 def told_why_at_once(seen: Seen) -> str:
-    """The same after one request: the providers have asked for an hour."""
+    """As `told_why`, after one request, because both providers asked for a cooldown of an hour."""
     happened = told_why(seen, "429 rate limit, resting 1h")
     require(len(seen.asked) == 1, f"the client asked {_requests(len(seen.asked))}, not 1")
     return happened
 
 
 def gave_up_at_once(seen: Seen) -> str:
-    """The client failed after one request, and names the id under which clipal's log has the reason."""
+    """The client failed after one request, and prints the id of the line in clipal's log that has the reason."""
     _credentials(seen)
     _failed(seen)
     require(len(seen.asked) == 1, f"the client asked {_requests(len(seen.asked))}, not 1")
@@ -177,12 +178,12 @@ def _handshake(seen: Seen, name: str, request: RecordedRequest) -> None:
 
 
 def _logged_at(line: str) -> datetime:
-    """The moment that one of clipal's log lines begins with."""
+    """The moment at the beginning of a line of clipal's log."""
     return datetime.strptime(line.split(" ", 1)[0], "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
 def _failed(seen: Seen) -> None:
-    """The client ended by itself, and with an error."""
+    """The client ended in time, with an error."""
     require(seen.ended.status is not None, f"it did not end within {seen.ended.seconds:.0f} s")
     require(seen.ended.status != 0, f"it ended with 0, and printed: {_tail(seen.ended.stdout)}")
 
@@ -193,7 +194,7 @@ def _cut(seen: Seen) -> int:
 
 
 def _answered(seen: Seen, provider: str, asked: int = 1) -> None:
-    """The client ended well, with the whole answer of `provider` and nobody else's, after so many requests."""
+    """The client ended with 0 and the whole answer of `provider`, no other provider's, after so many requests."""
     ended = seen.ended
     require(ended.status is not None, f"it did not end within {ended.seconds:.0f} s: {_tail(ended.said)}")
     require(ended.status == 0, f"it ended with {ended.status}: {_tail(ended.said)}")
@@ -206,7 +207,7 @@ def _answered(seen: Seen, provider: str, asked: int = 1) -> None:
 
 
 def _arrived(seen: Seen, first: int, second: int) -> None:
-    """So many requests arrived at the providers, and each of them is as it must be."""
+    """So many requests arrived at each provider, and `_credentials` is true of all of them."""
     for name, count in zip(PROVIDERS, (first, second), strict=True):
         found = len(seen.requests[name])
         require(found == count, f"{found} requests arrived at the {name} provider, not {count}")
@@ -214,7 +215,7 @@ def _arrived(seen: Seen, first: int, second: int) -> None:
 
 
 def _credentials(seen: Seen) -> None:
-    """Each request went where it belongs, with the provider's key, and with no other."""
+    """Each request has the right target, the provider's own key, and no other key."""
     for name in PROVIDERS:
         for request in seen.requests[name]:
             _credentials_of(seen, name, request)
@@ -232,7 +233,7 @@ def _credentials_of(seen: Seen, name: str, request: RecordedRequest) -> None:
 
 
 def _beginnings(seen: Seen) -> int:
-    """How often the beginning of an answer stands in the output."""
+    """How often the beginning of an answer is in the output."""
     return seen.ended.stdout.count(BEGINNING)
 
 

@@ -1,7 +1,7 @@
-"""The clients under test: how each is started headless, kept quiet, and what it is known to send.
+"""The clients under test: how each is started headless, its settings, and the requests that it should send.
 
-The three programs are set up by `clipal connect`; the SDKs as the README says, by `acceptance.sdk`, each in a process
-of its own.
+`clipal connect` sets up the three programs. `acceptance.sdk` sets up each SDK as docs/setup.md says, in a process of
+its own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final
 
 from attrs import field, frozen
 
-from acceptance.answers import ToolCall
 from acceptance.programs import PACKAGES, SDKS, sdk_version
+from acceptance.tool_calls import ToolCall
 from clipal.demo.answers import APIS, Api
 
 NOTE: Final = "note.txt"
-"""A file in the directory of work, which the tool call is to read."""
+"""A file in the working directory, which the tool call reads."""
 
 _ANTHROPIC, _OPENAI, _GOOGLE = APIS
 
@@ -30,7 +30,7 @@ class Place:
     Attributes:
         programs: the directory of the installed programs.
         home: the home directory.
-        work: the current directory.
+        work: the working directory.
         base: clipal's URL without a path.
     """
 
@@ -45,16 +45,17 @@ class Client:
     """One client.
 
     Attributes:
-        name: as `--only` wants it.
-        version: what is installed.
-        command: that which asks `prompt`.
-        carrier: the field that its key travels in, and what stands before the key.
-        target: the beginning of the request's path and query at a provider.
-        before: files below the home directory that are there before `clipal connect`, with settings of the user's.
-        settings: those of them that `clipal connect` changes, and those that it makes.
-        tool: the call of a tool that reads NOTE in the directory of work.
-        impatient: arguments with which it tries but once or twice; and variables for the same.
-        streams: whether it asks for streams.
+        name: the client's name for `--only`.
+        version: the installed version.
+        command: makes the command line that asks a prompt.
+        carrier: the field that carries the key, and the text before the key.
+        target: the request's path and query at a provider.
+        before: files below the home directory that exist before `clipal connect`, with the user's settings.
+        settings: the files that `clipal connect` changes or makes.
+        tool: makes the call of a tool that reads NOTE in the working directory.
+        impatient: arguments with which the client tries only once or twice.
+        impatient_variables: variables with which the client tries only once or twice.
+        streams: whether the client asks for streams.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Client:
 
     @property
     def connects(self) -> bool:
-        """Whether `clipal connect` sets it up; an SDK is told where clipal is by its program."""
+        """Whether `clipal connect` sets the client up; an SDK gets clipal's URL from its program."""
         return bool(self.settings)
 
     @property
@@ -87,12 +88,12 @@ def _claude_command(place: Place, prompt: str) -> list[str]:
 
 
 def _codex_command(place: Place, prompt: str) -> list[str]:
-    safe = "--dangerously-bypass-approvals-and-sandbox"  # its sandbox needs a namespace within ours
+    safe = "--dangerously-bypass-approvals-and-sandbox"  # its sandbox would need a namespace within that of the run
     return [str(place.programs / "codex"), "exec", "--skip-git-repo-check", safe, prompt]
 
 
 def _gemini_command(place: Place, prompt: str) -> list[str]:
-    # The model is named, so that there is no first request that chooses one.
+    # With a named model, Gemini CLI sends no first request to choose one.
     return [str(place.programs / "gemini"), "--skip-trust", "-m", "gemini-3.1-pro-preview", "-p", prompt]
 
 
@@ -113,7 +114,7 @@ enabled = false
 plugins = false
 apps = false
 """
-# With ten attempts, which is the default, it asks for minutes; there is neither an option nor a variable for it.
+# With its default of ten attempts Gemini CLI would ask for minutes; no option and no variable changes that.
 _GEMINI_SETTINGS: Final = """\
 {
   // the user's own

@@ -1,4 +1,4 @@
-"""A client's own files: before `clipal connect`, with it, and after `clipal disconnect`."""
+"""Checks a client's own files: before `clipal connect`, after it, and after `clipal disconnect`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Files:
     _connected: dict[str, str] = field(factory=dict)
 
     def write(self) -> None:
-        """Writes what a user has there."""
+        """Writes the user's files."""
         for name, text in self.client.before.items():
             file = self.home / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
 
     def connected(self, base: str) -> str:
-        """Makes sure that clipal's URL is in one of the files; returns their names."""
+        """Checks that the files have changed and that clipal's URL is in one of them; returns their names."""
         for name in self.client.settings:
             text = self._text(name)
             require(text is not None, f"{name} is not there")
@@ -37,13 +37,13 @@ class Files:
         return ", ".join(self.client.settings)
 
     def taken_back(self) -> str:
-        """Makes sure that all is as it was."""
+        """Checks that every file has its former content."""
         for name in self.client.settings:
             found, before = self._text(name), self.client.before.get(name)
             require(found == before, f"{name} is not what it was: {found}")
         return "every file is what it was, to the byte"
 
     def _text(self, name: str) -> str | None:
-        """What stands in a file, None where there is none."""
+        """The content of a file; None where there is no file."""
         file = self.home / name
         return file.read_bytes().decode() if file.exists() else None

@@ -1,8 +1,8 @@
-"""No way out but loopback: a network namespace of Linux that has nothing else, where one may be made.
+"""Keeps the run from every network but loopback.
 
-The whole run moves into it, so that the clients, clipal and the upstreams see the same 127.0.0.1. Elsewhere the clients
-are told of a proxy for everything else on a port where nobody listens, which only those obey who want to; the report
-says which of the two it was.
+On Linux, where that is allowed, the whole run moves into a network namespace that has only loopback, so that the
+clients, clipal and the upstreams see the same 127.0.0.1. Elsewhere the clients get variables that name a proxy on a
+closed port; a client that ignores these is not held back. The report says which of the two it was.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Isolation(Enum):
         """Variables for the clients.
 
         Parameters:
-            closed: a port of 127.0.0.1 where nobody listens.
+            closed: a port of 127.0.0.1 on which no program listens.
         """
         if self is Isolation.NAMESPACE:
             return {}
@@ -47,10 +47,10 @@ class Isolation(Enum):
 
 
 def isolate(arguments: Sequence[str]) -> Isolation:
-    """Starts this program anew within a namespace, if there can be one, and does not return then.
+    """Starts this program again within a namespace, and does not return; returns where no namespace can be made.
 
     Parameters:
-        arguments: of the command line, for the new beginning.
+        arguments: the command line of the new program.
     """
     if os.environ.pop(_INSIDE, None):
         _loopback_up()
@@ -70,7 +70,7 @@ def _way_in() -> tuple[str, ...] | None:
 
 
 def _loopback_up() -> None:
-    """Switches loopback on, which is down in a new namespace, and makes sure that it is alone there."""
+    """Switches loopback on, which is down in a new namespace, and checks that it is the only interface."""
     from fcntl import ioctl
 
     names = [name for _, name in socket.if_nameindex()]

@@ -1,7 +1,7 @@
-"""Running a program to its end, within a limit, and ending all that it started.
+"""Runs programs within a limit of time, and ends the processes that they started.
 
-Each program has a process group of its own. It is killed when its program has ended, or is too late, and when the run
-itself is ended.
+Each program has a process group of its own. The group is killed when the program has ended, when its time is over, and
+when the run itself ends.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Ended:
     """How a program ended.
 
     Attributes:
-        status: its exit status; None where it was killed because its time was over.
-        seconds: how long it ran.
+        status: the exit status; None where the program was killed because its time was over.
+        seconds: how long the program ran.
     """
 
     status: int | None
@@ -47,7 +47,7 @@ class Ended:
 
 @define
 class Running:
-    """A program that runs beside."""
+    """A program that runs in the background."""
 
     process: subprocess.Popen[bytes]
 
@@ -63,10 +63,10 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path,
     """Runs a program; blocks.
 
     Parameters:
-        environment: all of it.
-        limit: seconds after which it is killed.
+        environment: all variables of the program.
+        limit: seconds after which the program is killed.
     """
-    with TemporaryFile() as stdout, TemporaryFile() as stderr:  # not pipes: a grandchild may hold those open
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:  # no pipes, because a grandchild may hold them open
         begun = time.monotonic()
         process = _start(command, environment, directory, stdout, stderr)
         status: int | None = None
@@ -78,13 +78,13 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path,
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: Path) -> Running:
-    """Starts a program that runs beside; what it prints goes to `output`."""
+    """Starts a program in the background; its output goes to the file `output`."""
     with output.open("ab") as file:
         return Running(_start(command, environment, directory, file, file))
 
 
 def end_all() -> None:
-    """Kills whatever still runs."""
+    """Kills all process groups that still run."""
     for group in tuple(_groups):
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """The real programs: installed from npm, once, into the checkout's cache, at the versions of docs/clients.md.
 
-npm runs no package's scripts here. The only one that is needed, that of Claude Code, puts its binary into place, and is
-run by itself: npm 11 asks a person whether it may run scripts, and older versions do not know the question.
+npm runs no package's scripts here, because npm 11 asks a person whether it may, and older versions do not ask. The only
+script that is needed, Claude Code's, puts its binary into place; it is run on its own.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _AFTERWARDS: Final = ("@anthropic-ai/claude-code", "install.cjs")
 
 
 class MissingError(Exception):
-    """Something that the acceptance run needs is not on this machine; says what."""
+    """A program or package that the run needs is not on this machine; the text names it."""
 
 
 def installed(cache: Path, programs: Sequence[str]) -> Path:
-    """Installs what is not there yet.
+    """Installs the programs that are missing.
 
     Parameters:
-        cache: an own directory in the checkout.
-        programs: of PACKAGES; all are installed if one of them is missing.
+        cache: a directory in the checkout for the programs alone.
+        programs: names of PACKAGES; all of PACKAGES are installed if one of these is missing.
 
     Returns:
         the directory of the programs.
 
     Raises:
-        MissingError: node or npm is not there, or npm fails, as it does without a network.
+        MissingError: node or npm is not installed, or npm fails, as it does without a network.
     """
     node_modules = cache / "node_modules"
     if programs:
@@ -76,7 +76,7 @@ def _require(program: str, reason: str) -> str:
 
 
 def _version_of(node_modules: Path, program: str) -> str | None:
-    """The version of an installed program; None where it is not, or not wholly."""
+    """The version of an installed program; None where it is missing or incomplete."""
     try:
         package = json.loads((node_modules / PACKAGES[program][0] / "package.json").read_text())
     except (OSError, ValueError):

@@ -36,14 +36,14 @@ class Row:
 
 @define
 class Report:
-    """What has been found so far."""
+    """The rows that have been played so far."""
 
     isolation: Isolation
     rows: list[Row] = field(factory=list)
     complete: bool = False
 
     def begin(self) -> None:
-        """Prints what stands above the rows."""
+        """Prints the text above the rows."""
         print(f"{self._setting()}\n\n{_line(_HEAD)}\n{_line(['---'] * len(_HEAD))}", flush=True)
 
     def add(self, row: Row) -> None:
@@ -52,17 +52,17 @@ class Report:
         print(_row(row), flush=True)
 
     def end(self) -> None:
-        """Prints what came of it; to be called when all rows are there."""
+        """Prints the sum; to be called after the last row."""
         self.complete = True
         print(f"\n{self._sum()}", flush=True)
 
     @property
     def passed(self) -> bool:
-        """Whether all rows are there, at least one, and none failed."""
+        """Whether all rows were played, at least one, and none failed."""
         return self.complete and bool(self.rows) and all(row.passed for row in self.rows)
 
     def markdown(self) -> str:
-        """All of it."""
+        """The whole report."""
         table = "\n".join([_line(_HEAD), _line(["---"] * len(_HEAD)), *map(_row, self.rows)])
         return f"# Acceptance with the real programs\n\n{self._setting()}\n\n{table}\n\n{self._sum()}\n"
 
@@ -86,7 +86,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """What a program printed must not break out of its cell, or colour the terminal."""
+    """`text` without control characters, so that it stays in its cell and cannot colour the terminal."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f]", " ", text)
     return " ".join(plain.split()).replace("|", "\\|")
 

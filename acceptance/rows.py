@@ -1,6 +1,6 @@
-"""The run: each client is connected, asked in all scenarios that fit it, and disconnected again.
+"""The run: each client is connected, plays all scenarios that fit it, and is disconnected again.
 
-The rows come one after the other, each bounded in time, and the run as a whole too.
+The rows are played one after the other. Each row has a limit of time, and so has the run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Run:
     """One run.
 
     Parameters:
-        words: only scenarios with one of them in their title are played; all, if there are none.
+        words: only scenarios with one of these in their title are played; without words, all are.
     """
 
     stage: Stage
@@ -67,7 +67,7 @@ class Run:
         await self._command(client, ("disconnect", client.prefix), files.taken_back)
 
     async def _command(self, client: Client, words: Sequence[str], check: Callable[[], str]) -> None:
-        """One of clipal's own commands, and what must be true after it."""
+        """Adds a row for one of clipal's commands, and checks its effect."""
 
         async def row() -> tuple[str, float]:
             ended = await deferToThread(self.stage.clipal, *words)
@@ -94,7 +94,7 @@ class Run:
             passed = True
         except CancelledError:  # the run is ended early
             raise
-        except Exception as error:  # a row that breaks is a row that failed; the others are played all the same
+        except Exception as error:  # an unexpected error fails this row only; the others are played all the same
             known = isinstance(error, FailedError)
             happened = str(error) if known else f"{type(error).__name__}: {error}"
             passed, seconds = False, time.monotonic() - begun

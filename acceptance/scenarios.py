@@ -1,4 +1,4 @@
-"""The rows: what the providers do, and what must come of it. A new one is an entry in this table."""
+"""The rows: what the providers do, and the check of the result. A new row is an entry in this table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Provided: TypeAlias = Callable[[Client, Place], Upstream]
 
 @frozen
 class Scenario:
-    """One row, for each client that it is for.
+    """One row for each client that `fits`.
 
     Attributes:
         first: the provider that is asked first.
         second: the other one.
-        fits: whether it is for a client.
-        impatient: whether the client is told to try but once or twice.
-        arguments: further ones for the client.
+        fits: whether the row is for a client.
+        impatient: whether the client is told to try only once or twice.
+        arguments: further arguments for the client.
         limit: seconds for the client.
         websocket: whether the providers are said to speak WebSocket.
     """

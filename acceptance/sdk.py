@@ -58,12 +58,12 @@ _SDKS: Final[dict[str, Callable[[str, str, bool], Iterator[str]]]] = {
 
 
 def main() -> int:
-    """Asks."""
+    """Asks the question: the exit status."""
     name, mode, base, prompt = sys.argv[1:]
     try:
         for piece in _SDKS[name](base, prompt, mode == "streaming"):
             print(piece, end="", flush=True)
-    except Exception as error:  # whatever an SDK raises is what is to be seen
+    except Exception as error:  # the run looks at the exception, whatever its type
         print(f"raised {type(error).__module__}.{type(error).__name__}: {error}", file=sys.stderr)
         return RAISED
     return 0

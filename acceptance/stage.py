@@ -1,7 +1,7 @@
 """Where a row is played: a home directory, clipal as the real program, and two scripted providers.
 
-Everything is below one temporary directory. The port and the home stay for the whole run, for the clients are set up
-once; clipal and the providers are new for each row, and so is what clipal knows of its providers.
+Everything is below one temporary directory. The port and the home stay the same for the whole run, because the clients
+are set up once. clipal and the providers are started anew for each row, so that clipal knows nothing of the last row.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Upstream(Protocol):
         """Its URL without a path."""
 
     async def close(self) -> None:
-        """Ends it."""
+        """Ends the provider."""
 
 
 @define
 class DeadPort:
-    """A provider where nobody listens."""
+    """A provider on a port on which no program listens."""
 
     requests: list[RecordedRequest] = field(factory=list)
     port: int = field(factory=free_port)
@@ -75,10 +75,10 @@ class Way:
     """How a client is started.
 
     Attributes:
-        limit: seconds after which it is killed.
-        arguments: further ones.
-        variables: further ones.
-        websocket: whether its providers are said to speak WebSocket.
+        limit: seconds after which the client is killed.
+        arguments: further arguments.
+        variables: further variables of its environment.
+        websocket: whether the providers have `websocket: true`.
     """
 
     limit: float
@@ -89,14 +89,14 @@ class Way:
 
 @frozen
 class Seen:
-    """What there was to see of a row.
+    """The observations of a row, for its check.
 
     Attributes:
-        prompt: what the client was asked.
-        note: what stood in NOTE.
+        prompt: the question to the client.
+        note: the content of NOTE.
         ended: how the client ended.
-        requests: what arrived at each provider, in order.
-        log: what clipal printed, line by line.
+        requests: the requests that arrived at each provider, in order.
+        log: the lines that clipal printed.
     """
 
     client: Client
@@ -108,7 +108,7 @@ class Seen:
 
     @property
     def asked(self) -> list[str]:
-        """A line for each request of the client that clipal has answered, or seen the end of."""
+        """The lines in clipal's log of this client's requests, one for each request that has ended."""
         return [line for line in self.log if f" {self.client.prefix} " in line and " → " in line]
 
 
@@ -117,7 +117,7 @@ class Stage:
     """The place of all rows.
 
     Parameters:
-        directory: empty; all is made in it.
+        directory: an empty directory, in which all files are made.
         programs: the directory of the installed programs.
     """
 
@@ -143,7 +143,7 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """All variables that a client has: nothing of whoever runs this, but the way to its programs."""
+        """The whole environment of a client; only PATH comes from this process."""
         home = self.place.home
         variables = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "TERM": "dumb", "LANG": "C.UTF-8"}
         return {"PATH": os.environ["PATH"], **variables, **self.isolation.environment(self._closed)}
@@ -155,7 +155,7 @@ class Stage:
         return run(command, self.environment, self.place.work, limit)
 
     async def play(self, client: Client, providers: Sequence[Upstream], way: Way) -> Seen:
-        """Asks a client one question, with these providers behind clipal; ends them."""
+        """Asks a client one question, with these providers behind clipal, and ends the providers."""
         named = dict(zip(PROVIDERS, providers, strict=True))
         note, prompt = f"note-{os.urandom(8).hex()}", f"Question {os.urandom(8).hex()} of the acceptance run."
         row = self._next_row()
@@ -171,7 +171,7 @@ class Stage:
         return Seen(client, prompt, note, ended, {name: each.requests for name, each in named.items()}, log)
 
     async def _ask(self, client: Client, prompt: str, way: Way, row: Path) -> tuple[Ended, list[str]]:
-        """How the client ended, and clipal's log, which is complete because clipal has ended too."""
+        """Asks the client: how it ended, and clipal's log, which is complete because clipal has ended too."""
         output = row / "clipal.log"
         serving = await deferToThread(self._serve, output)
         try:
@@ -183,14 +183,14 @@ class Stage:
         return ended, output.read_text().splitlines()
 
     def _next_row(self) -> Path:
-        """A directory for what is kept of a row."""
+        """Makes a directory for the output of a row."""
         self._rows += 1
         row = self.directory / "rows" / f"{self._rows}"
         row.mkdir(parents=True)
         return row
 
     def _serve(self, output: Path) -> Running:
-        """clipal, ready to serve."""
+        """Starts clipal, and waits until it accepts connections."""
         command = [sys.executable, "-m", "clipal", "-c", str(self.configuration)]
         running = start(command, self.environment, self.place.work, output)
         late = time.monotonic() + START_LIMIT

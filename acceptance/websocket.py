@@ -1,7 +1,7 @@
 """A provider that speaks the Responses API over WebSocket, as Codex wants it (measured with 0.169.0).
 
-The client's first message warms the connection up (`generate: false`), the next ones are turns; what is answered are
-the events of a stream, each a text frame. The server is that of the `websockets` package, in threads of its own.
+The client's first message warms the connection up (`generate: false`), and the next ones are turns. The answer consists
+of the events of a stream, each in a text frame. The server is that of the `websockets` package, in threads of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class WebSocketUpstream:
     """Answers every turn with the text of `provider`.
 
     Attributes:
-        requests: the handshakes, each with all messages behind it as its body.
+        requests: the handshakes; the body of each is all messages that followed it.
     """
 
     def __init__(self, api: Api, provider: str) -> None:
@@ -43,7 +43,7 @@ class WebSocketUpstream:
         return f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
 
     async def close(self) -> None:
-        """Ends it."""
+        """Ends the server."""
         await deferToThread(self._server.shutdown)
         await deferToThread(self._thread.join)
 
