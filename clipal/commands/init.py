@@ -1,21 +1,28 @@
-"""`clipal init`: writes commented templates of the configuration files, and overwrites no file.
+"""`clipal init`: writes commented configuration files, and overwrites no file.
 
-The templates are the files of `examples/`. A file is made and opened in one step, which fails where the file exists, so
-that no race can overwrite it. The file is made with mode 0600, because keys will be written into it.
+At a terminal it asks which clients and providers they are for; options say the same for scripts. Without either it
+writes templates, the files of `examples/`. A file is made and opened in one step, which fails where the file exists,
+so that no race can overwrite it. The file is made with mode 0600, because keys are in it.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from clipal.commands.options import CommandOptions
+from twisted.python import usage
+
+from clipal.commands.dialogue import Dialogue
+from clipal.commands.init_options import Options
+from clipal.commands.options import command
+from clipal.commands.recipes import client_file, for_client
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import CONFIG_FILE
 from clipal.config.original import unread_files
+from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
 
 _NEXT = """
@@ -26,48 +33,118 @@ Next:
 """
 
 
-class Options(CommandOptions):
-    """The directory of the files."""
-
-    synopsis = "Usage: clipal init [options]"
-    longdesc = "Writes commented templates of the configuration files, and never over what is there."
-    optParameters = [
-        [
-            "config-dir",
-            "c",
-            None,
-            "Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).",
-        ],
-    ]
-
-
 def run(options: Options) -> int:
-    """Writes the templates of missing files, and prints what it did.
+    """Writes the files that are not there yet, and says what it did.
 
     Returns:
-        the exit status: 0, or 1 with a line on standard error where something could not be written.
+        the exit status: 0, or 1 with a line on standard error where something could not be written or answered.
     """
     directory = configuration_directory(options["config-dir"])
-    names = [CONFIG_FILE, *(dialect.config_file for dialect in DIALECTS)]
+    chosen = options.asks or bool(options.clients or options.providers)
+    try:
+        contents = _chosen(options, directory) if chosen else _templates()
+    except EOFError:
+        print("\nclipal: nothing is written, for not all was answered", file=sys.stderr)
+        return 1
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in names:
-            print(_write(directory / name))
+        for line in _write_all(directory, contents):
+            print(line)
     except OSError as error:
         print(f"clipal: {_problem(error, directory)}", file=sys.stderr)
         return 1
-    where = "" if options["config-dir"] is None else f" --config-dir {shlex.quote(options['config-dir'])}"
-    print(_NEXT.format(clients=", ".join(names[1:]), serve=f"clipal{where}", connect=f"clipal connect{where}"), end="")
+    clients = [each for each in DIALECTS if each.config_file in contents]
+    if chosen:
+        return _begin(options, clients)
+    names = ", ".join(each.config_file for each in clients)
+    where = options.where
+    print(_NEXT.format(clients=names, serve=f"clipal{where}", connect=f"clipal connect{where}"), end="")
     return 0
 
 
-def _write(path: Path) -> str:
-    """Writes a template to `path`, unless the user has a file there of this or another name; returns what it did."""
+def _templates() -> dict[str, bytes]:
+    return {name: template(name) for name in [CONFIG_FILE, *(each.config_file for each in DIALECTS)]}
+
+
+def _chosen(options: Options, directory: Path) -> dict[str, bytes]:
+    """The files for the clients and providers that options and answers name, by their names.
+
+    Raises:
+        EOFError: there are no more answers.
+    """
+    dialogue = Dialogue(directory, options.references, options.base_urls)
+    contents = {CONFIG_FILE: template(CONFIG_FILE)}
+    for dialect in _clients(options, directory, dialogue):
+        recipes = options.providers.get(dialect.prefix)
+        if recipes is None:
+            recipes = dialogue.recipes(dialect) if options.asks else for_client(dialect.prefix)[:1]
+        providers = [dialogue.provider(each, asks=options.asks) for each in dict.fromkeys(recipes)]
+        contents[dialect.config_file] = client_file(dialect, providers)
+    return contents
+
+
+def _clients(options: Options, directory: Path, dialogue: Dialogue) -> list[Dialect]:
+    """Those that are meant; one that has its file is not asked about."""
+    named = options.clients or options.providers
+    if named:
+        return [each for each in DIALECTS if each.prefix in named]
+    lacking = [each for each in DIALECTS if not os.path.lexists(directory / each.config_file)]
+    if not lacking:
+        print(f"Each client has its file in {directory} already.")
+        return []
+    return dialogue.clients(lacking)
+
+
+def _begin(options: Options, clients: list[Dialect]) -> int:
+    """Offers to connect the clients, looks at the whole, and says how to start."""
+    names = [each.prefix for each in clients]
+    words = [] if options["config-dir"] is None else ["--config-dir", options["config-dir"]]
+    if names and (options.asks or options["connect"]):
+        print()
+        _also("connect", [*words, *(["--yes"] if options["connect"] else []), *names])
+    print()
+    _also("check", words if options["offline"] else [*words, "--online"])
+    print(f"\nNext: run `clipal{options.where}`.")
+    return 0
+
+
+def _also(name: str, words: list[str]) -> None:
+    """Runs another command; what it finds wrong is told, and the files stay."""
+    module = command(name)
+    options = module.Options()
+    try:
+        options.parseOptions(words)
+        module.run(options)
+    except usage.UsageError as error:
+        print(f"clipal: {error}", file=sys.stderr)
+    except SystemExit as error:
+        print(error, file=sys.stderr)
+
+
+def _write_all(directory: Path, contents: Mapping[str, bytes]) -> list[str]:
+    """Writes the files: what was done to each. Where one cannot be written, none of them stays."""
+    made: list[Path] = []
+    told = []
+    try:
+        for name, content in contents.items():
+            told.append(_write(directory / name, content, made))
+    except BaseException:  # Ctrl-C too
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+    return told
+
+
+def _write(path: Path, content: bytes, made: list[Path]) -> str:
+    """Writes a file, unless the user has one there of this or another name; returns what it did."""
     others = unread_files(path)
     if others and not os.path.lexists(path):
         other = others[0]
         return f"left out {path}: {other.name} is there, which clipal does not read; rename it to {path.name}"
-    return f"wrote {path}" if write_new(path, template(path.name)) else f"kept {path} (it exists)"
+    if not write_new(path, content):
+        return f"kept {path} (it exists)"
+    made.append(path)
+    return f"wrote {path}"
 
 
 def template(name: str) -> bytes:
@@ -91,8 +168,8 @@ def write_new(path: Path, content: bytes) -> bool:
     try:
         with open(made, "wb") as file:
             file.write(content)
-    except OSError:
-        path.unlink()  # else the next try would keep half a template
+    except BaseException:
+        path.unlink()  # else the next try would keep half a file
         raise
     return True
 

@@ -17,7 +17,7 @@ from typing import ClassVar, Final, NoReturn, Protocol
 from twisted.python import usage
 
 COMMANDS: Final = {
-    "init": "write commented templates of the configuration files",
+    "init": "ask for clients and providers, and write the configuration files",
     "connect": "point clients at this clipal, in their own configuration",
     "disconnect": "put back what was in a client's configuration",
     "check": "read the configuration as clipal would, and show every problem",

@@ -1,6 +1,6 @@
 # fish completion for clipal, as `clipal completion fish` prints it.
 complete -c clipal -f
-complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -a init -d 'write commented templates of the configuration files'
+complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -a init -d 'ask for clients and providers, and write the configuration files'
 complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -a connect -d 'point clients at this clipal, in their own configuration'
 complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -a disconnect -d 'put back what was in a client\'s configuration'
 complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -a check -d 'read the configuration as clipal would, and show every problem'
@@ -20,9 +20,15 @@ complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect c
 complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -l log-level -s l -x -d 'debug, info, warn or error, in place of log_level in config.yaml.'
 complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -l port -s p -x -d 'Port to listen on, in place of port in config.yaml.'
 complete -c clipal -n 'not __fish_seen_subcommand_from init connect disconnect check status use reset token service demo completion man help' -l version -s V -d 'Show the version and exit.'
+complete -c clipal -n '__fish_seen_subcommand_from init' -l client -x -d 'Write the file of this client (may be given several times).'
 complete -c clipal -n '__fish_seen_subcommand_from init' -l config-dir -s c -r -a '(__fish_complete_directories)' -d 'Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).'
+complete -c clipal -n '__fish_seen_subcommand_from init' -l connect -d 'Point the clients at clipal without asking.'
 complete -c clipal -n '__fish_seen_subcommand_from init' -l help -s h -d 'Show this help and exit.'
+complete -c clipal -n '__fish_seen_subcommand_from init' -l key -x -d 'Where a provider\'s key is: NAME=${VARIABLE}, NAME=file:PATH or NAME=keyring:SERVICE/USER (several times).'
+complete -c clipal -n '__fish_seen_subcommand_from init' -l offline -d 'Do not connect to the providers in the end.'
+complete -c clipal -n '__fish_seen_subcommand_from init' -l provider -x -d 'A provider by the name of its recipe, NAME or CLIENT:NAME, with =URL where each user has another one (several times, in the order in which they are asked).'
 complete -c clipal -n '__fish_seen_subcommand_from init' -l version -s V -d 'Show the version and exit.'
+complete -c clipal -n '__fish_seen_subcommand_from init' -l yes -s y -d 'Ask nothing.'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -a 'claudecode codex gemini'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l config-dir -s c -r -a '(__fish_complete_directories)' -d 'Directory of the configuration files (default: $CLIPAL_CONFIG_DIR, else ~/.clipal).'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l help -s h -d 'Show this help and exit.'
