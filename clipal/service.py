@@ -185,6 +185,11 @@ class Clipal(MultiService):
         self._desktop.follow(self._configuration.settings.notifications, self._configuration.secrets)
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
+        self._reactor.callWhenRunning(
+            self._say_listening
+        )  # behind the signals, which end it in good order from then on
+
+    def _say_listening(self) -> None:
         clients = ", ".join(
             f"/{prefix} ({len(failover.route.providers)})" for prefix, failover in self.failovers.items()
         )

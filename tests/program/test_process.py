@@ -281,6 +281,34 @@ async def test_sighup_ends_it_neither_early_in_its_start_nor_late_in_its_end(
     assert "Traceback" not in printed(program)
 
 
+SLOW = """
+import sys, time
+from clipal.__main__ import main
+from clipal.commands import serve
+
+start = serve.startApplication
+
+def slowly(*args):
+    start(*args)
+    time.sleep(0.5)
+
+serve.startApplication = slowly
+sys.exit(main())
+"""
+"""Serves, and lets time pass between the start of its services and the reactor's."""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@ensure_deferred
+async def test_whoever_has_read_that_it_listens_may_end_it(name: str, world: World, tmp_path: Path) -> None:
+    program = world.program(PYTHON, "-c", SLOW, *arguments(tmp_path, free_port()), cwd=tmp_path)
+    await serving(program)
+    program.signal(getattr(signal, name))
+    ended = await program.ended()
+    assert (ended.code, ended.signal) == (0, None)
+    assert "Stopped" in printed(program)
+
+
 @ensure_deferred
 async def test_sighup_that_came_before_a_daemon_ran_is_carried_out(world: World, tmp_path: Path) -> None:
     port, pidfile = free_port(), tmp_path / "clipal.pid"
