@@ -1,5 +1,6 @@
 # clipal in a container: docker build -t clipal .
-# Mount the configuration at /etc/clipal (readable for user 10001), with listen_addr: 0.0.0.0 and client_tokens.
+# Mount the configuration at /etc/clipal (readable for user 10001), with listen_addr: 0.0.0.0 and client_tokens; keys are
+# files too (api_key: "file:/run/secrets/clipal/…"). Stop it with --time longer than drain_timeout.
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY . .
@@ -17,5 +18,5 @@ EXPOSE 3333
 STOPSIGNAL SIGTERM
 # 1 is a provider in a cooldown, which is no reason to start clipal again.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD clipal status --config-dir /etc/clipal >/dev/null || [ "$?" -eq 1 ]
+    CMD ["sh", "-c", "clipal status --config-dir /etc/clipal >/dev/null || [ $? -eq 1 ]"]
 ENTRYPOINT ["clipal", "--config-dir", "/etc/clipal"]
