@@ -18,18 +18,16 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionRefusedError
 from twisted.internet.task import react
 from twisted.python import usage
-from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.client import Agent, ResponseFailed
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
 
 from clipal.commands.connect import given_token, own_base_url
 from clipal.commands.options import CommandOptions
 from clipal.commands.own_certificate import OwnCertificate
+from clipal.commands.socket_file import SocketFile
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import Overrides, check_configuration, check_overrides
 from clipal.config.model import Configuration, Settings
@@ -218,20 +216,8 @@ def _agent(reactor: Any, address: Address) -> Agent:
         return Agent(reactor, OwnCertificate(address.certificate), connectTimeout=LONGEST_ANSWER)
     if address.socket is None:
         return Agent(reactor, connectTimeout=LONGEST_ANSWER)
-    agent: Agent = Agent.usingEndpointFactory(reactor, _SocketFile(reactor, address.socket))
+    agent: Agent = Agent.usingEndpointFactory(reactor, SocketFile(reactor, address.socket, LONGEST_ANSWER))
     return agent
-
-
-@implementer(IAgentEndpointFactory)
-class _SocketFile:
-    """Connects to one socket file; the URL's host does not count."""
-
-    def __init__(self, reactor: Any, path: Path) -> None:
-        self._reactor = reactor
-        self._path = path
-
-    def endpointForURI(self, uri: URI) -> UNIXClientEndpoint:
-        return UNIXClientEndpoint(self._reactor, str(self._path), LONGEST_ANSWER)
 
 
 def _reason(error: Exception) -> str:
