@@ -42,7 +42,7 @@ class TLSUNIXServer(TLSServer, _OverUNIX):
 class EagerUNIXPort(EagerPort):
     """A listening port for them; its file is the business of whoever made it."""
 
-    addressFamily = socket.AF_UNIX
+    addressFamily = getattr(socket, "AF_UNIX", socket.AF_UNSPEC)  # Python on Windows has none
     transport: type[EagerServer] = EagerUNIXServer
 
     def _buildAddr(self, address: Any) -> UNIXAddress:

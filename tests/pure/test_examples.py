@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipal.config.loader import load_configuration
+from clipal.config.loader import check_configuration, load_configuration
 from clipal.config.model import CircuitBreaker, Configuration, NotificationSettings, Settings
+from clipal.config.problems import Severity
 from clipal.dialects.registry import DIALECTS
 
 CLIENTS = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
 EXAMPLES = Path(__file__).parents[2] / "examples"
+RELEASES = sorted((Path(__file__).parents[1] / "released").iterdir())
 NAMES = ("config.yaml", *CLIENTS.values())
 
 ORIGINAL = """
@@ -109,3 +111,14 @@ def test_every_setting_is_in_the_template() -> None:
     text = (EXAMPLES / "config.yaml").read_text()
     assert all(f"{name}:" in text for name in Settings.__annotations__)
     assert isinstance(yaml.safe_load(text), dict)
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda each: each.name)
+def test_the_examples_of_every_release_load(release: Path, tmp_path: Path) -> None:
+    """Copies: whoever began with them has them still."""
+    for path in release.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+        (tmp_path / path.name).chmod(0o600)
+    configuration, problems = check_configuration(tmp_path, CLIENTS)
+    assert [each for each in problems if each.severity is Severity.ERROR or "unknown" in each.message] == []
+    assert [len(client.providers) for client in configuration.clients.values()] == [2, 2, 2]
