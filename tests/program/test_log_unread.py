@@ -92,18 +92,21 @@ def test_whoever_does_not_read_loses_lines_and_is_told_how_many(
         say(log, TEXT)
     assert log.dropped > 0
     assert not fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK, "others share it"
-    dropped = log.dropped
+    lost = log.dropped
     if make is terminal_on_hold:
         termios.tcflow(writer, termios.TCOON)
     seen = read_all(reader)
-    say(log, "somebody reads again")
-    seen += read_all(reader)
+    for _ in range(50):  # a busy machine's terminal may be full for a while after it was read
+        say(log, "somebody reads again")
+        seen += read_all(reader)
+        if "somebody reads again" in seen:
+            break
     lines = seen.splitlines()
     assert lines[-1].endswith("] somebody reads again")
     told = [int(number) for number in re.findall(r"\] (\d+) lines are missing here: nobody read them\n", seen)]
     assert told, "a terminal makes room by itself now and then, so there may be several"
-    assert sum(told) == dropped
-    assert len([line for line in lines if line.endswith(f"[x] {TEXT}")]) == 2000 - dropped, "each line is whole"
+    assert sum(told) == log.dropped
+    assert len([line for line in lines if line.endswith(f"[x] {TEXT}")]) == 2000 - lost, "each line is whole"
     (file,) = tmp_path.glob("clipal-*.log")
     assert file.read_text().count(TEXT) == 2000
     os.close(reader)
