@@ -17,6 +17,7 @@ import sys
 import tempfile
 import termios
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from io import StringIO
 from itertools import count
@@ -46,21 +47,46 @@ providers:
 """
 
 
-def screen(*words: str) -> str:
-    """What `clipal` with these words writes to a terminal."""
+def screen(*words: str, typed: Sequence[str] = (), home: str | None = None) -> str:
+    """What `clipal` with these words writes to a terminal.
+
+    Parameters:
+        typed: what is typed at each prompt.
+        home: the home directory, if another one than ours.
+    """
+    answers = list(typed)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": ""}
     environment.pop("NO_COLOR", None)
-    program = subprocess.Popen([sys.executable, "-m", "clipal", *words], stdout=theirs, stderr=theirs, env=environment)
+    if home is not None:
+        environment["HOME"] = home
+    program = subprocess.Popen(
+        [sys.executable, "-m", "clipal", *words],
+        stdin=theirs if typed else None,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+    )
     os.close(theirs)
     written = bytearray()
     with suppress(OSError):  # the end of a terminal
         while part := os.read(ours, 65536):
             written += part
+            if answers and written.endswith((b"]: ", b"] ")):
+                os.write(ours, f"{answers.pop(0)}\n".encode())
     os.close(ours)
     program.wait()
     return written.decode().replace("\r\n", "\n")
+
+
+def _man_page() -> str:
+    """The beginning of the man page, as man shows it."""
+    source = subprocess.run([sys.executable, "-m", "clipal", "man"], capture_output=True, check=True).stdout
+    roff = ["groff", "-man", "-Tutf8", "-rLL=78n"]
+    shown = subprocess.run(roff, input=source, capture_output=True, check=True)
+    return "\n".join(shown.stdout.decode().splitlines()[:50])
 
 
 def draw(command: str, written: str, path: Path) -> None:
@@ -80,6 +106,15 @@ def main(directory: Path) -> None:
         (Path(name) / "codex.yaml").chmod(0o600)
         written = screen("check", "--config-dir", name)
         draw("clipal check", written.replace(name, _SHOWN), directory / "check.svg")
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / ".claude").mkdir()
+        typed = ("", "1 2", "sk-ant-api03-shown-nowhere", "file:openrouter.key", "y")
+        (Path(name) / ".clipal").mkdir()
+        (Path(name) / ".clipal" / "openrouter.key").write_text("my-key")
+        (Path(name) / ".clipal" / "openrouter.key").chmod(0o600)
+        written = screen("init", "--offline", typed=typed, home=name)
+        draw("clipal init", written.replace(name, str(Path(_SHOWN).parent)), directory / "init.svg")
+    draw("clipal man", _man_page(), directory / "man.svg")
     draw("clipal demo --once", screen("demo", "--once"), directory / "demo.svg")
 
 
