@@ -7,9 +7,10 @@ finish, and new ones are served meanwhile. Then the listeners close, and the con
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
@@ -34,11 +35,14 @@ from clipal.failover.routes import ClientRoutes
 from clipal.logs.notifications import Desktop
 from clipal.logs.observer import Logs
 from clipal.process.descriptors import Descriptors
+from clipal.process.handover import HandOver, Offering
 from clipal.process.listening import Listener
 from clipal.process.signals import Signals
 from clipal.process.systemd import Systemd
 from clipal.providers.health_state import HealthPolicy
-from clipal.status.status import Status
+from clipal.providers.route import Route
+from clipal.status.counters import Snapshot
+from clipal.status.status import Combined, Status
 
 UPKEEP: Final = 2.0
 """Seconds between two looks at the configuration files and at providers in a cooldown."""
@@ -46,6 +50,19 @@ DRAIN: Final = 10.0
 """Seconds that open requests have to finish when clipal is to end, where `drain_timeout` does not say."""
 SUPERVISED_DRAIN: Final = 600.0
 """The same under a supervisor or as a daemon, where no person waits for the end."""
+
+
+class Siblings(Combined, Protocol):
+    """The other workers, as this one knows them."""
+
+    def follow(self, route: Route, configuration: Configuration) -> None:
+        """Shares what changes of a route, and takes over what is known of it."""
+
+    def show(self, text: str) -> None:
+        """Lets the parent notify the person at the desktop."""
+
+    def ended(self, cut: int, own: Snapshot) -> Deferred[None]:
+        """Tells how many requests this worker cut at its end, and all that it counted; fires when that is known."""
 
 
 class Clipal(MultiService):
@@ -57,9 +74,12 @@ class Clipal(MultiService):
         status_listening: one more such socket, for `/status` and `/metrics` alone; None for none.
         is_the_log: whether `logs` becomes the only log of the application that this service is put into.
         supervised: whether a supervisor starts and ends the process, or it is a daemon.
+        siblings: the other workers, of which this process is one; None where it is alone.
+        handover: the file of a socket by which another process may take this one's place; None for none.
 
     Attributes:
         failovers: the attempt loop of each client, by its prefix.
+        serving: fires when it serves.
     """
 
     _log = Logger()
@@ -76,8 +96,13 @@ class Clipal(MultiService):
         *,
         is_the_log: bool = True,
         supervised: bool = False,
+        siblings: Siblings | None = None,
+        handover: Path | None = None,
     ) -> None:
         super().__init__()
+        self._siblings = siblings
+        self._leaves = False
+        self.serving: Deferred[None] = Deferred()
         self._reactor = reactor
         self._configuration = configuration
         self._dialects = {dialect.prefix: dialect for dialect in dialects}
@@ -100,17 +125,26 @@ class Clipal(MultiService):
         files = {dialect.prefix: dialect.config_file for dialect in dialects}
         self._reloader = Reloader(configuration.directory, files, overrides, configuration, self._apply)
         self._failing: set[str] = set()  # what raised an exception when the upkeep last looked after it
-        self._desktop = Desktop(reactor)
+        self._desktop = Desktop(reactor, None if siblings is None else siblings.show)
         self._systemd = Systemd(reactor)
-        self._signals = Signals(reactor, reload=self._reload, reopen_log=self._reopen_log)
+        ignored = () if siblings is None else ("SIGINT", "SIGHUP")
+        self._signals = Signals(reactor, reload=self._reload, reopen_log=self.reopen_log, ignored=ignored)
         self._upkeep = TimerService(UPKEEP, self._look_after)
         self._upkeep.clock = reactor
         self._listening = Listening(reactor, listeners, self.site)
-        self._status = Status(reactor, self.failovers, self.site, self._reloader, logs, status_listening)
+        self._status = Status(
+            reactor, self.failovers, self.site, self._reloader, logs, status_listening, combined=siblings
+        )
+        self._share(configuration, self._dialects)
         for name, page in self._status.pages.items():
             root.putChild(name, page)
         for part in (self._desktop, self._signals, self._upkeep, self._listening, self._status, self._systemd):
             part.setServiceParent(self)
+        self._hand_over: HandOver | None = None
+        if handover is not None:
+            offering = Offering.of_process(listeners, status_listening, self._hand_over_now)
+            self._hand_over = HandOver(reactor, handover, offering)
+            self._hand_over.setServiceParent(self)
 
     # Configuration
 
@@ -135,6 +169,7 @@ class Clipal(MultiService):
             for provider in route.providers:
                 provider.adopt(policy, settings.connect_timeout)
         self.failovers.update(failovers)
+        self._share(configuration, reset)
         self.site.admission = admission
         self.site.access.rules = access
         self.site.capacity.follow(settings)
@@ -142,6 +177,12 @@ class Clipal(MultiService):
             route.close()
         self._desktop.follow(settings.notifications, secrets)
         self._listening.read_certificates_again()
+
+    def _share(self, configuration: Configuration, prefixes: Iterable[str]) -> None:
+        """Other workers learn of what happens to these clients' providers from now on."""
+        if self._siblings is not None:
+            for prefix in prefixes:
+                self._siblings.follow(self.failovers[prefix].route, configuration)
 
     def _look_after(self) -> None:
         """Checks the files and the providers; where one check fails, the others are made all the same."""
@@ -156,7 +197,7 @@ class Clipal(MultiService):
         self._reloader.reload_all()
         self._systemd.ready()
 
-    def _reopen_log(self) -> None:
+    def reopen_log(self) -> None:
         """Closes the log file, which a program that rotates logs has moved away; the next line opens a new file."""
         self._logs.close()
         self._log.info("Opened the log anew")
@@ -182,7 +223,10 @@ class Clipal(MultiService):
 
     def startService(self) -> None:
         super().startService()
+        self._reactor.callWhenRunning(self.serving.callback, None)
         self._desktop.follow(self._configuration.settings.notifications, self._configuration.secrets)
+        if self._siblings is not None:
+            return  # the parent has said what follows
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
         self._reactor.callWhenRunning(
@@ -199,6 +243,31 @@ class Clipal(MultiService):
             clients=clients,
         )
 
+    def end(self, *, patient: bool, leaves: bool) -> None:
+        """Ends as a signal would end it.
+
+        Parameters:
+            patient: as SIGTERM does, which a program sends, and not SIGINT, which a person does.
+            leaves: whether other processes go on with the same sockets: then this one accepts no more, at once.
+        """
+        self._leaves = leaves
+        if leaves:
+            self._status.leave_file()
+        self._signals.end(patient=patient)
+
+    def _hand_over_now(self) -> None:
+        self._log.info("A new process goes on with the sockets")
+        self.end(patient=True, leaves=True)
+
+    def cut(self) -> None:
+        """Ends a drain at once."""
+        if not self._signals.again.called:
+            self._signals.again.callback(None)
+
+    def snapshot(self) -> Snapshot:
+        """The numbers of this process."""
+        return self._status.counters.snapshot()
+
     def stopService(self) -> Deferred[None]:
         """One part after another; a MultiService would stop all of them at once."""
         Service.stopService(self)
@@ -207,6 +276,10 @@ class Clipal(MultiService):
     async def _stop(self) -> None:
         """Open requests may finish, and new ones are served meanwhile; then everything closes."""
         self._systemd.stopping()
+        if self._hand_over is not None:
+            await self._hand_over.stopService()
+        if self._leaves:
+            await self._listening.stop_accepting(leave_files=True)
         await self._listening.stop_inherited()
         cut = await self._drain()
         await self._listening.stopService()
@@ -219,7 +292,9 @@ class Clipal(MultiService):
         self._systemd.stopService()
         self._signals.stopService()
         self._desktop.stopService()
-        if cut:
+        if self._siblings is not None:
+            await self._siblings.ended(cut, self.snapshot())
+        elif cut:
             what = "1 open request was" if cut == 1 else f"{cut} open requests were"
             self._log.warn("Stopped; {what} cut", what=what)
         else:

@@ -24,6 +24,7 @@ from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.process.clock import use_monotonic_time
 from clipal.process.garbage import spare_what_stays
+from clipal.process.handover import handover_path
 from clipal.process.hangup import hold_hangup, ignore_hangup, ignore_user_signals
 from clipal.process.listening import CannotListen, Listener, open_listeners
 from clipal.service import Clipal
@@ -76,6 +77,21 @@ def makeService(options: Options) -> IService:
     """The service, ready to be started.
 
     Raises:
+        SystemExit: see `make_service`.
+    """
+    return make_service(options)
+
+
+def make_service(
+    options: Options, inherited: tuple[Listener, ...] | None = None, inherited_status: socket.socket | None = None
+) -> Clipal:
+    """The service, ready to be started.
+
+    Parameters:
+        inherited: what another process has listened on; None where this one is to listen itself.
+        inherited_status: the same for `status_listen`.
+
+    Raises:
         SystemExit: with a line for the operator, where the configuration is wrong or the port is taken.
     """
     hold_hangup()
@@ -88,11 +104,30 @@ def makeService(options: Options) -> IService:
     if (missing := missing_directory(options["config-dir"])) is not None:
         fail(str(missing))
     configuration = load(options)
-    listeners = listen(configuration)
-    status_listening = listen_for_status(configuration)
+    if inherited is None:
+        listeners, status_listening = listen(configuration), listen_for_status(configuration)
+    else:
+        listeners, status_listening = inherited, inherited_status
     logs = open_logs(configuration.settings, configuration.secrets)
     if options.other_log:
         globalLogPublisher.addObserver(logs)  # besides the log that twistd writes
+    is_the_log = not options.other_log
+    supervised = options.daemonizes or "NOTIFY_SOCKET" in os.environ
+    if configuration.settings.workers > 1:
+        from clipal.parent import Parent
+
+        files = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
+        return Parent(  # type: ignore[return-value]  # a service like it, whose module only a parent loads
+            reactor,
+            configuration,
+            options.overrides,
+            files,
+            listeners,
+            logs,
+            status_listening,
+            is_the_log=is_the_log,
+            supervised=supervised,
+        )
     return Clipal(
         reactor,  # type: ignore[arg-type]
         configuration,
@@ -101,8 +136,9 @@ def makeService(options: Options) -> IService:
         listeners,
         logs,
         status_listening,
-        is_the_log=not options.other_log,
-        supervised=options.daemonizes or "NOTIFY_SOCKET" in os.environ,
+        is_the_log=is_the_log,
+        supervised=supervised,
+        handover=handover_path(configuration.directory, configuration.settings.endpoints),
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "reset": "take all of a client's providers for healthy again",
     "token": "make a token with which somebody may use this clipal",
     "service": "let systemd or launchd start clipal",
+    "upgrade": "let the installed code take the place of the clipal that runs",
     "demo": "show failover with two built-in upstreams, without any key",
     "completion": "print a script with which bash, zsh or fish completes these",
     "man": "print the man page",

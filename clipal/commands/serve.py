@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from twisted.application.app import startApplication
 from twisted.application.service import Application
@@ -11,6 +12,7 @@ from twisted.python import usage
 
 from clipal import tap
 from clipal.commands.options import CommandOptions, command, listing
+from clipal.service import Clipal
 
 
 class Options(CommandOptions, tap.Options):
@@ -34,12 +36,23 @@ class Options(CommandOptions, tap.Options):
             raise usage.UsageError(f"{name!r} is a command, and stands before other names")
 
 
-def run(options: Options) -> int:
-    """Serves until SIGTERM or SIGINT."""
+def run(
+    options: tap.Options,
+    make: Callable[[], Clipal] | None = None,
+    serving: Callable[[], None] | None = None,
+) -> int:
+    """Serves until SIGTERM or SIGINT.
+
+    Parameters:
+        make: makes the service, where it is not the one that twistd would make.
+        serving: called once it serves.
+    """
     _install_reactor()
     from twisted.internet import reactor
 
-    service = tap.makeService(options)
+    service = tap.make_service(options) if make is None else make()
+    if serving is not None:
+        service.serving.addCallback(lambda _: serving())
     application = Application("clipal")
     service.setServiceParent(application)
     globalLogBeginner.beginLoggingTo([application.getComponent(ILogObserver)], redirectStandardIO=False)

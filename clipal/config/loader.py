@@ -62,6 +62,7 @@ _SETTINGS: Final = Table(
         "max_request_body_bytes": read.whole(1),
         "max_buffered_bytes": read.whole(1),
         "client_idle_timeout": read.duration,
+        "workers": read.workers,
         "drain_timeout": read.duration,
         "ignore_count_tokens_failover": read.truth,
         "affinity": read.one_of(Affinity),

@@ -188,6 +188,7 @@ class Settings:
         failback_after: how long a better provider must have been healthy before anyone goes back to it.
         max_buffered_bytes: of all requests' bodies that wait together.
         client_idle_timeout: after which a client that takes nothing of its answer is aborted.
+        workers: how many processes serve.
         drain_timeout: for open requests when clipal is to end; None for a default that depends on who started it.
         listen: where to listen, in place of `listen_addr` and `port`.
         tls: what a listener on `listen_addr` shows to clients; None for one without TLS.
@@ -226,6 +227,7 @@ class Settings:
     max_request_body_bytes: int = 32 * 1024 * 1024
     max_buffered_bytes: int = 512 * 1024 * 1024
     client_idle_timeout: float = 600.0
+    workers: int = 1
     drain_timeout: float | None = None
     ignore_count_tokens_failover: bool = False
     affinity: Affinity = Affinity.SESSION

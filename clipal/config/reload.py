@@ -22,7 +22,7 @@ from clipal.config.stamps import Stamp, look
 Apply = Callable[[Configuration, frozenset[str]], None]
 
 _FIXED: Final = (
-    "listen_addr", "port", "listen", "tls", "status_listen",
+    "listen_addr", "port", "listen", "tls", "status_listen", "workers",
     "log_dir", "log_retention_days", "log_max_bytes", "log_stdout",
 )  # fmt: skip
 """Settings that are read once, at the start."""

@@ -5,6 +5,7 @@ A ValueError's text says what is expected and never repeats what was found.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -22,6 +23,7 @@ E = TypeVar("E", bound=Enum)
 Reader: TypeAlias = Callable[[Node], Any]
 
 _LAST_PORT: Final = 65535
+_MOST_WORKERS: Final = 256
 
 
 def text(node: Node) -> str:
@@ -29,6 +31,23 @@ def text(node: Node) -> str:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         raise ValueError("must be text; put it in quotes")
     return node.text
+
+
+def workers(node: Node) -> int:
+    """A number of processes; `auto` for one on each processor that this process may use."""
+    if isinstance(node, Scalar) and node.value == "auto":
+        return processors()
+    try:
+        return whole(1, _MOST_WORKERS)(node)  # type: ignore[no-any-return]
+    except ValueError:
+        raise ValueError(f"must be auto, or a whole number from 1 to {_MOST_WORKERS}") from None
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def directory(node: Node) -> Path | None:

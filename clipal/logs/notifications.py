@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from threading import Thread
+from time import time
 from typing import Final, TypeAlias
 
 from twisted.application.service import Service
@@ -58,8 +59,11 @@ class Notifications:
         switch = self._switches and event.get("switched")
         if not switch and (severity(event) < self._least or "id" in event):
             return
-        text = self._redactor.redact(formatEvent(event))
-        when = float(event.get("log_time", 0.0))
+        self.show(self._redactor.redact(formatEvent(event)), float(event.get("log_time", 0.0)))
+
+    def show(self, text: str, when: float | None = None) -> None:
+        """Shows a text, if it was not shown a short while before."""
+        when = time() if when is None else when
         self._shown = {each: shown for each, shown in self._shown.items() if 0 <= when - shown < QUIET}
         if text and text not in self._shown:
             self._shown[text] = when
@@ -126,15 +130,20 @@ class NotificationThread:
 
 
 class Desktop(Service):
-    """Notifications as the configuration in force wants them: none, or an observer of the log and its thread."""
+    """Notifications as the configuration in force wants them: none, or an observer of the log and its thread.
+
+    Parameters:
+        show: what shows texts in place of this process.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFromThreads) -> None:
+    def __init__(self, reactor: IReactorFromThreads, show: Callable[[str], object] | None = None) -> None:
         self._reactor = reactor
+        self._show = show
         self._settings = model.NotificationSettings()
         self._redactor = Redactor()
-        self._running: tuple[Notifications, NotificationThread] | None = None
+        self._running: tuple[Notifications, NotificationThread | None] | None = None
 
     def follow(self, settings: model.NotificationSettings, secrets: Iterable[str]) -> None:
         """Begins, ends or changes the notifications; `secrets` are taken out of them."""
@@ -146,15 +155,22 @@ class Desktop(Service):
         if settings.enabled:
             self._begin()
 
+    def show(self, text: str) -> None:
+        """Shows what another process wants shown."""
+        if self._running is not None:
+            self._running[0].show(text)
+
     def _begin(self) -> None:
         try:
-            thread = NotificationThread(self._reactor, sender())
+            thread = NotificationThread(self._reactor, sender()) if self._show is None else None
         except ImportError:
             self._log.warn("Desktop notifications need the extra: pip install 'clipal[notify]'")
         except Exception as error:
             self._log.warn("Desktop notifications do not work here: {kind}", kind=type(error).__name__)
         else:
-            observer = Notifications(self._settings, self._redactor, thread)
+            show = self._show or thread
+            assert show is not None
+            observer = Notifications(self._settings, self._redactor, show)
             globalLogPublisher.addObserver(observer)
             self._running = observer, thread
 
@@ -168,4 +184,5 @@ class Desktop(Service):
         if running is not None:
             observer, thread = running
             globalLogPublisher.removeObserver(observer)
-            thread.stop()
+            if thread is not None:
+                thread.stop()

@@ -52,7 +52,7 @@ class Listener:
         path = self.endpoint.path
         if path is not None and self.identity is not None:
             with suppress(OSError):
-                if _identity(path) == self.identity:
+                if file_identity(path) == self.identity:
                     path.unlink()
 
 
@@ -81,7 +81,7 @@ def _open(endpoint: Endpoint) -> Listener:
             return Listener(endpoint, _inherited(endpoint), tls)
         if endpoint.path is not None:
             bound = socket_at(endpoint.path, endpoint.mode)
-            identity = _identity(endpoint.path)
+            identity = file_identity(endpoint.path)
         else:
             bound, identity = _tcp_socket(endpoint.host, endpoint.port), None
         bound.listen(endpoint.backlog)
@@ -159,7 +159,8 @@ def socket_at(path: Path, mode: int = 0o600) -> socket.socket:
     return bound
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def file_identity(path: Path) -> tuple[int, int]:
+    """The device and the inode of a file, by which it is known again."""
     status = path.lstat()
     return status.st_dev, status.st_ino
 

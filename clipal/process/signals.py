@@ -10,7 +10,7 @@ sees a failure. A second SIGTERM or SIGINT ends the wait for open requests.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 
 from twisted.application.service import Service
@@ -27,6 +27,7 @@ class Signals(Service):
     Parameters:
         reload: called in the reactor on SIGHUP.
         reopen_log: called in the reactor on SIGUSR1.
+        ignored: the names of signals that do nothing: they reach a worker because they reach its parent.
 
     Attributes:
         patient: whether SIGTERM asked for the end, and not SIGINT, which comes from a keyboard.
@@ -35,7 +36,13 @@ class Signals(Service):
 
     _log = Logger()
 
-    def __init__(self, reactor: ReactorBase, reload: Callable[[], None], reopen_log: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reactor: ReactorBase,
+        reload: Callable[[], None],
+        reopen_log: Callable[[], None],
+        ignored: Collection[str] = (),
+    ) -> None:
         self._reactor = reactor
         self._actions = {
             "SIGINT": self._end,
@@ -44,6 +51,7 @@ class Signals(Service):
             "SIGUSR1": reopen_log,
             "SIGUSR2": lambda: None,
         }
+        self._ignored = ignored
         self.patient = False
         self._ending = False
         self._before: dict[int, object] = {}
@@ -67,6 +75,9 @@ class Signals(Service):
             number = getattr(signal, name, None)  # Windows has only SIGINT and SIGTERM
             if number is None:
                 continue
+            if name in self._ignored:
+                self._before[number] = signal.signal(number, signal.SIG_IGN)
+                continue
             handler = self._in_reactor(name, self._actions[name])
             before = self._before[number] = signal.signal(number, handler)
             if isinstance(before, HeldHangup) and before.received:
@@ -88,6 +99,12 @@ class Signals(Service):
                 before(number, frame)  # twistd's handler, which rotates twistd's own log
 
         return handler
+
+    def end(self, *, patient: bool) -> None:
+        """Does what the first SIGTERM does, or SIGINT; nothing where the end has begun."""
+        self.patient = self.patient or (patient and not self._ending)
+        if not self._ending:
+            self._end()
 
     def _end_patiently(self) -> None:
         self.patient = self.patient or not self._ending

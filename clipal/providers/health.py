@@ -24,7 +24,9 @@ opening can close it. Times are seconds of a monotonic clock.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, TypeAlias
+
+from attrs import asdict
 
 from clipal.providers.health_state import (
     LONGEST_COOLDOWN,
@@ -38,6 +40,10 @@ from clipal.providers.health_state import (
 
 LEASE: Final = 600.0
 """Seconds after which another trial may begin though the last one has not ended."""
+
+SharedHealth: TypeAlias = dict[str, Any]
+"""What processes tell each other of a health."""
+
 _NEWS: Final = 1.1
 """An opening that is extended is logged again only if the time that is left grows by this factor."""
 
@@ -63,6 +69,28 @@ class Health:
         self._announced = True
         self._trials = 0
         self._trial: Trial | None = None
+
+    # What other workers know
+
+    def shared(self) -> SharedHealth:
+        """The opening, or when the last one was over; as plain values."""
+        opening = self.opening
+        if opening is None:
+            return {"rested": self.rested}
+        return {**asdict(opening), "cooldown_until": self._cooldown_until}
+
+    def adopt(self, shared: SharedHealth) -> None:
+        """Takes over what another worker tells, which logs it too. Failures that open nothing are each worker's own."""
+        self._trial = None
+        if "until" not in shared:
+            self.opening, self.rested, self._cooldown_until = None, shared["rested"], 0.0
+            return
+        values = dict(shared)
+        self._cooldown_until = values.pop("cooldown_until")
+        self.opening = Opening(**values)
+        self._seconds = self.opening.seconds
+        self._permit = HealthPermit(self._permit.opening + 1)
+        self._announced = True
 
     # The state
 

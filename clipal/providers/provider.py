@@ -7,7 +7,7 @@ and the next key is used. A provider that fails, or shows a challenge page, is i
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from attrs import frozen
 from twisted.logger import Logger
@@ -40,6 +40,7 @@ class Provider:
     Attributes:
         unwell_at: when it last failed in any way; None for never.
         tally: what its attempts came to.
+        on_change: told of each change of its own health (None) or of a key's (its number), if it is shared.
     """
 
     _log = Logger()
@@ -53,6 +54,7 @@ class Provider:
         self.health = Health(policy)
         self.keys = tuple(Health(policy) for _ in upstream.provider.api_keys or ("",))
         self.unwell_at: float | None = None
+        self.on_change: Callable[[int | None], None] | None = None
         self.tally = ProviderTally() if tally is None else tally
         self._serves = _any_of(upstream.provider.serves)
 
@@ -61,6 +63,10 @@ class Provider:
         self.upstream.set_connect_timeout(connect_timeout)
         for health in (self.health, *self.keys):
             health.policy = policy
+
+    def health_of(self, key: int | None) -> Health:
+        """Its own, or that of a key."""
+        return self.health if key is None else self.keys[key]
 
     # Asking
 
@@ -179,7 +185,11 @@ class Provider:
 
     def _changed(self, change: HealthChange | None, now: float, key: int | None = None) -> None:
         """Logs a change of state in one line."""
-        if change is None or not change.news:
+        if change is None:
+            return
+        if self.on_change is not None and change.after is not HealthState.HALF_OPEN:
+            self.on_change(key)
+        if not change.news:
             return
         named = self.name if key is None or len(self.keys) == 1 else f"{self.name} (key {key + 1})"
         if change.after is HealthState.OPEN:

@@ -7,7 +7,7 @@ clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
@@ -32,6 +32,8 @@ class Route:
         answers: the provider that made an answer on which a later request may build.
         tally: what its requests came to.
         latest: a list of the provider that answered last, for any model; empty at first. All parts share it.
+        on_change: told of a change of a cursor or a session: which of them, the providers of the part, the session, and
+            the provider that answered; None where this process is alone.
     """
 
     _log = Logger()
@@ -54,6 +56,7 @@ class Route:
         self.sessions: AffinityTable[Provider] = AffinityTable()
         self.answers: AffinityTable[Provider] = AffinityTable()
         self.tally = ClientTally() if tally is None else tally
+        self.on_change: Callable[[str, Sequence[Provider], str, Provider], None] | None = None
 
     def serving(self, model: str) -> Route:
         """The route of a request that names `model`: this one, or the part of it that has the model.
@@ -61,13 +64,37 @@ class Route:
         A part has the same providers with the same health, and a cursor and sessions of its own: which provider is
         preferred for one model says nothing about another model. All parts share the table of answers.
         """
-        providers = tuple(provider for provider in self.providers if provider.serves(model))
+        return self.part(tuple(provider for provider in self.providers if provider.serves(model)))
+
+    def part(self, providers: tuple[Provider, ...]) -> Route:
+        """The part of it that has these providers, which may be all of them."""
         if len(providers) == len(self.providers):
             return self
         if providers not in self._parts:
             part = self._parts[providers] = Route(self.dialect, self.config, providers, self.tally)
-            part.answers, part.latest = self.answers, self.latest
+            part.answers, part.latest, part.on_change = self.answers, self.latest, self.on_change
         return self._parts[providers]
+
+    def bind(self, session: bytes | None, provider: Provider, now: float) -> None:
+        """`provider` answered an agent session."""
+        if self.sessions.put(session, provider, now) and session is not None and self.on_change is not None:
+            self.on_change("session", self.providers, session.decode("latin-1"), provider)
+
+    def adopt(self, kind: str, session: str, provider: Provider, now: float) -> None:
+        """Takes over what another worker tells of a cursor or of a session."""
+        if kind == "session":
+            self.sessions.put(session.encode("latin-1"), provider, now)
+        elif kind == "cursor":
+            self.cursor = provider
+            self.latest[:] = [provider]
+        elif kind == "token cursor":
+            self.token_cursor = provider
+
+    def prefer_for_tokens(self, provider: Provider) -> None:
+        """`provider` answered a request that counts tokens, which has a cursor of its own."""
+        before, self.token_cursor = self.token_cursor, provider
+        if before is not provider and self.on_change is not None:
+            self.on_change("token cursor", self.providers, "", provider)
 
     def prefer(self, provider: Provider, session: bytes | None, now: float) -> None:
         """`provider` answered last; logs it where another provider answered before.
@@ -75,8 +102,10 @@ class Route:
         Within a session, "before" means in the same session: two sessions that have two providers switch nothing.
         """
         before = self.sessions.get(session, now) or self.cursor or self.providers[0]
-        self.cursor = provider
+        moved, self.cursor = self.cursor is not provider, provider
         self.latest[:] = [provider]
+        if moved and self.on_change is not None:
+            self.on_change("cursor", self.providers, "", provider)
         if before is not provider:
             self._log.info(
                 "{client}: {provider} answers now, in place of {before}",

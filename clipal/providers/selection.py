@@ -111,11 +111,11 @@ def succeeded(route: Route, purpose: Purpose, provider: Provider, now: float) ->
     if not purpose.moves:
         return
     if purpose.own_cursor:
-        route.token_cursor = provider
+        route.prefer_for_tokens(provider)
         return
     route.prefer(provider, purpose.session, now)
     if not purpose.counts_tokens:
-        route.sessions.put(purpose.session, provider, now)
+        route.bind(purpose.session, provider, now)
 
 
 def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -> Provider | None:

@@ -96,11 +96,17 @@ class _Unknown(Resource):
 class StatusListening(Service):
     """Serves `site` on a socket that listens already; the reactor takes a copy, and the socket is closed.
 
+    Parameters:
+        leave_file: whether the file of the socket stays: other processes listen there too.
+
     Attributes:
         address: the address for the log.
     """
 
-    def __init__(self, reactor: PosixReactorBase, listening: socket.socket, site: Site) -> None:
+    def __init__(
+        self, reactor: PosixReactorBase, listening: socket.socket, site: Site, *, leave_file: bool = False
+    ) -> None:
+        self.leave_file = leave_file
         self._reactor = reactor
         self._listening = listening
         self._site = site
@@ -111,9 +117,12 @@ class StatusListening(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._port = self._reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, self._site)
-        if self._path is not None:
-            self._path.chmod(0o600)  # Twisted lets every account connect
+        if self._path is not None:  # Twisted's own port would open the file to everybody, and always remove it
+            from clipal.transport.unix import EagerUNIXPort
+
+            self._port = EagerUNIXPort.adopt(self._reactor, self._listening, self._site)
+        else:
+            self._port = self._reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, self._site)
         self._listening.close()
 
     def stopService(self) -> Deferred[None]:
@@ -123,5 +132,7 @@ class StatusListening(Service):
     async def _stop(self) -> None:
         port, self._port = self._port, None
         if port is not None:
-            with suppress(FileNotFoundError):  # the socket's file was removed
-                await maybeDeferred(port.stopListening)
+            if self._path is not None and not self.leave_file:
+                with suppress(OSError):  # somebody has removed the socket's file
+                    self._path.unlink()
+            await maybeDeferred(port.stopListening)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias, cast
 
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from clipal.dialects.dialect import compact_json
 from clipal.downstream.access import ClientAccess
@@ -19,6 +21,8 @@ _FORBIDDEN: Final = (
 
 NOT_SERVED: Final = 404, "Nothing is served at this path. The pages are /status and /metrics."
 
+
+Refresh: TypeAlias = Callable[[], "Deferred[None]"]
 
 Refused: TypeAlias = Callable[[IRequest, int, str], None]
 """Is told of each request that gets no page, with the status and the message."""
@@ -55,18 +59,27 @@ class Page(Resource):
     Parameters:
         render: makes the body for each request.
         refused: is told of each refusal.
+        refresh: gets the numbers of other processes before each request; None where there is no other process.
     """
 
     isLeaf = True
 
-    def __init__(self, access: Access, content_type: str, render: Callable[[], bytes], refused: Refused) -> None:
+    def __init__(
+        self,
+        access: Access,
+        content_type: str,
+        render: Callable[[], bytes],
+        refused: Refused,
+        refresh: Refresh | None = None,
+    ) -> None:
         super().__init__()
+        self._refresh = refresh
         self._access = access
         self._content_type = content_type
         self._render = render
         self._refused = refused
 
-    def render_GET(self, request: IRequest) -> bytes:
+    def render_GET(self, request: IRequest) -> bytes | int:
         refusal = self._access.refusal(request)
         request.setHeader(b"Cache-Control", b"no-store")
         if refusal is None and request.postpath:
@@ -76,7 +89,29 @@ class Page(Resource):
             self._refused(request, status, message)
             return error(request, status, message)
         request.setHeader(b"Content-Type", self._content_type.encode("ascii"))
-        return self._render()
+        if self._refresh is None:
+            return self._render()
+        self._refresh().addCallback(self._finish, request, _Presence(request))
+        return NOT_DONE_YET
+
+    def _finish(self, _: None, request: IRequest, client: _Presence) -> None:
+        if client.gone:
+            return
+        body = self._render()
+        request.setHeader(b"Content-Length", b"%d" % len(body))
+        request.write(body)
+        request.finish()
+
+
+class _Presence:
+    """Whether the client of a request is gone."""
+
+    def __init__(self, request: IRequest) -> None:
+        self.gone = False
+        cast("PageRequest", request).notifyFinish().addErrback(self._left)
+
+    def _left(self, _: object) -> None:
+        self.gone = True
 
 
 def error(request: IRequest, status: int, message: str) -> bytes:
@@ -91,14 +126,16 @@ def pages(
     report: Callable[[], object],
     metrics: Callable[[], bytes],
     refused: Refused = lambda request, status, message: None,
+    refresh: Refresh | None = None,
 ) -> dict[bytes, Page]:
     """Both pages, by their names.
 
     Parameters:
         report: makes the document of `/status`.
         metrics: makes the body of `/metrics`.
+        refresh: gets the numbers of other processes; None where there is no other process.
     """
     return {
-        b"status": Page(access, "application/json", lambda: compact_json(report()), refused),
-        b"metrics": Page(access, CONTENT_TYPE, metrics, refused),
+        b"status": Page(access, "application/json", lambda: compact_json(report()), refused, refresh),
+        b"metrics": Page(access, CONTENT_TYPE, metrics, refused, refresh),
     }

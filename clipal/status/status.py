@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import cast
+from typing import Protocol, cast
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -19,7 +19,7 @@ from clipal.downstream.admission import Refusal
 from clipal.downstream.page import PageRequest
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
-from clipal.status.counters import Counters, Drops
+from clipal.status.counters import Counters, Drops, Snapshot
 from clipal.status.lag import ReactorLag
 from clipal.status.listening import OpenAccess, StatusListening, StatusSite
 from clipal.status.metrics import Metrics
@@ -27,11 +27,22 @@ from clipal.status.report import report
 from clipal.status.resources import LocalAccess, pages
 
 
+class Combined(Protocol):
+    """The state of all workers."""
+
+    def snapshot(self) -> Snapshot:
+        """As it was at the last refresh."""
+
+    def refresh(self, own: Snapshot) -> Deferred[None]:
+        """Gets it, with the `own` state of this worker."""
+
+
 class Status(MultiService):
     """Serves the pages until the other parts have stopped, so that a drain can be watched.
 
     Parameters:
         listening: a socket that listens for `status_listen`; None for none.
+        combined: the state of all workers; None where this process is all.
 
     Attributes:
         pages: the pages for the clients' port, by the names of their paths.
@@ -49,24 +60,32 @@ class Status(MultiService):
         log: Drops,
         listening: socket.socket | None,
         wall: Callable[[], float] = time.time,
+        combined: Combined | None = None,
     ) -> None:
         super().__init__()
         lag = ReactorLag(reactor)
         lag.setServiceParent(self)
         self.counters = Counters(failovers, site, reloader, log, lag, reactor.seconds, wall, wall())
-        source = self.counters.snapshot
+        source, refresh = self.counters.snapshot, None
+        if combined is not None:
+            source, refresh = combined.snapshot, lambda: combined.refresh(self.counters.snapshot())
         parts = (lambda: report(source(), reloader.current), Metrics(source).text)
-        self.pages = pages(LocalAccess(site.access), *parts, _note_refusal)
+        self.pages = pages(LocalAccess(site.access), *parts, _note_refusal, refresh)
         self._listening: StatusListening | None = None
         if listening is not None:
-            alone = StatusSite(reactor, pages(OpenAccess(lambda: site.admission), *parts))
-            self._listening = StatusListening(reactor, listening, alone)
+            alone = StatusSite(reactor, pages(OpenAccess(lambda: site.admission), *parts, refresh=refresh))
+            self._listening = StatusListening(reactor, listening, alone, leave_file=combined is not None)
             self._listening.setServiceParent(self)
 
     def startService(self) -> None:
         super().startService()
-        if self._listening is not None:
+        if self._listening is not None and not self._listening.leave_file:  # else the parent has said so
             self._log.info("Status on {address}", address=self._listening.address)
+
+    def leave_file(self) -> None:
+        """Another process goes on with the socket of `status_listen`: its file stays."""
+        if self._listening is not None:
+            self._listening.leave_file = True
 
     def stopService(self) -> Deferred[None]:
         Service.stopService(self)

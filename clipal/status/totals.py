@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import reduce
 from typing import Any, Final
 
 from clipal.providers.tally import RECENT
@@ -72,3 +74,48 @@ def _join_providers(first: Plain, second: Plain) -> Plain:
         "last_failure": max(failures, key=lambda each: each["at"], default=None),
         "recent": (first["recent"] + second["recent"])[-RECENT:],
     }
+
+
+class Totals:
+    """What the parent of workers knows of their numbers.
+
+    Parameters:
+        started: when the parent began, in seconds since the epoch.
+
+    Attributes:
+        succeeded: how often the parent has let its workers read the configuration anew.
+        failed: how often it could not, because the configuration is wrong.
+    """
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._last: dict[Hashable, Snapshot] = {}
+        self._ended: Any = {}
+        self.succeeded = self.failed = 0
+
+    def update(self, worker: Hashable, counts: Plain, states: Plain) -> None:
+        """What a worker says of itself, in place of what it said before."""
+        self._last[worker] = Snapshot(counts, states)
+
+    def end(self, worker: Hashable) -> None:
+        """A worker has ended: what it counted stays."""
+        last = self._last.pop(worker, None)
+        if last is not None:
+            self._ended = add_counts(self._ended, ended(last.counts))
+
+    def snapshot(self) -> Snapshot | None:
+        """All together; None as long as no worker has said anything."""
+        if not self._last:
+            return None
+        found = reduce(added, self._last.values())
+        configuration = found.states["configuration"]
+        states = {
+            **found.states,
+            "started": self._started,
+            "configuration": {
+                **configuration,
+                "succeeded": configuration["succeeded"] + self.succeeded,
+                "failed": configuration["failed"] + self.failed,
+            },
+        }
+        return Snapshot(add_counts(self._ended, found.counts), states)

@@ -1,0 +1,67 @@
+"""What a worker is told when it is started: which sockets it inherits, and where its configuration is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import asdict, frozen
+
+from clipal.config.endpoint import Endpoint, TLSFiles
+from clipal.config.loader import Overrides
+
+VARIABLE: Final = "CLIPAL_WORKER"
+"""The variable of the environment that holds it."""
+CONTROL: Final = 3
+"""The worker's descriptor of the connection to its parent."""
+FIRST_LISTENER: Final = 4
+"""Its descriptor of the first socket that listens; the others follow, the one of `status_listen` last."""
+
+
+@frozen
+class Assignment:
+    """One worker's.
+
+    Attributes:
+        number: of the worker, from 1.
+        resets: how often an operator has asked for a fresh start.
+        supervised: whether a supervisor started the parent, or it is a daemon.
+        endpoints: what the inherited sockets listen on.
+        has_status: whether there is one for `status_listen`.
+    """
+
+    number: int
+    resets: int
+    supervised: bool
+    directory: str
+    overrides: Overrides
+    endpoints: tuple[Endpoint, ...]
+    has_status: bool
+
+    def text(self) -> str:
+        """For the environment."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def parse(cls, text: str) -> Assignment:
+        """What `text` says."""
+        values = json.loads(text)
+        values["overrides"] = Overrides(**values["overrides"])
+        values["endpoints"] = endpoints(values["endpoints"])
+        return cls(**values)
+
+
+def endpoints(plain: Sequence[Mapping[str, Any]]) -> tuple[Endpoint, ...]:
+    """Endpoints from what JSON has of them."""
+    return tuple(_endpoint(each) for each in plain)
+
+
+def _endpoint(plain: Mapping[str, Any]) -> Endpoint:
+    values = dict(plain)
+    if values["path"] is not None:
+        values["path"] = Path(values["path"])
+    if values["tls"] is not None:
+        values["tls"] = TLSFiles(**{name: path and Path(path) for name, path in values["tls"].items()})
+    return Endpoint(**values)
