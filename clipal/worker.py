@@ -41,7 +41,7 @@ LONGEST_WAIT_FOR_PARENT: Final = 2.0
 """Seconds for it to answer: then a page shows what was known before, and a worker ends without its answer."""
 
 
-class Connection:
+class ParentConnection:
     """A worker's connection to its parent, and what it knows by it of the other workers (`clipal.service.Siblings`)."""
 
     def __init__(self, reactor: Any, assignment: Assignment, end: socket.socket) -> None:
@@ -182,7 +182,7 @@ def _configuration(assignment: Assignment) -> Configuration:
     return evolve(loaded, settings=evolve(loaded.settings, listen=assignment.endpoints))
 
 
-def main() -> int:
+def serve_as_worker() -> int:
     """Serves until the parent, or a SIGTERM, ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends both to the whole group: the parent acts on them
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -206,7 +206,7 @@ def main() -> int:
         return 1
     logs = open_logs(configuration.settings, configuration.secrets)
     globalLogBeginner.beginLoggingTo([logs], redirectStandardIO=False)
-    connection = Connection(reactor, assignment, _inherited(CONTROL))
+    connection = ParentConnection(reactor, assignment, _inherited(CONTROL))
     service = Clipal(
         reactor,
         configuration,
@@ -233,4 +233,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve_as_worker())

@@ -49,11 +49,11 @@ class Assignment:
         """What `text` says."""
         values = json.loads(text)
         values["overrides"] = Overrides(**values["overrides"])
-        values["endpoints"] = endpoints(values["endpoints"])
+        values["endpoints"] = endpoints_of(values["endpoints"])
         return cls(**values)
 
 
-def endpoints(plain: Sequence[Mapping[str, Any]]) -> tuple[Endpoint, ...]:
+def endpoints_of(plain: Sequence[Mapping[str, Any]]) -> tuple[Endpoint, ...]:
     """Endpoints from what JSON has of them."""
     return tuple(_endpoint(each) for each in plain)
 

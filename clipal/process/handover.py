@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 
 from clipal.config.endpoint import Endpoint
-from clipal.process.assignment import endpoints
+from clipal.process.assignment import endpoints_of
 from clipal.process.listening import Listener, file_identity, socket_at
 
 PATIENCE: Final = 5.0
@@ -198,7 +198,7 @@ class Predecessor:
         sockets = [socket.socket(fileno=each) for each in descriptors]
         status = sockets.pop() if said["status"] else None
         found = []
-        for endpoint, listening in zip(endpoints(said["endpoints"]), sockets, strict=True):
+        for endpoint, listening in zip(endpoints_of(said["endpoints"]), sockets, strict=True):
             identity = None if endpoint.path is None else file_identity(endpoint.path)
             tls = None if endpoint.tls is None else ServerTLS(endpoint.tls)
             found.append(Listener(endpoint, listening, tls, identity))

@@ -27,9 +27,9 @@ import clipal
 from clipal.process.assignment import CONTROL, FIRST_LISTENER, VARIABLE
 from clipal.process.control import Control, Message
 
-QUICK: Final = 10.0
+SHORT_LIFE: Final = 10.0
 """Seconds: a worker that dies sooner has not recovered from what its predecessor died of."""
-LONGEST_WAIT: Final = 30.0
+LONGEST_PAUSE: Final = 30.0
 """Seconds between two starts of a worker that dies again and again."""
 LAST_RESPITE: Final = 5.0
 """Seconds for workers to end that were told to cut what is open."""
@@ -156,9 +156,9 @@ class Workers(Service):
             self._replace(worker, served, how)
 
     def _replace(self, worker: Worker, served: bool, how: Any) -> None:
-        quick = not served or self._reactor.seconds() - worker.born < QUICK
+        quick = not served or self._reactor.seconds() - worker.born < SHORT_LIFE
         failures = self._failures[worker.number] = self._failures.get(worker.number, 0) + 1 if quick else 1
-        wait = 0.0 if failures == 1 else min(LONGEST_WAIT, 2.0 ** (failures - 2))
+        wait = 0.0 if failures == 1 else min(LONGEST_PAUSE, 2.0 ** (failures - 2))
         self._log.warn(
             "Worker {number} ended by {how}; another one starts {when}",
             number=worker.number,
