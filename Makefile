@@ -16,7 +16,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --gene
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak lock clean mutate packages pyz share docs
+.PHONY: help demo test test-latest check format bench pictures acceptance fuzz soak soak-service lock clean mutate packages pyz share docs
 
 help:
 	@echo "make demo     see failover at work, without any key"
@@ -29,6 +29,7 @@ help:
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
 	@echo "make fuzz     throw damaged input at all parsers (SECONDS_EACH=20)"
 	@echo "make soak     mixed load with failures and reloads, checked from both sides (MINUTES=10)"
+	@echo "make soak-service   reload, upgrade, restart and kill a clipal under load, and count what is lost (SECONDS_EACH_EVENT=20)"
 	@echo "make mutate   make 100 small changes, one at a time, and see whether the tests notice (about an hour)"
 	@echo "make packages   build the sdist and the wheel into dist/, the same bytes each time"
 	@echo "make pyz      build these and dist/clipal.pyz, clipal and all that it needs in one file"
@@ -118,6 +119,11 @@ fuzz: $(VENV)/.test
 MINUTES := 10
 soak: $(VENV)/.bench
 	@$(BIN)/python -m soak --minutes $(MINUTES) --report build/soak.md --plot build/soak.svg
+
+# SECONDS_EACH_EVENT of load at least; some events take longer.
+SECONDS_EACH_EVENT := 20
+soak-service: $(VENV)/.test
+	@$(BIN)/python -m soak.service --seconds $(SECONDS_EACH_EVENT) --report build/soak-service.md
 
 acceptance: $(VENV)/.acceptance
 	@$(BIN)/python -m acceptance --report build/acceptance.md
