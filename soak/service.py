@@ -132,8 +132,8 @@ def report(rows: Sequence[Row]) -> str:
         "open streams of eight seconds, counted on the clients' side. A request is lost where it got no whole answer, or",
         "another one than the provider's. Those that a killed process had under way stand by themselves.",
         "",
-        "| event | times | seconds | requests | lost | under way when killed | closed unannounced | streams whole | cut "
-        "| |",
+        "| event | times | seconds | requests | lost | under way when killed | closed unannounced "
+        "| streams whole | cut | |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *map(_line, rows),
     ]
