@@ -129,7 +129,7 @@ def report(rows: Sequence[Row]) -> str:
         "# What the service loses",
         "",
         f"Under {KEEPING} clients that keep their connections, {FRESH} that open one for each request, and {STREAMS}",
-        "open streams of eight seconds, counted on the clients' side. A request is lost where it got no whole answer, or",
+        "open streams of eight seconds, counted by the clients. A request is lost where it got no whole answer, or",
         "another one than the provider's. Those that a killed process had under way stand by themselves.",
         "",
         "| event | times | seconds | requests | lost | under way when killed | closed unannounced "
