@@ -1,8 +1,8 @@
 """The IAgent below treq's client: one provider's connections, kept open between requests.
 
-It speaks HTTP/1.1 through `clipal.upstream.connection`, and keeps fields and targets as the raw bytes that they are. It
-sends nothing twice: a request that met a stale connection fails as a StaleConnection, and a further one gets a fresh
-connection, so that whoever asks may send it again (RFC 9112, 9.3.1).
+The agent speaks HTTP/1.1 through `clipal.upstream.connection`. Fields and targets stay the raw bytes that they are. The
+agent sends no request twice. A request that met a stale connection fails with a StaleConnection, and the other unused
+connections are closed, so that the caller can send the request again on a fresh one (RFC 9112, 9.3.1).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer
 from zope.interface import implementer
@@ -27,6 +26,7 @@ from clipal.transport.resolver import SharedResolver
 from clipal.transport.tls import HandshakeFailed
 from clipal.transport.trust import tls_host
 from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed
+from clipal.upstream.cancelling import with_cancelled_error
 from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
     ConnectFailed,
@@ -53,10 +53,10 @@ class Agent:
         connect_timeout: seconds for a connection, its TLS handshake included; 0 for no limit.
         idle_timeout: seconds that an unused connection is kept. Providers close theirs after 60 s and more.
         max_idle: how many unused connections are kept. A client's burst of requests opens a dozen at once.
-        resolver: looks names up; by default one of its own.
+        resolver: looks names up; by default a new one.
         descriptors: shared with all other connections; without them, there is no limit.
-        trust: whom to trust; by default the system's certificates.
-        proxy: what the connections go through.
+        trust: the certificates for TLS; by default the system's.
+        proxy: the forward proxy for all connections; None for none.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Agent:
         self._resolver = resolver or SharedResolver(cast("ResolverReactor", reactor))
         self._proxied = proxy is not None
         self._named = proxy is None and is_name(target.host)
-        to = tls_host(target.host, trust) if target.tls else None
+        tls = tls_host(target.host, trust) if target.tls else None
         self._endpoint = (
-            direct_endpoint(reactor, target.host, target.port, to, self._resolver)
+            direct_endpoint(reactor, target.host, target.port, tls, self._resolver)
             if proxy is None
-            else TunnelEndpoint(reactor, proxy, target.host, target.port, to, self._resolver)
+            else TunnelEndpoint(reactor, proxy, target.host, target.port, tls, self._resolver)
         )
         self._descriptors = descriptors or Descriptors()
         self._idle: list[Connection] = []
@@ -106,8 +106,8 @@ class Agent:
                 get. With an Upgrade field a 101 is an answer, on a connection of its own.
 
         Returns:
-            a Deferred of the `Response` at its head. It fails with an UpstreamError, a StaleConnection where sending it
-            again is safe; cancelling it closes the connection.
+            a Deferred that fires with the `Response` when its head has come. It fails with an UpstreamError: with a
+            StaleConnection if the request may be sent again. Cancelling it aborts the connection.
 
         Raises:
             ValueError: a body without a length.
@@ -120,7 +120,7 @@ class Agent:
         return self._idle.pop().send(method, head, bodyProducer)
 
     def _framed(self, headers: Headers | RawFields | None, body: IBodyProducer | None) -> RawFields:
-        """The fields of somebody who leaves Host and the framing to us, as twisted.web's Agent has it."""
+        """The fields of a caller that leaves Host and the framing to the agent, as with twisted.web's Agent."""
         if not isinstance(headers, Headers | None):
             return headers
         headers = Headers() if headers is None else headers.copy()
@@ -143,16 +143,16 @@ class Agent:
         return await connection.send(method, head, body, upgrade=upgrade)
 
     async def reach(self) -> None:
-        """Makes a connection, its TLS included, and closes it; nothing is asked on it.
+        """Makes a connection, including its TLS handshake, and closes it. Sends no request.
 
         Raises:
-            UpstreamError: that is not possible.
+            UpstreamError: no connection could be made.
         """
         (await self._connect()).close()
 
     def _connect(self) -> Deferred[Connection]:
         progress = Progress()
-        connecting = _cancelled_as_such(Deferred.fromCoroutine(self._establish(progress)))
+        connecting = with_cancelled_error(Deferred.fromCoroutine(self._establish(progress)))
         if self.connect_timeout:
             connecting.addTimeout(self.connect_timeout, self._reactor, lambda *_: self._timed_out(progress))
         return connecting
@@ -166,7 +166,7 @@ class Agent:
         factory = Factory.forProtocol(lambda: Connection(self._reactor.seconds, self._free, self._lost))
         factory.noisy = False
         try:
-            if self._named:  # before the endpoint does: it would go on waiting after it has been cancelled
+            if self._named:  # first, because the endpoint would wait for the name even when it is cancelled
                 await self._resolver.addresses(self._target.host)
             if isinstance(self._endpoint, TunnelEndpoint):
                 connection = await self._endpoint.connect(factory, progress)
@@ -203,7 +203,7 @@ class Agent:
         self._descriptors.unused += 1
 
     def _lost(self, connection: Connection, stale: bool) -> None:
-        """A stale one was the last to have been used: those that are left have been unused for longer."""
+        """Forgets it. If it was stale, all are: it was the one used last, the others have been unused for longer."""
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
@@ -219,39 +219,18 @@ class Agent:
 
     @property
     def idle_since(self) -> float | None:
-        """Since when its longest unused connection has been so, on the reactor's clock; None where there is none."""
+        """When the longest unused connection became unused, on the reactor's clock; None if none is unused."""
         return self._idle[0].idle_since if self._idle else None
 
     def close_longest_idle(self) -> bool:
-        """Closes the connection that has been unused for longest; False where there is none to close."""
+        """Closes the connection that has been unused for longest; False if none is unused."""
         if not self._idle:
             return False
         self._idle[0].close()
         return True
 
     def close(self) -> None:
-        """Takes no connection back any more; those in use end with their requests."""
+        """Closes the unused connections. Those in use are closed when their requests end."""
         self._closed = True
         for connection in list(self._idle):
             connection.close()
-
-
-def _cancelled_as_such(connecting: Deferred[Connection]) -> Deferred[Connection]:
-    """`connecting`, but that cancelling it is a CancelledError in each of its phases.
-
-    Twisted's endpoints make other errors of it, and HostnameEndpoint one that says that the provider has no address.
-    """
-
-    def give_up(given_up: Deferred[Connection]) -> None:
-        given_up.errback(CancelledError())
-        connecting.cancel()
-
-    def ended(result: Connection | Failure) -> None:
-        if not outcome.called:
-            outcome.callback(result)
-        elif isinstance(result, Connection):
-            result.abortConnection()
-
-    outcome: Deferred[Connection] = Deferred(give_up)
-    connecting.addBoth(ended)
-    return outcome

@@ -16,9 +16,9 @@ from clipal.transport.tcp import SendsAtOnce
 _END: Final = 16 * 1024
 _SLICE: Final = 256 * 1024
 _AT_ONCE: Final = 1024 * 1024
-"""Bytes handed to the transport at a time: more would be copied into its buffer while the provider does not read.
+"""Bytes handed to the transport at a time. The transport copies what the kernel does not take into its buffer.
 
-The transport asks for the next ones while it still holds up to 64 KiB (Twisted's `bufferSize`): both are the bound.
+The transport asks for more while it still holds up to 64 KiB (Twisted's `bufferSize`), so it holds both at most.
 """
 _PIECES: Final = 64
 """Pieces in one system call at most; systems take some hundreds."""
@@ -32,7 +32,7 @@ class BytesBody:
     """Writes what it holds to any number of consumers, one after another or at once.
 
     Parameters:
-        pieces: as they came. A large body is put together only for who asks for the whole of it; that takes its size
+        pieces: the body's parts in order. They are joined only for `whole`, which takes the body's size in memory
             once more.
     """
 
@@ -43,7 +43,7 @@ class BytesBody:
 
     @property
     def whole(self) -> bytes:
-        """All of it."""
+        """The body in one piece."""
         pieces = self._pieces
         if len(pieces) != 1 or not isinstance(pieces[0], bytes):
             pieces = self._pieces = (b"".join(pieces),)
@@ -51,15 +51,15 @@ class BytesBody:
 
     @property
     def ends(self) -> bytes:
-        """Its first and its last 16 KiB, with a NUL for what stands between; all of a body that is no longer."""
+        """The first and the last 16 KiB with a NUL between them; the whole of a body that is not longer than both."""
         if self.length <= 2 * _END:
             return self.whole
         return _beginning(self._pieces) + b"\0" + _end(self._pieces)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Writes all of it, as fast as `consumer` takes it; the Deferred fires behind the last byte.
+        """Writes the body as fast as `consumer` takes it. The Deferred fires after the last byte.
 
-        twisted.web's own agent hands out consumers that can only be written to: they get it at once.
+        The consumers of twisted.web's own agent have no `registerProducer`: they get the body in one write.
         """
         if not hasattr(consumer, "registerProducer"):
             consumer.write(self.whole)
@@ -67,9 +67,12 @@ class BytesBody:
         return _Sending(self._pieces, consumer).done
 
     def with_replaced(self, parts: Iterable[tuple[int, int, bytes]]) -> BytesBody:
-        """A body with other bytes from `begin` up to `end`, for each of the parts, which are in order.
+        """A body with other bytes in some places. The bytes that stay are not copied.
 
-        What stays is not copied; the new body is forgotten together with this one.
+        `forget` of this body forgets the new body too.
+
+        Parameters:
+            parts: in order: begin and end of the bytes to replace, and the new bytes.
         """
         whole, at = memoryview(self.whole), 0
         pieces: list[Piece] = []
@@ -81,14 +84,14 @@ class BytesBody:
         return variant
 
     def forget(self) -> None:
-        """Nobody will send it again. A cancelled request's traceback would keep it until the next full collection."""
+        """Drops the bytes, which are not sent again: a cancelled request's traceback may keep the body itself."""
         self._pieces = ()
         self.length = 0
         for variant in self._variants:
             variant.forget()
 
     def stopProducing(self) -> None:
-        """Nothing to stop: each sending ends with its own connection."""
+        """Does nothing: each sending ends with its own connection."""
 
     pauseProducing = resumeProducing = stopProducing
 

@@ -1,8 +1,8 @@
-"""One connection to a provider: writes a request, feeds the parser, delivers the answer's body; then the next one.
+"""One connection to a provider: it writes a request, feeds the parser, and delivers the answer's body.
 
-A connection carries one request at a time. It belongs to an agent, which is told when it is free again and, once, when
-it is gone. Whatever ends a request early (a client's disconnect, a timeout, a broken answer) ends the connection too.
-What a connection does at any time is its `ConnectionState`; every change of it goes through `Connection._become`.
+A connection carries one request at a time. It belongs to an agent. It tells the agent when it can carry another request
+and, once, when it cannot carry any more. Whatever ends a request early (a client's disconnect, a timeout, a broken
+answer) ends the connection too. `ConnectionState` says what a connection does; `Connection._become` makes every change.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from clipal.wire.response_parser import ResponseParser
 _ONE_WRITE: Final = 64 * 1024
 """A body up to so many bytes goes out in one write with its head."""
 STALE_WITHIN: Final = 1.0
-"""Seconds behind the last byte sent within which a used connection that is lost is stale: it had been closed while it
-was idle, or the provider cannot have worked on the request."""
+"""Seconds after the last byte sent. A used connection that is lost sooner, before any byte of an answer, is stale: most
+probably the provider closed it while it was idle, and has not worked on the request."""
 
 
 class ConnectionState(IntEnum):
-    """What a connection does. Integers, for those of an Enum are slow to look up."""
+    """What a connection does. The members are integers, because a plain Enum's are slower to look up in a set."""
 
     IDLE = 0
     """Nothing: it waits for a request."""
@@ -44,17 +44,17 @@ class ConnectionState(IntEnum):
     """An answer has begun; its head is not complete."""
     ANSWERING = 3
     """An answer's head is complete; its body is not."""
-    GONE = 4
+    CLOSED = 4
     """It carries nothing any more."""
 
 
-_IDLE, _ASKED, _HEARD, _ANSWERING, _GONE = ConnectionState
+_IDLE, _ASKED, _HEARD, _ANSWERING, _CLOSED = ConnectionState
 _NEXT: Final = {
-    _IDLE: frozenset([_ASKED, _GONE]),
-    _ASKED: frozenset([_HEARD, _GONE]),
-    _HEARD: frozenset([_ANSWERING, _GONE]),
-    _ANSWERING: frozenset([_IDLE, _GONE]),
-    _GONE: frozenset[ConnectionState](),
+    _IDLE: frozenset([_ASKED, _CLOSED]),
+    _ASKED: frozenset([_HEARD, _CLOSED]),
+    _HEARD: frozenset([_ANSWERING, _CLOSED]),
+    _ANSWERING: frozenset([_IDLE, _CLOSED]),
+    _CLOSED: frozenset[ConnectionState](),
 }
 """What may follow what."""
 
@@ -64,7 +64,7 @@ class Connection(Protocol):
     """The client's side of one connection to a provider.
 
     Parameters:
-        seconds: of a clock that nobody sets.
+        seconds: the time of a monotonic clock.
         free: called when an answer is complete and the connection can be used again.
         lost: called once, when it cannot be used any more; its second argument says whether it was stale.
 
@@ -101,7 +101,7 @@ class Connection(Protocol):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         if isinstance(self.transport, TCPConnection):
-            self.transport.protocol = self  # in place of an endpoint's wrapper, which has done its work by now
+            self.transport.protocol = self  # not an endpoint's wrapper, which has no use after connecting
 
     # Sending
 
@@ -112,12 +112,12 @@ class Connection(Protocol):
 
         Parameters:
             head: the request line and the header section, as they go out.
-            upgrade: whether it asks for a 101. The body of that is what the provider sends from then on, and the other
-                direction is `transport`.
+            upgrade: whether the request asks for a 101. The body of a 101 is all that the provider sends after it; the
+                other direction is `transport`.
 
         Returns:
-            a Deferred that fires with the answer at its head; it fails with an UpstreamError. Cancelling it closes the
-            connection.
+            a Deferred that fires with the answer when its head has come; it fails with an UpstreamError. Cancelling it
+            aborts the connection.
         """
         self._become(_ASKED)
         self._parser.expect(method, upgrade=upgrade)
@@ -138,7 +138,7 @@ class Connection(Protocol):
         self._sent_at = self._seconds()
 
     def _body_failed(self, failure: Failure) -> None:
-        """Whoever produces the body cannot, or could not even begin."""
+        """The body's producer failed, perhaps before its first byte."""
         self._body = None
         self._break(failure, "the request broke off")
         self.transport.abortConnection()
@@ -148,10 +148,10 @@ class Connection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._state is _ASKED:
             self._become(_HEARD)
-        elif self._state is _IDLE or self._state is _GONE:
-            self.abort()  # nobody asked
+        elif self._state is _IDLE or self._state is _CLOSED:
+            self.abort()  # bytes that answer no request
             return
-        told: Deferred[Response] | None = None
+        waiter: Deferred[Response] | None = None
         for item in self._parser.feed(data):
             if isinstance(item, bytes):
                 if self._response is not None:
@@ -160,19 +160,19 @@ class Connection(Protocol):
                 self._complete()
             elif isinstance(item, ResponseHead):
                 self._become(_ANSWERING)
-                told, self._waiter = self._waiter, None
+                waiter, self._waiter = self._waiter, None
                 response = self._response = Response(item, self)
             elif isinstance(item, BadMessage):
                 self._break(Failure(BrokenAnswer(item.problem)), item.problem)
                 self.transport.abortConnection()
-        if told is not None:  # now, with all that one read brought: a small answer is whole by then
-            told.callback(response)
+        if waiter is not None:  # after the loop: a small answer, which comes in one read, is complete by now
+            waiter.callback(response)
             if self._response is response and response.protocol is None:
-                self.pauseProducing()  # until somebody wants the body
+                self.pauseProducing()  # until `deliverBody`
 
     def _complete(self) -> None:
         response, self._response = self._response, None
-        if response is None:  # stopped by whoever got the head
+        if response is None:  # dropped by `abort`
             return
         response.trailers = self._parser.trailers
         if self._parser.reusable and self._body is None:
@@ -192,11 +192,11 @@ class Connection(Protocol):
             self._break(Failure(kind("connection lost")), "connection lost")
 
     def _is_stale(self) -> bool:
-        """Whether a request that is lost with it cannot have been worked on."""
+        """Whether the request that is lost with it may be sent again; see `STALE_WITHIN`."""
         return self._used and self._state is _ASKED and self._seconds() - self._sent_at < STALE_WITHIN
 
     def _break(self, failure: Failure, why: str) -> None:
-        """Nothing more will come: whoever waits for a head gets the `failure`, who waits for a body hears `why`."""
+        """Ends the request: with `failure` before its head has come, with an AnswerCut that says `why` after that."""
         waiter, self._waiter = self._waiter, None
         response, self._response = self._response, None
         self._end(stale=failure.check(StaleConnection) is not None)
@@ -214,7 +214,7 @@ class Connection(Protocol):
             self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        if self._paused and self._state is not _GONE:
+        if self._paused and self._state is not _CLOSED:
             self._paused = False
             self.transport.resumeProducing()
 
@@ -225,23 +225,23 @@ class Connection(Protocol):
     # The end
 
     def close(self) -> None:
-        """Ends a connection that is idle, in good order: with a FIN."""
+        """Ends an idle connection gracefully, with a FIN."""
         if self._end():
             self.transport.loseConnection()
 
     def abort(self) -> None:
-        """Ends it at once, whatever is under way; nobody is told."""
+        """Ends the connection at once, and drops a request in progress: it gets neither an answer nor an error."""
         self._waiter = self._response = None
         if self._end():
             self.transport.abortConnection()
 
-    loseConnection = abortConnection = abort  # what a body's protocol may call the end of its transport
+    loseConnection = abortConnection = abort  # the names under which a body's protocol may end its transport
 
     def _end(self, *, stale: bool = False) -> bool:
-        """Tells the agent; False where it is gone already."""
-        if self._state is _GONE:
+        """Stops the body and tells the agent; False if the connection was closed before."""
+        if self._state is _CLOSED:
             return False
-        self._become(_GONE)
+        self._become(_CLOSED)
         body, self._body = self._body, None
         if body is not None:
             body.stopProducing()

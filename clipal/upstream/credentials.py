@@ -1,7 +1,7 @@
 """Which carrier a key travels in, and the key ready to be written into it.
 
-A client's own credentials never go up. The provider's key travels where its own kind demands, else where the provider's
-`auth` says, else where the client's travelled.
+A client's own credentials stay here. The provider's key travels where the key's own kind demands, else where the
+provider's `auth` says, else where the client's key travelled.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ UpstreamError
 │   ├── ConnectRefused   nobody listens there
 │   ├── ConnectTimeout   neither an answer nor a refusal in time, the TLS handshake included
 │   └── TLSFailed        the handshake failed, or the certificate is not the host's
-├── ForwardProxyFailed   no connection, and it is the forward proxy's fault
+├── ForwardProxyFailed   no connection, because of the forward proxy
 ├── ConnectionBroken     lost before the answer's head was complete
-│   └── StaleConnection  so soon that the provider cannot have worked on it, on a connection that had been used before
-├── BrokenAnswer         what came is not HTTP that may be relayed
-└── AnswerCut            the body ended before its time
+│   └── StaleConnection  the same, within a second of the last byte sent, on a connection that was used before
+├── BrokenAnswer         what came is no HTTP that may be relayed
+└── AnswerCut            the body ended before it was complete
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TLSFailed(ConnectFailed):
 
 
 class ForwardProxyFailed(UpstreamError):
-    """The forward proxy is not there, or does not do what it is for: that says nothing of the provider."""
+    """The forward proxy cannot be reached, or makes no tunnel. The provider itself may work."""
 
 
 class ConnectionBroken(UpstreamError):
@@ -51,7 +51,7 @@ class ConnectionBroken(UpstreamError):
 class StaleConnection(ConnectionBroken):
     """A connection out of the pool was lost before any byte of an answer, within a second of the last byte sent.
 
-    It had been closed while it was idle, or the provider cannot have worked on the request, which may be sent again.
+    Most probably the provider closed it while it was idle, so the request may be sent again.
     """
 
 
@@ -60,4 +60,4 @@ class BrokenAnswer(UpstreamError):
 
 
 class AnswerCut(UpstreamError):
-    """The body of an answer ended before its time."""
+    """The body of an answer ended before it was complete."""

@@ -1,7 +1,7 @@
 """The model that a request names, and a provider's own name for it.
 
 Nothing but the name changes: in the body the value of the top-level `"model"`, for Gemini a part of the path. Where no
-provider of a route has `models` or `serves`, nobody looks for the name at all.
+provider of a route has `models` or `serves`, the name is not looked for.
 """
 
 from __future__ import annotations
@@ -33,52 +33,52 @@ _LARGE: Final = 512 * 1024
 _log = Logger()
 
 
-async def with_model(call: UpstreamRequest, dialect: Dialect, clock: IReactorTime) -> UpstreamRequest:
-    """`call` with the model that it names; `call` itself where none is found. A large body is searched in pieces."""
-    if call.body.length <= _LARGE:
-        return with_model_at_once(call, dialect)
+async def with_model(request: UpstreamRequest, dialect: Dialect, clock: IReactorTime) -> UpstreamRequest:
+    """`request` with the model that it names, unchanged where none is found. A large body is searched in pieces."""
+    if request.body.length <= _LARGE:
+        return with_model_at_once(request, dialect)
     try:
-        place = _place(call, dialect)
+        place = _place(request, dialect)
         if isinstance(place, bytes):
             place = _named(await _in_pieces(search_model_names(place), clock))
-        return evolve(call, model=place)
+        return evolve(request, model=place)
     except UnreadableBody as error:
-        return _unread(call, dialect, error)
+        return _unread(request, dialect, error)
 
 
-def with_model_at_once(call: UpstreamRequest, dialect: Dialect) -> UpstreamRequest:
+def with_model_at_once(request: UpstreamRequest, dialect: Dialect) -> UpstreamRequest:
     """The same, however large the body."""
     try:
-        place = _place(call, dialect)
-        return evolve(call, model=_named(find_model_names(place)) if isinstance(place, bytes) else place)
+        place = _place(request, dialect)
+        return evolve(request, model=_named(find_model_names(place)) if isinstance(place, bytes) else place)
     except UnreadableBody as error:
-        return _unread(call, dialect, error)
+        return _unread(request, dialect, error)
 
 
-def _unread(call: UpstreamRequest, dialect: Dialect, error: UnreadableBody) -> UpstreamRequest:
+def _unread(request: UpstreamRequest, dialect: Dialect, error: UnreadableBody) -> UpstreamRequest:
     _log.debug(
         "{client}: the body of a request {problem}, so it goes up as it is, whatever model it names",
         client=dialect.prefix,
         problem=str(error),
     )
-    return call
+    return request
 
 
-def _place(call: UpstreamRequest, dialect: Dialect) -> RequestedModel | bytes | None:
-    """The model that the path of `call` names, or the body that may name one; None where neither does.
+def _place(request: UpstreamRequest, dialect: Dialect) -> RequestedModel | bytes | None:
+    """The model that the path of `request` names, or the body that may name one; None where neither does.
 
     Raises:
         UnreadableBody: the body may name one, but cannot be looked into; the text says why.
     """
-    place = dialect.model_in_path(call.path)
+    place = dialect.model_in_path(request.path)
     if place is not None:
         return RequestedModel(place.name, (place,), in_path=True)
-    if not call.body.length or not dialect.names_model_in_body(call.path):
+    if not request.body.length or not dialect.names_model_in_body(request.path):
         return None
-    coding = (call.head.table.get(b"content-encoding") or b"identity").strip().lower()
+    coding = (request.head.table.get(b"content-encoding") or b"identity").strip().lower()
     if coding != b"identity":
         raise UnreadableBody("is compressed")
-    return call.body.whole
+    return request.body.whole
 
 
 def _named(places: tuple[ModelName, ...]) -> RequestedModel | None:
@@ -106,17 +106,19 @@ class ModelNames:
     names: Mapping[str, str]
 
     def rename(self, name: str) -> str:
-        """The provider's name for the model that the client calls `name`."""
+        """The provider's name for the model that the client requests `name`."""
         return self.names.get(name) or self.names.get(_OTHERS, name)
 
-    def apply(self, call: UpstreamRequest, model: RequestedModel, dialect: Dialect) -> UpstreamRequest:
-        """`call` with the provider's name in place of the client's; `call` itself where both are the same."""
+    def apply(self, request: UpstreamRequest, model: RequestedModel, dialect: Dialect) -> UpstreamRequest:
+        """`request` with the provider's name in place of the client's; `request` itself where both are the same."""
         named = [(place, self.rename(place.name)) for place in model.places]
         changed = [(place, name) for place, name in named if name != place.name]
         if not changed:
-            return call
+            return request
         if model.in_path:
             ((place, name),) = changed
-            return evolve(call, path=call.path[: place.begin] + dialect.model_segment(name) + call.path[place.end :])
+            return evolve(
+                request, path=request.path[: place.begin] + dialect.model_segment(name) + request.path[place.end :]
+            )
         parts = [(place.begin, place.end, json.dumps(name).encode("ascii")) for place, name in changed]
-        return evolve(call, body=call.body.with_replaced(parts))
+        return evolve(request, body=request.body.with_replaced(parts))

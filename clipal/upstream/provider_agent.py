@@ -1,8 +1,8 @@
 """What `clipal.failover` calls: one provider, ready to be asked.
 
-`TransparentClient` is treq's HTTPClient without what treq does for people and a proxy must not do: no cookies, no
-redirects, no decoding, no Accept-Encoding, no parsing of URLs. `ProviderAgent` holds one for a provider, with all that
-can be prepared once: target, connections, keys in each carrier.
+`TransparentClient` is treq's HTTPClient without the conveniences that a proxy must not have: no cookies, no redirects,
+no decoding, no Accept-Encoding, no parsing of URLs. `ProviderAgent` is one provider, with all that can be prepared
+once: target, connections, keys in each carrier.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from clipal.wire.websocket import UPGRADE_FIELDS
 class TransparentClient(HTTPClient):
     """treq's client, straight to its agent: `request`, `get`, `post` and the like.
 
-    What comes is the agent's response, whose body has not been read. It is not wrapped in treq's: that adds cookies,
-    decoding and buffering, which nobody asks it for here; treq's `content`, `collect` and `json_content` take it.
+    The result is the agent's own response, with its body unread. It is not wrapped in treq's response, which adds
+    cookies, decoding and buffering. treq's `content`, `collect` and `json_content` accept it.
     """
 
     def __init__(self, agent: IAgent) -> None:
@@ -61,7 +61,7 @@ class TransparentClient(HTTPClient):
             headers: a list of raw fields, which go out as they are; or what treq takes.
 
         Raises:
-            TypeError: for what treq's client can and this one does not.
+            TypeError: an option of treq's client that this client does not have.
         """
         if others or allow_redirects or not unbuffered:
             raise TypeError(f"not for a transparent client: {', '.join(others) or 'redirects and buffers'}")
@@ -86,12 +86,12 @@ class TransparentClient(HTTPClient):
 class ProviderAgent:
     """One provider of one client: its model names and its credentials, above an agent for each of its keys.
 
-    Each key has connections of its own: bytes that a provider sends behind an answer may be taken for the next one's,
-    which must be the same key's.
+    Each key has its own connections. A provider's surplus bytes behind one answer might be taken for the next answer on
+    the connection, so both must belong to the same key.
 
     Parameters:
-        agent: what sends; by default an `Agent` for each key.
-        resolver: looks the provider's name up.
+        agent: sends the requests; by default an `Agent` for each key.
+        resolver: looks the provider's host name up.
         descriptors: shared with all other connections.
     """
 
@@ -126,33 +126,33 @@ class ProviderAgent:
         ]
         self._clients = [TransparentClient(agent or each) for each in self._agents]
 
-    def ask(self, call: UpstreamRequest, key: int = 0) -> Deferred[Response]:
-        """Sends `call` with the provider's key number `key`.
+    def ask(self, request: UpstreamRequest, key: int = 0) -> Deferred[Response]:
+        """Sends `request` with the provider's key number `key`.
 
         Returns:
-            a Deferred that fires with the answer at its head, and fails with an UpstreamError; cancelling it closes the
-            connection.
+            a Deferred that fires with the answer when its head has come; it fails with an UpstreamError. Cancelling it
+            aborts the connection.
         """
-        if call.model is not None and self._models is not None:
-            call = self._models.apply(call, call.model, self._dialect)
+        if request.model is not None and self._models is not None:
+            request = self._models.apply(request, request.model, self._dialect)
         keys = self._keys[key]
-        carrier = keys.carrier(call.carrier)
-        path = self._dialect.upstream_path(call.path, self._target.path)
-        query = call.query
+        carrier = keys.carrier(request.carrier)
+        path = self._dialect.upstream_path(request.path, self._target.path)
+        query = request.query
         if carrier is Carrier.QUERY or (query and self._dialect.key_in_query):
             query = keys.query(carrier, query)
-        body = call.body
-        fields = request_fields(call.head, self._target.host_field, keys.credential(carrier), body.length)
-        if call.opens_websocket:
+        body = request.body
+        fields = request_fields(request.head, self._target.host_field, keys.credential(carrier), body.length)
+        if request.opens_websocket:
             fields += UPGRADE_FIELDS
         url = self._target.origin + self._target.request_target(path, query)
-        return self._clients[key].request(call.method, url, headers=fields, data=body if body.length else None)
+        return self._clients[key].request(request.method, url, headers=fields, data=body if body.length else None)
 
     async def reach(self) -> None:
-        """Makes a connection to the provider, and closes it; nothing is asked, so that it costs nothing.
+        """Makes a connection to the provider and closes it. Sends no request, so that it costs nothing.
 
         Raises:
-            UpstreamError: that is not possible.
+            UpstreamError: no connection could be made.
         """
         await self._agents[0].reach()
 
@@ -180,30 +180,30 @@ class ProviderAgent:
         if isinstance(headers, Headers):
             headers = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
         body = bodyProducer or BytesBody()
-        call = ordinary_request(method, uri[len(origin) :], headers or (), body, self._dialect.carrier)
-        return self.ask(call if self._models is None else with_model_at_once(call, self._dialect))
+        request = ordinary_request(method, uri[len(origin) :], headers or (), body, self._dialect.carrier)
+        return self.ask(request if self._models is None else with_model_at_once(request, self._dialect))
 
     def set_connect_timeout(self, seconds: float) -> None:
-        """For the connections that are made from now on."""
+        """Sets the limit for connections that are made from now on."""
         for agent in self._agents:
             agent.connect_timeout = seconds
 
     def close_idle(self) -> None:
-        """Closes connections that have been unused for long."""
+        """Closes the connections that have been unused for too long."""
         for agent in self._agents:
             agent.close_idle()
 
     @property
     def idle_since(self) -> float | None:
-        """Since when its longest unused connection has been so, on the reactor's clock; None where there is none."""
+        """When the longest unused connection became unused, on the reactor's clock; None if none is unused."""
         return min((agent.idle_since for agent in self._agents if agent.idle_since is not None), default=None)
 
     def close_longest_idle(self) -> bool:
-        """Closes the connection that has been unused for longest; False where there is none to close."""
+        """Closes the connection that has been unused for longest; False if none is unused."""
         longest = self.idle_since
         return any(agent.close_longest_idle() for agent in self._agents if agent.idle_since == longest)
 
     def close(self) -> None:
-        """Keeps no connection any more; those in use end with their requests."""
+        """Closes the unused connections. Those in use are closed when their requests end."""
         for agent in self._agents:
             agent.close()

@@ -20,8 +20,9 @@ class UpstreamRequest:
         path: raw, behind the client's prefix: empty, or it begins with a slash.
         query: raw, without its question mark; None where there was none.
         carrier: where the client's own key travelled, or the dialect's usual place.
-        model: the model that it names; None where it names none, or where no provider of its route cares.
-        opens_websocket: whether it is a WebSocket's handshake; its key and version are checked.
+        model: the model that it names; None where it names none, or where no provider of its route
+            has `models` or `serves`.
+        opens_websocket: whether it is a WebSocket's handshake, whose key and version have been checked.
     """
 
     head: RequestHead
@@ -41,12 +42,12 @@ class UpstreamRequest:
 def ordinary_request(
     method: bytes, target: bytes, fields: Sequence[tuple[bytes, bytes]], body: BytesBody, carrier: Carrier
 ) -> UpstreamRequest:
-    """A request that no client sent: what an IAgent is asked for.
+    """The request that `IAgent.request` describes; no client sent it.
 
     Parameters:
         target: a path, and perhaps a query.
         fields: without a Content-Length, which is the body's.
-        carrier: where the provider's key travels, if neither it nor the provider says otherwise.
+        carrier: where the provider's key travels, if neither the key's kind nor the provider's `auth` says otherwise.
     """
     fields = [*fields, (b"Content-Length", b"%d" % body.length)] if body.length else list(fields)
     keys = [name.lower() for name, _ in fields]

@@ -1,4 +1,4 @@
-"""A provider's answer, as twisted.web's IResponse: a head that is here and a body that is still to come."""
+"""A provider's answer, as twisted.web's IResponse: a head that has come, and a body that follows."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from zope.interface import implementer
 from clipal.wire.message import Fields, ResponseHead
 
 WHOLE: Final = Failure(ResponseDone())
-"""Why a whole body ends; one for all, for making and checking a Failure costs more than an answer's other steps."""
+"""The end of a complete body. One serves all answers, because making and checking a Failure is slow."""
 
 
 class BodyTransport(Protocol):
     """What a response asks of its connection, and the transport that a body's protocol gets: an IPushProducer."""
 
     def pauseProducing(self) -> None:
-        """Brings no more of the body for now."""
+        """Stops reading the body until `resumeProducing`."""
 
     def resumeProducing(self) -> None:
-        """Goes on."""
+        """Reads on."""
 
     def stopProducing(self) -> None:
-        """Closes at once."""
+        """Aborts the connection."""
 
 
 @implementer(IResponse)
@@ -63,17 +63,17 @@ class Response:
         return headers
 
     def setPreviousResponse(self, response: IResponse) -> None:
-        """Redirects are never followed, so nobody sets one; IResponse asks for it."""
+        """Part of IResponse. The agent does not call it, because it follows no redirects."""
         self.previousResponse = response
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """Gives the body to `protocol`: what has come, then what comes, then a `connectionLost` that says how it ended.
 
-        That is a Failure of `twisted.web.client.ResponseDone` for a whole body, of an UpstreamError for a broken one.
+        The reason is a ResponseDone of twisted.web's for a complete body, and an UpstreamError for a broken one.
         """
         self.protocol = protocol
         if self._reason is None:
-            self.connection.resumeProducing()  # first: what the protocol gets may make it pause
+            self.connection.resumeProducing()  # first, because the protocol may pause when it gets data
         protocol.makeConnection(cast("ITransport", self.connection))
         if self._waiting:
             body = b"".join(self._waiting)
@@ -90,14 +90,14 @@ class Response:
         self._waiting.append(data)
 
     def body_ended(self, reason: Failure) -> None:
-        """The body is complete, or will never be."""
+        """The body is complete, or broke off."""
         if self._reason is not None:
             return
         self._reason = reason
         self._end(reason)
 
     def _end(self, reason: Failure) -> None:
-        """Tells the protocol, and lets go of it: those who know each other only the garbage collector would find."""
+        """Tells the protocol, and drops the reference to it, so that both are freed without the garbage collector."""
         protocol, self.protocol = self.protocol, None
         if protocol is not None:
             protocol.connectionLost(reason)
