@@ -1,1 +1,1 @@
-"""TCP as a proxy wants it: what is written goes out at once."""
+"""Connections over TCP, TLS, UNIX sockets and forward proxies; what is written is sent at once."""

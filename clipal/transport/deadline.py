@@ -10,12 +10,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 class Deadline:
     """Calls `expired` when the time that was last set has come.
 
-    Moving it later costs a look at the clock and no change of the reactor's timers: the one timer that is running goes
-    off at the old time, sees that it is too early and is set again. So it may be moved with every piece of a stream,
-    and a connection that keeps its deadlines for all of its requests makes hardly any timer (docs/performance.md).
+    Moving the deadline later costs a look at the clock and no change of the reactor's timers: the one timer that runs
+    goes off at the old time and is set again. So the deadline may be moved with every piece of a stream, and a
+    connection that keeps its deadlines for all of its requests makes hardly any timer (docs/performance.md).
 
     Parameters:
-        expired: what is called; `begin` may say something else.
+        expired: called when the deadline has come; `begin` replaces it.
     """
 
     __slots__ = ("_at", "_clock", "_expired", "_timer")
@@ -44,7 +44,7 @@ class Deadline:
         at = self._at = self._clock.seconds() + seconds
         timer = self._timer
         if timer is None:
-            self._timer = self._clock.callLater(seconds, self._ring)
+            self._timer = self._clock.callLater(seconds, self._timer_fired)
         elif timer.getTime() > at:
             timer.reset(seconds)
 
@@ -53,23 +53,23 @@ class Deadline:
         self._at = None
 
     def end(self) -> None:
-        """Does not expire, and lets go of what it would have called, until it begins again."""
+        """Does not expire until it begins again, and drops the reference to `expired`."""
         self._at = self._expired = None
 
     def close(self) -> None:
-        """Leaves no timer behind."""
+        """Does not expire any more, and stops its timer."""
         self.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _ring(self) -> None:
+    def _timer_fired(self) -> None:
         self._timer = None
         if self._at is None:
             return
-        left = self._at - self._clock.seconds()
-        if left > 0:
-            self._timer = self._clock.callLater(left, self._ring)
+        remaining = self._at - self._clock.seconds()
+        if remaining > 0:
+            self._timer = self._clock.callLater(remaining, self._timer_fired)
             return
         self._at = None
         if self._expired is not None:

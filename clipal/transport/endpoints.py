@@ -25,14 +25,14 @@ def is_name(host: str) -> bool:
 
 
 def direct_endpoint(
-    reactor: object, host: str, port: int, to: TLSHost | None, resolver: SharedResolver
+    reactor: object, host: str, port: int, tls: TLSHost | None, resolver: SharedResolver
 ) -> IStreamClientEndpoint:
-    """Connects to `host` itself, over TLS where `to` says who that must be."""
-    return _endpoint(_dialer(reactor, to, resolver), host, port)
+    """Connects to `host` itself, over TLS if `tls` is given."""
+    return _endpoint(_dialer(reactor, tls, resolver), host, port)
 
 
-def _dialer(reactor: object, to: TLSHost | None, resolver: SharedResolver) -> Dialer:
-    return Dialer(reactor, resolver) if to is None else TLSDialer(reactor, to, resolver)
+def _dialer(reactor: object, tls: TLSHost | None, resolver: SharedResolver) -> Dialer:
+    return Dialer(reactor, resolver) if tls is None else TLSDialer(reactor, tls, resolver)
 
 
 def _endpoint(dialer: Dialer, host: str, port: int) -> IStreamClientEndpoint:
@@ -50,11 +50,11 @@ def _endpoint(dialer: Dialer, host: str, port: int) -> IStreamClientEndpoint:
 class TunnelEndpoint:
     """Connects to a host through a forward proxy.
 
-    Its failures are ProxyFailed where the proxy is to blame, HostUnreached where that says that the host is, else those
-    of a direct connection.
+    It fails with a ProxyFailed if the proxy is to blame, with a HostUnreached if the proxy says that it cannot reach
+    the host, else as a direct connection does.
 
     Parameters:
-        to: whom the host must be, for TLS inside the tunnel.
+        tls: for TLS inside the tunnel; None for none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class TunnelEndpoint:
         proxy: ForwardProxy,
         host: str,
         port: int,
-        to: TLSHost | None,
+        tls: TLSHost | None,
         resolver: SharedResolver,
     ) -> None:
         self._reactor = reactor
@@ -71,7 +71,7 @@ class TunnelEndpoint:
         self._proxy_tls = tls_host(proxy.host) if proxy.scheme == "https" else None
         self._host = host
         self._port = port
-        self._to = to
+        self._tls = tls
         self._resolver = resolver
         self._resolves_here = proxy.scheme == "socks5" and is_name(host)
 
@@ -86,11 +86,11 @@ class TunnelEndpoint:
     async def _connect(self, factory: IProtocolFactory, progress: Progress) -> IProtocol:
         host = self._host
         if self._resolves_here:
-            progress.asked = True  # not the proxy, but the host's name: the proxy is not to blame
+            progress.asked = True  # a delay from here on is not the proxy's fault
             host = (await self._resolver.addresses(host))[0][0]
             progress.asked = False
         proxy = self._proxy
-        dialer = _dialer(self._reactor, self._to, self._resolver)
+        dialer = _dialer(self._reactor, self._tls, self._resolver)
         make, begin = dialer.make_transport, opening(proxy, self._proxy_tls, host, self._port, progress)
 
         def through_the_proxy(*where: Any) -> EagerClient:

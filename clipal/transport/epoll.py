@@ -1,9 +1,9 @@
 """The epoll reactor with a shorter way from a readable connection to its protocol.
 
-Twisted calls whatever happens on a descriptor inside a logging context of its own, which only its former logging system
-reads, and asks three times what kind of event it was. For a small piece of a stream that is more than all that clipal
-does with it (docs/performance.md). So connections of `clipal.transport.tcp` that have something to
-read are read at once; every other event and every other descriptor goes Twisted's way.
+Twisted handles each event inside a logging context, which only its former logging system reads, and asks three times
+what kind of event it was. For a small piece of a stream this costs more than clipal's own work (docs/performance.md).
+So a connection of `clipal.transport.tcp` that can be read is read at once; Twisted handles every other event and
+descriptor.
 
 `clipal` runs on it where there is epoll; for twistd it is an option, `twistd --reactor=clipal`.
 """
@@ -37,13 +37,13 @@ class DirectReactor(EPollReactor):
             selectable = selectables.get(descriptor)
             if event == EPOLLIN and isinstance(selectable, SendsAtOnce):
                 self._read(selectable)
-            elif selectable is not None:  # else closed by what came before it
+            elif selectable is not None:  # else an earlier event closed it
                 callWithLogger(selectable, self._doReadOrWrite, selectable, descriptor, event)
 
     doIteration = doPoll
 
     def _read(self, selectable: Any) -> None:
-        """As Twisted's: whatever is raised ends this connection and no other."""
+        """Reads as Twisted does: an exception ends this connection and no other."""
         try:
             why = selectable.doRead()
         except BaseException as error:
@@ -54,5 +54,5 @@ class DirectReactor(EPollReactor):
 
 
 def install() -> None:
-    """Makes it the reactor of this process; there must be none yet."""
+    """Installs a DirectReactor in this process, which must have no reactor yet."""
     installReactor(DirectReactor())

@@ -1,6 +1,6 @@
-"""The names of Twisted's and python-socks' that they do not promise to keep, and that this package stands on.
+"""The private names of Twisted and python-socks that this package uses.
 
-A test holds that they exist. Whoever raises their versions reads here what to look at.
+A test checks that they exist. With a new version of either library, look at the places named here.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ PRIVATE_NAMES: Final = (
     ),
     PrivateName("twisted.internet.tcp._AbortingMixin", "_aborting", "tls: nothing is decrypted behind an abort"),
     PrivateName("twisted.internet.epollreactor.EPollReactor", "_poller", "epoll: waits for events"),
-    PrivateName("twisted.internet.epollreactor.EPollReactor", "_selectables", "epoll: who they are for"),
-    PrivateName("twisted.internet.epollreactor.EPollReactor", "_doReadOrWrite", "epoll: Twisted's way with the others"),
+    PrivateName("twisted.internet.epollreactor.EPollReactor", "_selectables", "epoll: the descriptors by number"),
+    PrivateName("twisted.internet.epollreactor.EPollReactor", "_doReadOrWrite", "epoll: handles the other events"),
     PrivateName(
         "twisted.internet.posixbase.PosixReactorBase", "_disconnectSelectable", "epoll: the end of a connection"
     ),

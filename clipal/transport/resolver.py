@@ -1,8 +1,8 @@
-"""Looks up providers' names: one look-up of a host at a time, in a thread of its own, shared by all who wait for it.
+"""Looks up providers' names: one look-up of a host at a time, in its own thread, shared by all that wait for it.
 
-The system's `getaddrinfo` answers, so that /etc/hosts and the system's order count. It may hang for as long as it
-likes, and a thread cannot be stopped. So no look-up takes a thread of the reactor's pool, which has ten: a host that
-hangs costs one thread and nobody else's time. The thread is a daemon, for which the process does not wait at its end.
+The system's `getaddrinfo` answers, so that /etc/hosts and the system's order count. `getaddrinfo` may hang, and a
+thread cannot be stopped. So look-ups do not use the reactor's pool of ten threads: a look-up that hangs takes one
+thread and delays no other host. The thread is a daemon, so the process does not wait for it at its end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 KEPT: Final = 10.0
-"""Seconds for which an answer is kept: a burst of requests asks once, and a provider that moves is soon found."""
+"""Seconds for which an answer is kept: a burst of requests needs one look-up, and a changed address is soon noticed."""
 _HOSTS: Final = 256
 """Answers that are kept at most."""
 
@@ -32,13 +32,13 @@ LookUp: TypeAlias = Callable[[str], Sequence[ResolvedAddress]]
 
 
 class Reactor(Protocol):
-    """What is asked of a reactor."""
+    """What the resolver needs of a reactor."""
 
     def seconds(self) -> float:
-        """Of a clock that nobody sets."""
+        """The time of a monotonic clock."""
 
     def callFromThread(self, f: Callable[..., Any], /, *args: object) -> None:
-        """Calls it in the reactor's thread."""
+        """Calls `f` in the reactor's thread."""
 
 
 @frozen
@@ -65,7 +65,7 @@ class SharedResolver:
     """Looks names up for all providers.
 
     Parameters:
-        look_up: blocks until it has a host's addresses; raises whatever it likes where there are none.
+        look_up: blocks until it has a host's addresses; raises any exception if there are none.
         start: runs a function in a thread.
     """
 
@@ -85,7 +85,8 @@ class SharedResolver:
         """The addresses of `host`, at least one, in the system's order.
 
         Returns:
-            a Deferred that fails with a DNSLookupError; cancelling it leaves the look-up to the others who wait.
+            a Deferred that fails with a DNSLookupError; cancelling it does not stop the look-up, for which
+            others may wait.
         """
         answer = self._answers.get(host)
         if answer is not None and self._reactor.seconds() < answer.until:
@@ -95,7 +96,7 @@ class SharedResolver:
             waiting = self._waiting[host] = []
             try:
                 self._start(lambda: self._work(host))
-            except RuntimeError:  # no thread to be had
+            except RuntimeError:  # no thread could be started
                 del self._waiting[host]
                 return fail(DNSLookupError("no thread for a look-up"))
         waiter: Deferred[Sequence[ResolvedAddress]] = Deferred(waiting.remove)
@@ -103,12 +104,12 @@ class SharedResolver:
         return waiter
 
     def _work(self, host: str) -> None:
-        """In a thread."""
+        """Looks `host` up; runs in a thread."""
         try:
             addresses = self._look_up(host)
         except Exception:  # a gaierror, or a name that no resolver takes (UnicodeError)
             addresses = ()
-        with suppress(Exception):  # the reactor may be gone by now, and nobody waits any more
+        with suppress(Exception):  # the reactor may have stopped
             self._reactor.callFromThread(self._found, host, addresses)
 
     def _found(self, host: str, addresses: Sequence[ResolvedAddress]) -> None:
@@ -119,7 +120,7 @@ class SharedResolver:
                 del self._answers[next(iter(self._answers))]
             self._answers[host] = _Answer(addresses, self._reactor.seconds() + KEPT)
         for waiter in waiting[:]:
-            if waiter.called:  # cancelled by one that was told before it
+            if waiter.called:  # cancelled by an earlier waiter's callback
                 continue
             if addresses:
                 waiter.callback(addresses)
@@ -136,7 +137,7 @@ class SharedResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """See IHostnameResolver. What has been found by `addresses` a moment before comes before this returns."""
+        """See IHostnameResolver. Addresses that are kept are delivered before this returns."""
         wanted = tuple(addressTypes or (IPv4Address, IPv6Address))
         semantics: Final = "UDP" if transportSemantics == "UDP" else "TCP"
 
@@ -163,6 +164,6 @@ class _Resolution:
         self._looking_up = looking_up
 
     def cancel(self) -> None:
-        """The receiver hears no more."""
+        """Delivers nothing more to the receiver."""
         self._looking_up.addErrback(lambda _: None)
         self._looking_up.cancel()

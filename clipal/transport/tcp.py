@@ -2,7 +2,7 @@
 
 Twisted queues every write, asks epoll to say when the socket is writable, sends in the next turn of the loop, and tells
 epoll that it has nothing more: two system calls and a turn for each small write. A proxy writes small pieces to
-sockets that are writable nearly always. What cannot be sent at once goes Twisted's way, backpressure included.
+sockets that are nearly always writable. What cannot be sent at once is queued by Twisted, with its backpressure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SendsAtOnce(tcp.Connection):
             try:
                 sent = self.socket.send(data)
             except OSError:
-                sent = 0  # would block, or is broken: the queue finds out
+                sent = 0  # would block, or is broken: sending from the queue will tell
             if sent == len(data):
                 return
             data = data[sent:]
@@ -47,7 +47,7 @@ class SendsAtOnce(tcp.Connection):
         super().write(bytes(data))
 
     def writeSequence(self, iovec: Iterable[bytes | memoryview]) -> None:
-        """As `write` of the whole, without putting it together: in one system call, where there is one for it."""
+        """As `write` of all pieces, without joining them: in one system call where the system has one for it."""
         pieces, sent = list(iovec), 0
         if sys.platform != "win32" and self._nothing_queued():
             try:
@@ -62,7 +62,7 @@ class SendsAtOnce(tcp.Connection):
             sent = max(0, sent - len(data))
 
     def _begin_to_queue(self) -> None:
-        """The kernel does not take all that is written, and nothing was queued before."""
+        """Called when the kernel does not take all that is written and nothing was queued before."""
 
     def _nothing_queued(self) -> bool:
         """Whether what is written now comes next, and may be sent."""
@@ -80,8 +80,8 @@ class EagerServer(SendsAtOnce, tcp.Server):
     Attributes:
         on_queue: called when the kernel does not take all that is written, and nothing was queued before.
         proxied: whether a proxy has said by the PROXY protocol for whom it connects.
-        came_from: the client's address, if it said so.
-        came_to: the address that the client connected to, if it said so.
+        came_from: the client's address, if the proxy named it.
+        came_to: the address that the client connected to, if the proxy named it.
     """
 
     reactor: Any
@@ -106,7 +106,7 @@ class EagerServer(SendsAtOnce, tcp.Server):
         return self.came_to or super().getHost()
 
     def has_unread(self) -> bool:
-        """Whether something has come that was not read, or the other side has ended."""
+        """Whether unread bytes have come, or the other side has closed the connection."""
         try:
             self.socket.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -132,8 +132,8 @@ class EagerClient(SendsAtOnce, tcp.Client):
     """The client's side of a connection.
 
     Attributes:
-        before: what happens between TCP and all that comes above it, None for nothing. It is given the transport, on
-            which it reads and writes itself, and calls `opened` or `failIfNotConnected` at its end.
+        before: called with the transport when TCP is connected, None for nothing. It reads and writes on the socket,
+            and calls `opened` or `failIfNotConnected` at its end.
     """
 
     before: Callable[[EagerClient], None] | None = None
@@ -145,7 +145,7 @@ class EagerClient(SendsAtOnce, tcp.Client):
             self.before(self)
 
     def opened(self) -> None:
-        """The bytes are those of whom the connection is for: Twisted makes the protocol."""
+        """Called when all bytes from now on are the host's: Twisted makes the protocol."""
         super()._connectDone()
 
 
@@ -153,7 +153,7 @@ class EagerPort(tcp.Port):
     """A listening port whose connections are eager.
 
     Attributes:
-        may_accept: asked before each connection that waits. Whoever says no calls `stopReading` too.
+        may_accept: called before a connection is accepted. A function that returns False must call `stopReading` too.
     """
 
     transport: type[EagerServer] = EagerServer

@@ -4,9 +4,9 @@ The transport itself holds the standard library's `ssl.SSLObject` with its two m
 decrypted and delivered in one call, what is written is encrypted and sent at once. An event costs less than
 through Twisted's own TLS, a protocol over pyOpenSSL (docs/adr/0007, docs/performance.md).
 
-The handshake is a part of connecting. A protocol is made when it is done, and a failure fails the connecting, so no
-byte waits for a handshake and no protocol has to know about one. Nothing decrypted is ever kept: who pauses the
-transport stops the socket.
+The handshake is a part of connecting: the protocol is made when the handshake is done, and a failed handshake is a
+failed attempt to connect. So no byte waits for a handshake, and no protocol knows of one. Decrypted bytes are not kept:
+pausing the transport stops reading the socket.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class HandshakeFailed(Exception):
 
 @define(eq=False)
 class TLSHost:
-    """Whom connections must reach, and what they learnt of it.
+    """The host that connections must reach, and the TLS session to resume with it.
 
     Attributes:
         context: whom to trust and what to offer; it must check host names.
@@ -60,8 +60,8 @@ class TLSHost:
 class TLSClient(TLSStream, EagerClient):
     """The client's side of a connection over TLS.
 
-    Its end is a ConnectionDone only after a close_notify, or if we closed it. A FIN alone is a ConnectionLost, for
-    anybody on the way can send one (RFC 8446, 6.1).
+    Its end is a ConnectionDone only after a close_notify, or if clipal closed it. A FIN alone is a ConnectionLost,
+    because anybody on the path can send one (RFC 8446, 6.1).
     """
 
     _spoken = False
@@ -74,18 +74,18 @@ class TLSClient(TLSStream, EagerClient):
     # The handshake
 
     def opened(self) -> None:
-        """The bytes are the host's. Twisted's own `_connectDone`, which makes the protocol, has to wait for TLS."""
+        """Begins the handshake. Twisted's `_connectDone`, which makes the protocol, is called when it is done."""
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._open(self._to.wrap(incoming, outgoing), incoming, outgoing)
-        self.connected = 1  # for `write`; it is what TCP is
+        self.connected = 1  # `write` checks this; TCP is connected
         self.startReading()
         self._act_on(self._shake_hands())
 
     def _begin(self) -> Ended:
-        """What the first reads brought: handshake messages, and then what comes first behind them.
+        """Takes what the first reads brought: handshake messages, and the first bytes behind them.
 
-        The session is kept here, for TLS 1.3's tickets come behind the handshake (RFC 8446, 4.6.1). A copy of a session
-        is slow, so a connection that has resumed one leaves it to the next ones.
+        The session is stored here, because TLS 1.3's tickets come after the handshake (RFC 8446, 4.6.1). Copying a
+        session is slow, so a connection that resumed one does not replace it.
         """
         if self._shaking:
             why = self._shake_hands()
@@ -114,7 +114,7 @@ class TLSClient(TLSStream, EagerClient):
         return self._take_rest()
 
     def failIfNotConnected(self, err: Exception) -> None:
-        """Ends an attempt to connect: while hands are shaken, it is still one."""
+        """Ends an attempt to connect, which lasts until the handshake is done."""
         if self._shaking:
             self._shaking = False
             self.connected = 0
@@ -125,12 +125,12 @@ class TLSClient(TLSStream, EagerClient):
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone, or the attempt to make it."""
         if self._shaking:
-            self._to.session = None  # in case it was to blame
+            self._to.session = None  # it may be the reason
             self.failIfNotConnected(HandshakeFailed(self._problem, spoken=self._spoken))
             return
         if self.connected and reason.check(ConnectionDone):
             if self._ended or self.disconnecting:
-                self._say_goodbye()
+                self._send_last_close_notify()
             else:
                 reason = Failure(main.CONNECTION_LOST)
         super().connectionLost(reason)

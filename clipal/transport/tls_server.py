@@ -22,7 +22,7 @@ class BadCertificate(Exception):
 
 
 class ServerTLS:
-    """What a listener shows to clients, and asks of them.
+    """The certificate that a listener shows, and the authorities of those that it asks clients for.
 
     Attributes:
         context: for new connections; replaced whole when the files are read again.
@@ -81,14 +81,14 @@ class TLSServer(TLSStream, EagerServer):
     """The server's side of a connection that speaks TLS from some point on."""
 
     _secured = False
-    _deaf = False
+    _discards_input = False
 
     def secure(self, context: ssl.SSLContext, early: bytes, ready: Callable[[], None]) -> None:
-        """Begins to shake hands.
+        """Begins the handshake.
 
         Parameters:
             early: what the client has sent already.
-            ready: called when the protocol may be another one, and bytes are those within TLS.
+            ready: called when the handshake is done. It may replace the protocol; all bytes from then on are decrypted.
         """
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._open(context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
@@ -99,7 +99,7 @@ class TLSServer(TLSStream, EagerServer):
 
     def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
         """Reads what there is, once; the result is the reason to end the connection."""
-        if self._secured and not self._deaf:
+        if self._secured and not self._discards_input:
             return super().doRead()
         if not self._secured:
             return EagerServer.doRead(self)
@@ -123,23 +123,28 @@ class TLSServer(TLSStream, EagerServer):
             why = main.CONNECTION_LOST
         else:
             self._shaking = False
-        self._send_records()  # an alert, too
+        self._send_records()  # also after a failure: it made an alert
         if self._shaking:
             return why
         self._ready()
         return self._take_rest()
 
     def loseWriteConnection(self) -> None:
-        """Says that no more will come; nothing that the client still sends is looked at."""
-        if self._secured and not self._deaf:
-            self._deaf = True
+        """Ends writing, with a close_notify over TLS. Over TLS, what the client still sends is discarded."""
+        if self._secured and not self._discards_input:
+            self._discards_input = True
             self._close_notify()
         super().loseWriteConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone."""
-        if self._secured and not (self._shaking or self._deaf) and self.connected and reason.check(ConnectionDone):
-            self._say_goodbye()
+        if (
+            self._secured
+            and not (self._shaking or self._discards_input)
+            and self.connected
+            and reason.check(ConnectionDone)
+        ):
+            self._send_last_close_notify()
         super().connectionLost(reason)
 
     def _close_notify(self) -> None:

@@ -1,7 +1,7 @@
 """TLS as a socket: for what runs over an `https://` proxy, whose tunnel may hold TLS again.
 
-It stands in the place of a transport's socket, and a transport asks of it what it asks of that. Nothing decrypted is
-ever kept, so that the reactor, which watches the descriptor, has always told of all there is.
+It takes the place of a transport's socket, and has the methods that a transport calls. Decrypted bytes are not kept,
+because the reactor watches the descriptor, and would not tell of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class TLSSocket:
     """The client's side of TLS over a socket that does not block.
 
     Parameters:
-        below: connected; closing it is up to whoever closes this.
+        below: a connected socket, which `close` closes too.
     """
 
     def __init__(self, below: socket.socket, to: TLSHost) -> None:
@@ -31,7 +31,7 @@ class TLSSocket:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = to.wrap(self._incoming, self._outgoing)
         self._pending = b""  # encrypted, and not taken by the kernel yet
-        self._owed = False  # whether the last byte accepted was not said to be
+        self._owed = False  # whether a byte was accepted that no `send` has reported yet
 
     def __getattr__(self, name: str) -> Any:
         """All else is the socket's: options, addresses, its end."""
@@ -88,7 +88,7 @@ class TLSSocket:
         return b"".join(pieces)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Encrypts and sends. While some of that waits here, the last byte counts as not taken, until the next call."""
+        """Encrypts and sends. While encrypted bytes wait here, only the next call reports the last byte as taken."""
         if self._owed:
             self._flush()
             if self._pending:

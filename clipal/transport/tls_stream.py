@@ -1,7 +1,7 @@
 """TLS in a transport: what the server's and the client's have in common once they have begun to speak it.
 
 What one read brought is decrypted and delivered in one call, what is written is encrypted and sent at once. Nothing
-decrypted is ever kept: who pauses the transport stops the socket.
+decrypted is kept: pausing the transport stops reading the socket.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
 
 
 class TLSStream(SendsAtOnce):
-    """A transport that speaks TLS. Whoever extends it shakes hands."""
+    """A transport that speaks TLS. Subclasses make the handshake."""
 
     _shaking = False
     _settled = False
@@ -35,13 +35,13 @@ class TLSStream(SendsAtOnce):
     _paused = False
 
     def _open(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
-        """Begins to speak it."""
+        """Begins to speak TLS."""
         self._tls, self._incoming, self._outgoing = tls, incoming, outgoing
         self._held: list[bytes | memoryview] = []
         self._shaking = True
 
     def _begin(self) -> Ended:
-        """Takes what the first reads brought: handshake messages, and then what comes first behind them."""
+        """Takes what the first reads brought: handshake messages, and the first bytes behind them."""
         raise NotImplementedError
 
     # Receiving
@@ -60,7 +60,7 @@ class TLSStream(SendsAtOnce):
         return self._take() if self._settled else self._begin()
 
     def _take(self) -> Ended:
-        """Decrypts all that is there; asking what is left saves the exception that says "nothing"."""
+        """Decrypts all that has come. Asking for `pending` first saves the exception of a read that finds nothing."""
         pieces = []
         why: Ended = None
         try:
@@ -84,7 +84,7 @@ class TLSStream(SendsAtOnce):
         return why
 
     def _take_rest(self) -> Ended:
-        """Takes what came with the end of the handshake, when the protocol wants it."""
+        """Takes what came with the end of the handshake, unless the protocol has paused or ended the connection."""
         wanted = self.connected and not (self._paused or self._aborting or self.disconnecting)
         return self._begin() if wanted and not self._settled and self._incoming.pending else None
 
@@ -118,7 +118,7 @@ class TLSStream(SendsAtOnce):
                     self._send_records()
                 sent += self._tls.write(memoryview(data)[sent : sent + _RECORD])
         except ssl.SSLWantReadError:
-            self._held.append(data[sent:])  # in the middle of a message of TLS's own: when the rest of that has come
+            self._held.append(data[sent:])  # TLS has to read the rest of a message of its own first
         except ssl.SSLError:
             self.abortConnection()
         self._send_records()
@@ -140,10 +140,10 @@ class TLSStream(SendsAtOnce):
     # The end
 
     def readConnectionLost(self, reason: Failure) -> None:
-        """There are no connections that are open on one side only."""
+        """Ends the connection: one that is open on one side only is not kept."""
         self.connectionLost(reason)
 
-    def _say_goodbye(self) -> None:
+    def _send_last_close_notify(self) -> None:
         """Sends our close_notify; the other side's is not waited for (RFC 8446, 6.1)."""
         with suppress(ssl.SSLError):
             self._tls.unwrap()

@@ -1,4 +1,4 @@
-"""TLS towards providers: whom to trust, and what to offer.
+"""TLS towards providers: which certificates to trust, and what to offer.
 
 Trusted are the certificates of a provider's `ca_file`. Without one, it is the system's (on Windows its stores), or
 those of SSL_CERT_FILE and SSL_CERT_DIR; and where Python's OpenSSL knows no place for them (macOS; Windows, whose
@@ -20,7 +20,7 @@ from clipal.transport.tls import TLSHost
 
 
 def tls_host(host: str, trust: Trust | None = None) -> TLSHost:
-    """Whom connections to `host` must reach, a name in ASCII or an IP address; made once for each provider.
+    """The other side of TLS connections to `host`, a name in ASCII or an IP address; made once for each provider.
 
     Parameters:
         trust: a provider's own; None for the system's certificates, in the context that all such connections share.
@@ -32,7 +32,7 @@ def tls_host(host: str, trust: Trust | None = None) -> TLSHost:
 
 
 def _own_context(trust: Trust) -> ssl.SSLContext:
-    """One provider's, which nobody else gets."""
+    """A context for one provider alone."""
     context = _new_context()
     if trust.authorities is None:
         _load_system(context, ssl.get_default_verify_paths())
@@ -45,13 +45,13 @@ def _own_context(trust: Trust) -> ssl.SSLContext:
 
 @lru_cache(maxsize=1)
 def _context(paths: ssl.DefaultVerifyPaths, changed: int) -> ssl.SSLContext:
-    """One for all providers without a trust of their own, as long as the certificates are the same.
+    """A context for all providers without a Trust, until the system's certificates change.
 
-    Reading a system's takes as long as many requests.
+    It is kept, because reading the system's certificates is slow.
 
     Parameters:
         paths: where certificates are.
-        changed: when the file was that they are in.
+        changed: when the file of certificates was changed last: with another time, another context is made.
     """
     context = _new_context()
     _load_system(context, paths)
@@ -63,7 +63,9 @@ def _new_context() -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])  # all that we speak, said so that no server takes us for another protocol
+    context.set_alpn_protocols(
+        ["http/1.1"]
+    )  # the only protocol that clipal speaks, offered so that the server takes no other
     return context
 
 

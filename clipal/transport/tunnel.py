@@ -1,7 +1,7 @@
-"""A connection through a forward proxy: what is said to the proxy, between TCP and the host's own TLS.
+"""A connection through a forward proxy: the dialogue with the proxy, between TCP and the host's own TLS.
 
 The proxy is asked with CONNECT (RFC 9110, 9.3.6), over TCP or TLS, or with SOCKS5 (RFC 1928, 1929), whose messages
-python-socks makes and reads. Behind the proxy's answer the connection is as one to the host itself.
+python-socks makes and reads. After the proxy's answer, the connection behaves as one to the host itself.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SOCKS_UNREACHED: Final = {3, 4, 5, 6}
 """SOCKS5's: network or host unreachable, connection refused, TTL expired (RFC 1928, 6)."""
 
 Whole: TypeAlias = "Callable[[bytes], int | None]"
-"""How long an answer is, in what has come of it; None where it is not whole yet."""
+"""The length of the answer that begins the bytes that have come; None while it is not complete."""
 Steps: TypeAlias = "Generator[tuple[bytes, Whole], bytes, None]"
-"""Yields what to send, and gets the answer to it."""
+"""Yields the bytes to send and how to find the end of the answer; is sent the answer."""
 
 
 class ProxyFailed(Exception):
-    """The proxy does not do what it is for. The text names it as the forward proxy, and no address or password."""
+    """The proxy cannot be reached, or makes no tunnel. The text is said of the proxy, and holds no address or password."""
 
 
 class HostUnreached(Exception):
@@ -48,7 +48,8 @@ class Progress:
     """How far one connection has come.
 
     Attributes:
-        asked: whether what is waited for is the host's: the proxy has been asked for it, or its name is looked up here.
+        asked: whether a delay is the host's: the proxy has been asked for the host, or the host's name is looked up
+            here.
     """
 
     asked: bool = False
@@ -59,7 +60,7 @@ class TunnelOpening:
 
     Parameters:
         proxy_tls: for a proxy that is spoken to over TLS.
-        host: whom the tunnel is to reach, a name in ASCII or an address.
+        host: the tunnel's other end, a name in ASCII or an address.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class TunnelOpening:
         try:
             data, self._wanted = self._steps.send(cast("bytes", reply))
         except StopIteration:
-            if self._came:  # nobody has asked the host for anything yet
+            if self._came:  # bytes of the host would answer no request
                 raise ProxyFailed("it sent what nobody asked for") from None
             del self._transport.doRead
             self._transport.opened()
@@ -145,7 +146,7 @@ class TunnelOpening:
 
 
 def ask_http(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
-    """What is said to a proxy of HTTP."""
+    """The dialogue with an HTTP proxy."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [b"CONNECT %b HTTP/1.1" % place.encode("ascii"), b"Host: %b" % place.encode("ascii")]
     if proxy.user:
@@ -191,7 +192,7 @@ _SAID: Final = {
 
 
 def ask_socks(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
-    """What is said to a proxy of SOCKS5."""
+    """The dialogue with a SOCKS5 proxy."""
     user, password = (secret.reveal().decode("ascii") for secret in (proxy.user, proxy.password))
     socks = socks5.Connection()
     reply = yield socks.send(socks5.AuthMethodsRequest(user, password)), _two
@@ -231,7 +232,7 @@ def _socks_length(data: bytes) -> int | None:
 def opening(
     proxy: ForwardProxy, proxy_tls: TLSHost | None, host: str, port: int, progress: Progress
 ) -> Callable[[EagerClient], None]:
-    """What a transport does before anything else: `EagerClient.before`."""
+    """A function for `EagerClient.before` that opens a tunnel."""
 
     def begin(transport: EagerClient) -> None:
         TunnelOpening(transport, proxy, proxy_tls, host, port, progress)

@@ -25,10 +25,10 @@ class _OverUNIX(EagerServer):
         return self.came_from or UNIXAddress(None)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """There is no delay."""
+        """Does nothing, because a UNIX socket has no such delay."""
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        """The kernel knows when the other side is gone."""
+        """Does nothing, because the kernel knows when the other side has closed."""
 
 
 class EagerUNIXServer(_OverUNIX):
@@ -36,11 +36,11 @@ class EagerUNIXServer(_OverUNIX):
 
 
 class TLSUNIXServer(TLSServer, _OverUNIX):
-    """The same, where it may speak TLS."""
+    """The server's side of a connection that may speak TLS."""
 
 
 class EagerUNIXPort(EagerPort):
-    """A listening port for them; its file is the business of whoever made it."""
+    """A listening port for UNIX connections. The caller makes and removes the socket's file."""
 
     addressFamily = getattr(socket, "AF_UNIX", socket.AF_UNSPEC)  # Python on Windows has none
     transport: type[EagerServer] = EagerUNIXServer
