@@ -42,8 +42,8 @@ _MEANINGS: Final = {
     b"ping": PING,
     b"content_block_stop": PREAMBLE,  # of a block that got no delta
     b"content_block_delta": CONTENT,
-    # The model has said why it stopped: an empty answer may be meant, and must not go from provider to
-    # provider.
+    # The model has said why it stopped: an empty answer may be intended, and must not fail
+    # over.
     b"message_delta": CONTENT,
     b"message_stop": END_EVENT,
 }
@@ -70,9 +70,8 @@ class Anthropic(Dialect):
     def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect.
 
-        That nobody could answer is an `api_error`, for which Claude Code shows our message; never the word
-        of a 529, `overloaded_error`: of those it takes three, and then says no more than that they are
-        repeated.
+        If no provider could answer, the type is `api_error`, because Claude Code then shows our message. The type is
+        not that of a 529, `overloaded_error`: after three of these, Claude Code says only that they are repeated.
         """
         error = {"type": _WORDS.get(refused, "invalid_request_error"), "message": message}
         return compact_json({"type": "error", "error": error, "request_id": request_id})

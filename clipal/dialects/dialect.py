@@ -44,7 +44,7 @@ class EventKind(Enum):
     END = "end"
     """The answer is over without any content."""
     UNKNOWN = "unknown"
-    """Not understood: the gate opens, for it may never do harm."""
+    """Not understood: the gate opens, and the answer goes to the client as it is."""
 
 
 @frozen
@@ -54,8 +54,7 @@ class EventMeaning:
     Attributes:
         error: for an ERROR, the JSON object that describes it, for `clipal.outcomes`; never in the repr, because a
             provider may repeat a key or a prompt in it.
-        ping: for a PREAMBLE, whether it says no more than that the connection lives: no sign that the provider gets on
-            with the answer.
+        ping: for a PREAMBLE, whether the event only keeps the connection open, and is no sign of progress.
     """
 
     kind: EventKind
@@ -72,7 +71,7 @@ UNKNOWN = EventMeaning(EventKind.UNKNOWN)
 
 @frozen
 class Unavailable:
-    """How a client is told that nobody could answer.
+    """How a client is told that no provider could answer.
 
     Attributes:
         refused: the status, 429 or 503.
@@ -107,8 +106,8 @@ class Dialect(ABC):
         key_in_query: whether a client may send its key as `?key=` in the query.
         session_fields: the header fields, in lower case, in which a session is named: the client's own ones first.
         builds_on_answers: whether a request may build on an earlier answer that only its provider knows.
-        first_event_timeout: seconds from there to the first event that decides, when no setting says so: as long as the
-            client takes it without harm.
+        first_event_timeout: seconds for which the gate waits for the event that decides, if no setting says otherwise;
+            the client is known to wait as long.
     """
 
     prefix: str
@@ -129,7 +128,7 @@ class Dialect(ABC):
 
         Parameters:
             rate_limited: whether all of them did because of a rate limit.
-            wait: seconds until the first of them can be asked again, None where nobody knows.
+            wait: seconds until the first of them can be asked again, None if that is not known.
         """
         refused = HTTPStatus.TOO_MANY_REQUESTS if rate_limited else HTTPStatus.SERVICE_UNAVAILABLE
         return Unavailable(refused, whole_seconds(wait))
@@ -146,7 +145,7 @@ class Dialect(ABC):
         deep in a body is taken for the real one; then the request merely has the shorter of two timeouts.
 
         Parameters:
-            ends: the beginning and the end of the body: what is large stands between (docs/performance.md).
+            ends: the beginning and the end of the body; the large parts stand between them.
         """
         if b"text/event-stream" in fields.get(b"accept", b"").lower():
             return True
@@ -155,7 +154,7 @@ class Dialect(ABC):
         ) is not None
 
     def is_probe(self, path: bytes) -> bool:
-        """Whether a request for `path` only looks whether somebody is there."""
+        """Whether a request for `path` only tests whether a server is there."""
         return False
 
     def time_limits(self, fields: FieldTable) -> TimeLimits:
@@ -179,19 +178,23 @@ class Dialect(ABC):
         return True
 
     def session(self, fields: FieldTable) -> bytes | None:
-        """What names the agent session that a request belongs to, or None."""
+        """The name of the agent session that a request belongs to; None without one."""
         return session_name(fields, *self.session_fields)
 
     def previous_answer(self, body: bytes) -> bytes | None:
-        """What names an earlier answer that the request builds on, which only its provider knows, or None."""
+        """The id of an earlier answer that the request builds on, which only one provider knows; None without one."""
         return None
 
     def made_answer(self, beginning: bytes) -> bytes | None:
-        """What names an answer, for `previous_answer` of a later request: found in its body's beginning."""
+        """The id of an answer, which `previous_answer` finds in a later request; None if `beginning` has none.
+
+        Parameters:
+            beginning: of the answer's body.
+        """
         return None
 
     def says_nothing(self, document: object) -> bool:
-        """Whether a whole answer in JSON has nothing in it."""
+        """Whether a complete answer in JSON has no content."""
         return False
 
     @abstractmethod
@@ -213,7 +216,7 @@ class Dialect(ABC):
             data: the `data:` lines, joined with LF.
             path: the request's raw path behind the prefix, which tells one API's formats apart.
 
-        Never raises, whatever the bytes are.
+        Must not raise, whatever the bytes are.
         """
 
 
@@ -226,7 +229,7 @@ def field_value(fields: FieldPairs, name: bytes) -> bytes | None:
 
 
 def session_name(fields: FieldTable, *names: bytes) -> bytes | None:
-    """The first value among `names` that can name a session: of 1 to 256 bytes, for it will be remembered."""
+    """The first value among `names` that can name a session: of 1 to 256 bytes, because clipal remembers it."""
     for name in names:
         value = fields.get(name)
         if value and len(value) <= _SESSION_LENGTH:

@@ -72,7 +72,7 @@ class Gemini(Dialect):
         return path.endswith(b":countTokens")
 
     def asks_for_stream(self, path: bytes, query: bytes, fields: FieldTable, ends: bytes) -> bool:
-        """See Dialect. The method behind the last colon says it; without one, it is as elsewhere."""
+        """See Dialect. The method behind the last colon says so; without one, the other dialects' rule decides."""
         _, colon, method = path.rpartition(b"/")[2].rpartition(b":")
         if colon:
             return method == b"streamGenerateContent"
@@ -94,7 +94,7 @@ class Gemini(Dialect):
         return b"/openai/" in path
 
     def says_nothing(self, document: object) -> bool:
-        """See Dialect: there is only what it cost, in the answer or in each part of one."""
+        """See Dialect. The answer, or each part of it, has only its token counts."""
         parts = document if isinstance(document, list) else [document]
         return bool(parts) and all(map(_only_says_usage, parts))
 

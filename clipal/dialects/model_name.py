@@ -86,7 +86,7 @@ def find_model_names(body: bytes) -> tuple[ModelName, ...]:
 
 
 def search_model_names(body: bytes) -> Search:
-    """The same in pieces: yields every few milliseconds, for a body may be large, and made to take long."""
+    """The same in pieces: yields often, because a body may be large, or written to take long."""
     return _Scan(body).names()
 
 

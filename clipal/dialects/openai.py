@@ -88,7 +88,7 @@ class OpenAI(Dialect):
         | wait | answer | Codex |
         |---|---|---|
         | at most 60 s | 503, Retry-After | waits just that before each of 30 tries (of a 429: 6) |
-        | unknown, or none | 503 | tries 30 times in 25 s: nobody is known to rest, so one may succeed |
+        | unknown, or none | 503 | tries 30 times in 25 s: no cooldown is known, so one may succeed |
         | longer, all of it rate limits | 429 | gives up at once: no try within 25 s could succeed |
         | longer, otherwise | 503 | tries 30 times in 25 s, then prints our message |
         """

@@ -3,7 +3,7 @@
 It follows "Interpreting an event stream" of the WHATWG HTML standard (9.2.6), with the stream cut into pieces
 anywhere. An unfinished line is kept as its pieces and joined once, when it ends, so that a long one costs
 linear time. A CR ends its line at once; an LF that comes next, perhaps in the next piece, belongs to it.
-Nothing is bounded here: whoever feeds the scanner counts.
+The scanner sets no limits: its caller counts the bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Event:
 
     Attributes:
         event: the `event:` field, empty where there was none.
-        data: the `data:` lines, joined with LF; never in the repr, for it is somebody's answer.
+        data: the `data:` lines, joined with LF; not in the repr, because it is a part of an answer.
     """
 
     event: bytes
