@@ -19,8 +19,8 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from clipal.config.loader import Overrides
 from clipal.config.model import Configuration
+from clipal.config.overrides import Overrides
 from clipal.config.reload import Reloader
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.access import AccessRules, ClientAccess

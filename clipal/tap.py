@@ -17,8 +17,9 @@ from twisted.python import usage
 
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.endpoint import Endpoint
-from clipal.config.loader import Overrides, check_overrides, load_configuration, load_settings
+from clipal.config.loader import load_configuration, load_settings
 from clipal.config.model import Configuration, Settings
+from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clipal.config.loader import Overrides, load_configuration
+from clipal.config.loader import load_configuration
 from clipal.config.model import Configuration
+from clipal.config.overrides import Overrides
 from clipal.config.problems import ConfigurationError, Problem
 
 CLIENTS = {"claudecode": "claude-code.yaml", "codex": "codex.yaml"}

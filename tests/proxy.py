@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from clipal.config.loader import Overrides, load_configuration
+from clipal.config.loader import load_configuration
 from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, ProviderConfig, Settings
+from clipal.config.overrides import Overrides
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.service import Clipal

@@ -29,8 +29,9 @@ from clipal.commands.options import CommandOptions
 from clipal.commands.own_certificate import OwnCertificate
 from clipal.commands.socket_file import SocketFile
 from clipal.config.directory import configuration_directory
-from clipal.config.loader import Overrides, check_configuration, check_overrides
+from clipal.config.loader import check_configuration
 from clipal.config.model import Configuration, Settings
+from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.secret import Secret
 from clipal.dialects.registry import DIALECTS

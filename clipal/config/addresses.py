@@ -9,7 +9,7 @@ def plain_address(text: str) -> IPv4Address | IPv6Address:
     """The address that `text` is; `::ffff:127.0.0.1` reaches the same socket as `127.0.0.1` (RFC 4291, 2.5.5.2).
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no address.
     """
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

@@ -1,4 +1,4 @@
-"""What is right in a client's file, and yet hardly meant: warnings, with what to do."""
+"""Warnings of entries in a client's file that are valid, but probably not intended."""
 
 from __future__ import annotations
 

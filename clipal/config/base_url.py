@@ -21,10 +21,10 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5})
 
 
 def parse_base_url(text: str) -> BaseURL:
-    """Takes `text` apart; path and query stay as they are, but for slashes at the path's end.
+    """Takes `text` apart; path and query stay as they are, except slashes at the path's end.
 
     Raises:
-        ValueError: it is none; the message does not repeat it, for it may hold a key.
+        ValueError: it is no such URL; the message does not repeat it, because it may hold a key.
     """
     if re.search(r"[\x00-\x20\x7f]", text):
         raise ValueError("a URL with white space or control characters")
@@ -74,7 +74,7 @@ def _host(text: str) -> str:
         raise ValueError("a URL whose IP address is malformed")
     try:
         if _NAME.fullmatch(text) and len(text) <= 253:
-            idna.encode(text)  # what a connection will ask of the name: no hyphen at a label's end, no broken xn--
+            idna.encode(text)  # a connection needs this: no hyphen at a label's end, no broken xn--
             return text.lower()
         return idna.encode(text, uts46=True).decode("ascii")
     except idna.IDNAError:

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 LONGEST_DURATION: Final = 10 * 365 * 86400.0
-"""Seconds; what is longer is a slip of the pen."""
+"""Seconds; a longer duration is taken for a mistake."""
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(h|ms|m|s|us|µs|μs|ns)")

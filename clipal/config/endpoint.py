@@ -1,7 +1,7 @@
 r"""Where clipal listens: the entries of `listen:`, Twisted's endpoint strings, read once and completely.
 
-Twisted's own reader makes ports of its own, so its strings are read here: the kinds and arguments that clipal can serve
-with its own transports. Colons in an argument are written `\:`, as Twisted has it.
+Twisted's own reader makes Twisted's ports. So its strings are read here, with the kinds and arguments that clipal's own
+transports can serve. Colons in an argument are written `\:`, as Twisted has it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Endpoint:
 
     @property
     def reaches_others(self) -> bool:
-        """Whether other machines can connect; so it is taken to be with a socket of systemd's, which tells no more."""
+        """Whether other machines can connect; true of systemd's sockets too, unless they are UNIX sockets."""
         if self.proxied or (self.inherited and "domain=UNIX" not in self.inherited):
             return True
         return bool(self.host) and not is_loopback_address(self.host)

@@ -28,7 +28,7 @@ def parse_proxy(text: str, *, bare: bool = False) -> ForwardProxy:
         bare: whether `host:port` is one too, an http proxy, as in the environment.
 
     Raises:
-        ValueError: it names none; the message does not repeat it, for it may hold a password.
+        ValueError: it names no proxy; the message does not repeat it, because it may hold a password.
     """
     if bare and "://" not in text:
         text = f"http://{text}"

@@ -6,14 +6,12 @@ What a key may be stands in tables, here for `config.yaml` and in `clipal.config
 from __future__ import annotations
 
 import os
-import re
-import stat
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from clipal.config import values as read
 from clipal.config.client_file import read_client
@@ -31,12 +29,14 @@ from clipal.config.model import (
     NotificationSettings,
     Settings,
 )
-from clipal.config.nodes import Mapping, Scalar, read_document
-from clipal.config.original import SETTINGS, unread_files
+from clipal.config.nodes import Mapping, read_document
+from clipal.config.original import SETTINGS
+from clipal.config.overrides import NO_OVERRIDES, Overrides, with_overrides
 from clipal.config.problems import ConfigurationError, Problem, Problems, Severity
 from clipal.config.proxy_settings import SETTINGS_PROXY
 from clipal.config.stamps import fingerprint, look
 from clipal.config.tables import Table
+from clipal.config.warnings import warn_of_access, warn_of_files
 
 CONFIG_FILE: Final = "config.yaml"
 
@@ -102,17 +102,8 @@ _NOTIFICATIONS: Final = Table(
 )
 
 
-@frozen
-class Overrides:
-    """What the command line says in place of `config.yaml`; texts as they were typed."""
-
-    listen_addr: str | None = None
-    port: str | None = None
-    log_level: str | None = None
-
-
 def load_configuration(
-    directory: Path, clients: Map[str, str], overrides: Overrides = Overrides(), running: Settings | None = None
+    directory: Path, clients: Map[str, str], overrides: Overrides = NO_OVERRIDES, running: Settings | None = None
 ) -> Configuration:
     """Reads the files in `directory`, which need not exist.
 
@@ -121,17 +112,17 @@ def load_configuration(
         running: the settings in force, if any: no provider may be where clipal listens now, nor where it will.
 
     Raises:
-        ConfigurationError: anything is wrong with any of them; it has every mistake.
+        ConfigurationError: a file has a mistake; the error has all mistakes of all files.
     """
     names = (CONFIG_FILE, *clients.values())
-    stamps = look(directory, names)  # older than what is read: what is saved now is a change
+    stamps = look(directory, names)  # before reading, so that a file saved meanwhile counts as changed
     configuration, problems = check_configuration(directory, clients, overrides, running)
     _raise_errors(problems)
     return evolve(configuration, stamps=stamps, fingerprint=fingerprint(directory, names))
 
 
-def load_settings(directory: Path, clients: Iterable[str], overrides: Overrides = Overrides()) -> Settings:
-    """Reads `config.yaml` alone, for whoever needs to know no provider.
+def load_settings(directory: Path, clients: Iterable[str], overrides: Overrides = NO_OVERRIDES) -> Settings:
+    """Reads `config.yaml` alone, for callers that need no provider.
 
     Parameters:
         clients: the prefixes of all clients.
@@ -140,7 +131,7 @@ def load_settings(directory: Path, clients: Iterable[str], overrides: Overrides 
         ConfigurationError: anything is wrong with it.
     """
     problems = Problems()
-    settings = _override(_settings(directory, clients, problems), overrides, problems)
+    settings = with_overrides(_settings(directory, clients, problems), overrides, problems)
     _raise_errors(problems.found)
     return settings
 
@@ -152,7 +143,7 @@ def _raise_errors(problems: Iterable[Problem]) -> None:
 
 
 def check_configuration(
-    directory: Path, clients: Map[str, str], overrides: Overrides = Overrides(), running: Settings | None = None
+    directory: Path, clients: Map[str, str], overrides: Overrides = NO_OVERRIDES, running: Settings | None = None
 ) -> tuple[Configuration, tuple[Problem, ...]]:
     """What could be read of the files, and every mistake and warning, file by file and line by line.
 
@@ -167,7 +158,7 @@ def check_configuration(
         settings = _settings(directory, clients, problems)
     except ConfigurationError as error:
         problems.found.extend(error.problems)
-    settings = _override(settings, overrides, problems)
+    settings = with_overrides(settings, overrides, problems)
     listening = (settings, running or settings)
     configs: dict[str, ClientConfig] = {}
     for prefix, name in clients.items():
@@ -176,23 +167,11 @@ def check_configuration(
             configs[prefix] = read_client(directory / name, listening, problems)
         except ConfigurationError as error:
             problems.found.extend(error.problems)
-    _warn(directory, (CONFIG_FILE, *clients.values()), problems)
-    _warn_of_access(directory / CONFIG_FILE, settings, problems)
+    warn_of_files(directory, (CONFIG_FILE, *clients.values()), problems)
+    warn_of_access(directory / CONFIG_FILE, settings, problems)
     problems.sort()
     warnings = tuple(map(str, problems.of(Severity.WARNING)))
     return Configuration(directory, settings, configs, warnings), tuple(problems.found)
-
-
-def check_overrides(overrides: Overrides) -> None:
-    """Looks at `overrides` alone, before any file is read.
-
-    Raises:
-        ConfigurationError: one of them is wrong.
-    """
-    problems = Problems()
-    _override(Settings(Path()), overrides, problems)
-    if problems.found:
-        raise ConfigurationError.from_problems(problems.found)
 
 
 # Settings
@@ -237,7 +216,7 @@ def _read_tls(path: Path, document: Mapping, values: dict[str, Any], problems: P
 
 
 def _read_listen(path: Path, document: Mapping | None, problems: Problems) -> None:
-    """`listen:` stands alone: what it makes useless must not look as if it had an effect."""
+    """Reports the settings that have no effect beside `listen`."""
     assert document is not None
     for key in ("listen_addr", "port"):
         if key in document.items:
@@ -245,63 +224,3 @@ def _read_listen(path: Path, document: Mapping | None, problems: Problems) -> No
     if "tls" in document.items:
         text = "has no effect beside listen; write ssl:PORT:privateKey=FILE:certKey=FILE there"
         problems.error(path, document.lines["tls"], "tls", text)
-
-
-def _override(settings: Settings, overrides: Overrides, problems: Problems) -> Settings:
-    values: dict[str, Any] = {}
-    for option, key, reader in (
-        ("--listen-addr", "listen_addr", read.listen_address),
-        ("--port", "port", read.whole(0, 65535)),
-        ("--log-level", "log_level", read.one_of(LogLevel)),
-    ):
-        typed = getattr(overrides, key)
-        if typed is not None and settings.listen and key != "log_level":
-            problems.error(None, None, option, "cannot be used, because config.yaml has listen")
-        elif typed is not None:
-            tag = "tag:yaml.org,2002:" + ("int" if re.fullmatch("0|[1-9][0-9]{0,4}", typed) else "str")
-            try:
-                values[key] = reader(Scalar(0, typed, tag))
-            except ValueError as error:
-                problems.error(None, None, option, str(error))
-    return evolve(settings, **values)
-
-
-# Warnings
-
-
-def _warn(directory: Path, names: tuple[str, ...], problems: Problems) -> None:
-    """What the operator should know of the directory and its files."""
-    if not directory.is_dir():
-        problems.warn(directory, None, None, "there is no such directory", "run `clipal init` to write templates")
-        return
-    if not any(path.exists() or unread_files(path) for path in (directory / name for name in names[1:])):
-        problems.warn(directory, None, None, "no client has a provider", "run `clipal init` to write templates")
-    for name in names:
-        path = directory / name
-        for other in unread_files(path):
-            problems.warn(other, None, None, f"is not read, because clipal reads {name}", _merge(path))
-        if os.name == "posix" and _is_open_to_others(path):
-            problems.warn(path, None, None, "others can read it, and keys may be in it", f"run `chmod 600 {path}`")
-
-
-def _warn_of_access(path: Path, settings: Settings, problems: Problems) -> None:
-    """What others may do who can connect."""
-    if settings.client_tokens or not any(each.reaches_others for each in settings.endpoints if not each.inherited):
-        return
-    if settings.protected_mode:
-        message = "other machines can connect, and get a 403"
-        hint = "set client_tokens, or protected_mode: false to serve whoever can connect"
-    else:
-        message, hint = "whoever can connect may use your providers", "set client_tokens, or listen on 127.0.0.1"
-    problems.warn(path, None, "listen" if settings.listen else "listen_addr", message, hint)
-
-
-def _merge(path: Path) -> str:
-    return f"move what you need of it to {path.name}" if path.exists() else f"rename it to {path.name}"
-
-
-def _is_open_to_others(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
-    except OSError:
-        return False

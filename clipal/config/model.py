@@ -56,14 +56,14 @@ class FirstEventMode(Enum):
 
 
 class Affinity(Enum):
-    """What stays with the provider that answered last: each agent session, or the whole client."""
+    """What stays with the provider that answered last: each agent session, or all requests of a client."""
 
     SESSION = "session"
     CLIENT = "client"
 
 
 class FailBack(Enum):
-    """Who returns to a provider of higher priority that is healthy again."""
+    """Which requests return to a provider of higher priority that is healthy again."""
 
     NEVER = "never"
     NEW_SESSIONS = "new_sessions"
@@ -159,7 +159,7 @@ class ClientConfig:
 
 @frozen
 class CircuitBreaker:
-    """When consecutive failures rest a provider: after how many (0 never), and for how many seconds."""
+    """After how many consecutive failures a provider's circuit opens (0 never), and for how many seconds."""
 
     failure_threshold: int = 4
     open_timeout: float = 60.0
@@ -179,17 +179,17 @@ class Settings:
     """`config.yaml`, with the command line's overrides. Durations in seconds; 0 switches a timeout off.
 
     Attributes:
-        reactivate_after: how long an auth or billing failure rests a provider; 0 for not at all.
+        reactivate_after: how long an auth or billing failure deactivates a provider; 0 for not at all.
         connect_timeout: for a connection to a provider, TLS included.
         response_header_timeout: until the first byte of an answer's body; None for the client's own default.
         nonstreaming_timeout: the same for a request that does not ask for a stream.
         upstream_idle_timeout: between two pieces of an answer's body.
         first_event_timeout: how long the gate waits for the event that decides; None for the client's own default.
-        failback_after: how long a better provider must have been healthy before anyone goes back to it.
+        failback_after: how long a better provider must have been healthy before requests go back to it.
         max_buffered_bytes: of all requests' bodies that wait together.
         client_idle_timeout: after which a client that takes nothing of its answer is aborted.
         workers: how many processes serve.
-        drain_timeout: for open requests when clipal is to end; None for a default that depends on who started it.
+        drain_timeout: for open requests when clipal is to end; None for a default that depends on how it was started.
         listen: where to listen, in place of `listen_addr` and `port`.
         tls: what a listener on `listen_addr` shows to clients; None for one without TLS.
         log_dir: absolute.
@@ -248,7 +248,7 @@ class Settings:
 
     @property
     def listens_beyond_loopback(self) -> bool:
-        """Whether other machines can connect, directly or through a proxy, as far as this tells."""
+        """Whether other machines can connect, directly or through a proxy, as far as the settings tell."""
         return any(endpoint.reaches_others for endpoint in self.endpoints)
 
     @property
@@ -277,7 +277,7 @@ class Configuration:
 
     @property
     def secrets(self) -> list[str]:
-        """All that must not be seen anywhere: keys, proxies' passwords, tokens; of disabled providers too."""
+        """All texts that no output may contain: keys, proxies' passwords, tokens; of disabled providers too."""
         providers = [each for client in self.clients.values() for each in client.providers]
         found = [key for provider in providers for key in provider.api_keys]
         found += [provider.proxy.password for provider in providers if provider.proxy is not None]

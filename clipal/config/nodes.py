@@ -126,7 +126,7 @@ def _not_yaml(path: Path, text: str, error: Exception) -> ConfigurationError:
 
 
 def _check_width(path: Path, text: str) -> None:
-    """Refuses, before any parsing, lines that nest without end; YAML's parsers take time squared for them."""
+    """Refuses long lines before any parsing: YAML's parsers take quadratic time for deep nesting in one line."""
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > 8192:
             raise ConfigurationError(path, number, None, "a line of more than 8192 characters")

@@ -1,4 +1,4 @@
-"""How a provider is reached: through which forward proxy, and whom its TLS connections trust."""
+"""How a provider is reached: through which forward proxy, and which certificates count."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ ProxyChoice: TypeAlias = "ForwardProxy | ProxyMode"
 
 @frozen
 class Trust:
-    """Whom one provider's TLS connections trust, and what they show; None stands for the system's, and for nothing.
+    """Which certificates one provider's TLS connections trust, and which one they show.
 
     Attributes:
-        authorities: certificates in PEM, which count in place of the system's.
-        certificate: a file of the certificate that is shown to the provider; its key is in `key`.
-        read: a digest of those two files, so that one which has changed is another Trust.
+        authorities: certificates in PEM, in place of the system's; None for the system's.
+        certificate: a file of the certificate that is shown to the provider, its key is in `key`; None for none.
+        read: a digest of those two files: a changed file makes a Trust that is not equal.
     """
 
     authorities: str | None = field(default=None, repr=False)

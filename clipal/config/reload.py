@@ -14,8 +14,9 @@ from typing import Final
 from attrs import evolve
 from twisted.logger import Logger
 
-from clipal.config.loader import CONFIG_FILE, Overrides, load_configuration
+from clipal.config.loader import CONFIG_FILE, load_configuration
 from clipal.config.model import Configuration, Settings
+from clipal.config.overrides import Overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.stamps import Stamp, look
 
@@ -88,7 +89,7 @@ class Reloader:
     def reload_all(self) -> None:
         """Loads the files, changed or not, and begins afresh with every client."""
         self._reset_all = True
-        self._told = None  # whoever asks gets an answer, though it be the same error again
+        self._told = None  # the operator asked, so the same error is logged again
         self.check()
 
     def _load(self, stamps: Mapping[str, Stamp], changed: set[str]) -> None:

@@ -35,7 +35,7 @@ def check_certificate(certificate: Path, key: Path | None) -> bytes:
     """
     content = "".join(read_small_file(file, _LONGEST) for file in (certificate, key) if file is not None)
     try:
-        # With a password, though there is none: OpenSSL would ask the terminal for one.
+        # Without this password, OpenSSL would ask for one on the terminal if the key is encrypted.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="-")  # noqa: S106
     except (OSError, ValueError):
         where = f"{certificate} and {key} hold" if key else f"{certificate} holds"

@@ -226,7 +226,7 @@ def model_patterns(node: Node) -> tuple[str, ...]:
 
 
 def anything(node: Node) -> Node:
-    """What is to be read further."""
+    """The node itself, to be read further."""
     return node
 
 

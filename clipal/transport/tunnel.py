@@ -36,7 +36,7 @@ Steps: TypeAlias = "Generator[tuple[bytes, Whole], bytes, None]"
 
 
 class ProxyFailed(Exception):
-    """The proxy cannot be reached, or makes no tunnel. The text is said of the proxy, and holds no address or password."""
+    """The proxy cannot be reached, or makes no tunnel. Its text speaks of the proxy, without an address or password."""
 
 
 class HostUnreached(Exception):

@@ -14,8 +14,9 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from zope.interface import implementer
 
 from clipal.config import reload
-from clipal.config.loader import Overrides, load_configuration
+from clipal.config.loader import load_configuration
 from clipal.config.model import Configuration
+from clipal.config.overrides import Overrides
 from clipal.config.reload import Reloader
 from tests.wirekit.fixtures import FlushLoggedFailures
 
