@@ -66,7 +66,7 @@ def read_client_tokens(path: Path, node: Node, clients: Iterable[str], problems:
 def _token(
     path: Path, place: str, node: Mapping, known: frozenset[str], references: References, problems: Problems
 ) -> ClientToken | None:
-    """One of them; None where something is wrong with it."""
+    """One token; None if something is wrong with it."""
     before = len(problems.of(Severity.ERROR))
     values = _TOKEN.read(path, place, node, problems)
     for required in ("name", "token"):

@@ -1,4 +1,4 @@
-"""The four files as one `Configuration`, or every mistake in them at once.
+"""Reads the four files into one `Configuration`, or reports every mistake in them at once.
 
 What a key may be stands in tables, here for `config.yaml` and in `clipal.config.client_file` for the clients' files.
 """

@@ -143,7 +143,7 @@ def _without_marked_line(text: str, key: str) -> str:
     end = text.find("\n", start) + 1 or len(text)
     if text[pair.value.end_mark.index : end].strip() != _MARK:
         return text
-    if end == len(text) and not text.endswith("\n"):  # it was put behind a line that did not end
+    if end == len(text) and not text.endswith("\n"):  # it was put after a last line without a line break
         return text[:start].removesuffix("\n").removesuffix("\r")
     return text[:start] + text[end:]
 
@@ -160,7 +160,7 @@ def _says(document: Mapping, provider: str | None) -> bool:
 
 
 def _rest(document: Mapping) -> object:
-    """What stands in `document` beside the pin, without the lines."""
+    """All of `document` but the pin, without line numbers."""
     return [(key, _plain(node)) for key, node in document.items.items() if key not in (_MODE, _PINNED)]
 
 

@@ -46,9 +46,9 @@ _FILES: Final = ("ca_file", "client_certificate", "client_key")
 def read_provider(
     path: Path, place: str, node: Mapping, upstream_proxy: ProxyChoice, problems: Problems
 ) -> ProviderConfig | None:
-    """A provider; None where something is wrong with it.
+    """A provider; None if something is wrong with it.
 
-    One whose keys are all those of a template is there without any: it is not asked, and a warning says so.
+    A provider whose keys are all a template's gets no keys: it is not asked, and a warning says so.
 
     Parameters:
         upstream_proxy: for a provider that says nothing of a proxy.
@@ -93,7 +93,7 @@ class _Entry:
     # Keys
 
     def _keys(self, values: dict[str, Any], *, needed: bool) -> tuple[Secret, ...]:
-        """The keys, each once. What one that is not needed refers to may be missing."""
+        """The keys, each once. Where no key is needed, what a key refers to may be missing."""
         one, several = values.pop("api_key", None), values.pop("api_keys", None)
         found = [] if one is None else [self._read("api_key", self._references.key, one, needed=needed)]
         if several is not None and not isinstance(several, Sequence):

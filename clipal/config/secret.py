@@ -9,9 +9,9 @@ _SHOWN: Final = "***"
 
 
 class Secret:
-    """One such text. Whatever prints, formats or pickles it gets `***`; only `reveal` gives what it is.
+    """A text that is printed, formatted and pickled as `***`. `reveal` gives the text itself.
 
-    Two of the same text are equal, so that a configuration which is read again compares with the one in force.
+    Secrets of the same text are equal, so that a configuration that is read again compares with the one in force.
     """
 
     __slots__ = ("_text",)
@@ -20,7 +20,7 @@ class Secret:
         self._text = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
 
     def reveal(self) -> bytes:
-        """What it is."""
+        """The text, as bytes."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -41,7 +41,7 @@ class Secret:
         return format(_SHOWN, specification)
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        """A copy through pickle holds the asterisks."""
+        """Pickles the asterisks in place of the text."""
         return Secret, (_SHOWN,)
 
     def __copy__(self) -> Secret:

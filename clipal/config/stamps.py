@@ -1,4 +1,4 @@
-"""How files stand: what of a file changes when it is saved, touched or replaced; and what all of them say."""
+"""Two marks of files: a stamp changes when a file is saved, touched or replaced; a fingerprint tells their content."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Stamp: TypeAlias = tuple[int, int, int] | None
 """(modification time in ns, size in bytes, inode) of a file; None for one that is not there."""
 
 _DIGITS: Final = 12
-"""Of a fingerprint: enough to tell configurations apart, and too few to find out what is in them."""
+"""Hexadecimal digits of a fingerprint: enough to tell configurations apart."""
 
 
 def look(directory: Path, names: Iterable[str]) -> dict[str, Stamp]:
-    """The stamps of the files in `directory` that are called so, by name."""
+    """The stamps of the files with these names in `directory`, by name."""
     return {name: _stamp(directory / name) for name in names}
 
 

@@ -79,7 +79,7 @@ class EagerServer(SendsAtOnce, tcp.Server):
 
     Attributes:
         on_queue: called when the kernel does not take all that is written, and nothing was queued before.
-        proxied: whether a proxy has said by the PROXY protocol for whom it connects.
+        proxied: whether a proxy has named the client by the PROXY protocol.
         came_from: the client's address, if the proxy named it.
         came_to: the address that the client connected to, if the proxy named it.
     """

@@ -43,9 +43,9 @@ class TLSHost:
     """The host that connections must reach, and the TLS session to resume with it.
 
     Attributes:
-        context: whom to trust and what to offer; it must check host names.
+        context: what to trust and what to offer; it must check host names.
         name: the host's name in ASCII, or its IP address; the certificate must be for it.
-        session: the last full handshake's, which the next connections offer to resume (RFC 8446, 2.2).
+        session: that of the last full handshake; the next connections offer to resume it (RFC 8446, 2.2).
     """
 
     context: ssl.SSLContext
@@ -123,7 +123,7 @@ class TLSClient(TLSStream, EagerClient):
     # The end
 
     def connectionLost(self, reason: Failure) -> None:
-        """The connection is gone, or the attempt to make it."""
+        """The connection is lost, or the attempt to make it has failed."""
         if self._shaking:
             self._to.session = None  # it may be the reason
             self.failIfNotConnected(HandshakeFailed(self._problem, spoken=self._spoken))

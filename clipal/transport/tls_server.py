@@ -137,7 +137,7 @@ class TLSServer(TLSStream, EagerServer):
         super().loseWriteConnection()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
         if (
             self._secured
             and not (self._shaking or self._discards_input)

@@ -42,7 +42,7 @@ class TLSSocket:
 
         Raises:
             ssl.SSLError: it failed.
-            OSError: the connection is gone.
+            OSError: the connection is lost.
         """
         while True:
             try:

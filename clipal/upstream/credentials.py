@@ -83,7 +83,7 @@ def with_query_key(query: bytes, key: bytes | None) -> bytes | None:
     """`query` with its `key=` replaced in place, or taken out where `key` is None; all other bytes stay as they are.
 
     Returns:
-        None where nothing is left of a query that held nothing but the key.
+        None if the query held only the key, and that is taken out.
     """
     pairs = query.split(b"&")
     kept: list[bytes] = []

@@ -3,7 +3,7 @@
 UpstreamError
 ├── ConnectFailed        no connection
 │   ├── NameNotFound     the host has no address
-│   ├── ConnectRefused   nobody listens there
+│   ├── ConnectRefused   nothing listens there
 │   ├── ConnectTimeout   neither an answer nor a refusal in time, the TLS handshake included
 │   └── TLSFailed        the handshake failed, or the certificate is not the host's
 ├── ForwardProxyFailed   no connection, because of the forward proxy
@@ -29,7 +29,7 @@ class NameNotFound(ConnectFailed):
 
 
 class ConnectRefused(ConnectFailed):
-    """Nobody listens at the provider's address."""
+    """Nothing listens at the provider's address."""
 
 
 class ConnectTimeout(ConnectFailed):
