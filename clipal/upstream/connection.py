@@ -34,7 +34,7 @@ probably the provider closed it while it was idle, and has not worked on the req
 
 
 class ConnectionState(IntEnum):
-    """What a connection does. The members are integers, because a plain Enum's are slower to look up in a set."""
+    """What a connection does. An IntEnum, because a plain Enum is slower to look up in a set."""
 
     IDLE = 0
     """Nothing: it waits for a request."""
