@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from clipal.config.loader import Overrides, load_configuration
+from clipal.config.loader import load_configuration
 from clipal.config.model import Configuration
+from clipal.config.overrides import Overrides
 from clipal.config.problems import ConfigurationError
 from clipal.logs.notifications import Desktop
 from clipal.logs.observer import Logs

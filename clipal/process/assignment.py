@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from clipal.config.endpoint import Endpoint, TLSFiles
-from clipal.config.loader import Overrides
+from clipal.config.overrides import Overrides
 
 VARIABLE: Final = "CLIPAL_WORKER"
 """The variable of the environment that holds it."""
