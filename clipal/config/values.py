@@ -34,17 +34,17 @@ def text(node: Node) -> str:
 
 
 def workers(node: Node) -> int:
-    """A number of processes; `auto` for one on each processor that this process may use."""
+    """A number of processes; `auto` for one on each core that this process may use."""
     if isinstance(node, Scalar) and node.value == "auto":
-        return processors()
+        return usable_cores()
     try:
         return whole(1, _MOST_WORKERS)(node)  # type: ignore[no-any-return]
     except ValueError:
         raise ValueError(f"must be auto, or a whole number from 1 to {_MOST_WORKERS}") from None
 
 
-def processors() -> int:
-    """How many processors this process may use."""
+def usable_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
     return min(_MOST_WORKERS, os.cpu_count() or 1)
