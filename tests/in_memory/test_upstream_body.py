@@ -39,7 +39,7 @@ class Consumer:
 
 
 @given(PIECES)
-def test_all_of_it_is_sent_in_order_and_as_slowly_as_it_is_taken(pieces: list[bytes | bytearray]) -> None:
+def test_a_body_is_sent_in_order_and_as_slowly_as_it_is_taken(pieces: list[bytes | bytearray]) -> None:
     body, all_of_it = BytesBody(*pieces), b"".join(pieces)
     for _ in range(2):  # it is sent again to the next provider
         consumer = Consumer()
@@ -56,7 +56,7 @@ def test_all_of_it_is_sent_in_order_and_as_slowly_as_it_is_taken(pieces: list[by
 
 
 @given(PIECES)
-def test_its_ends_are_found_without_putting_it_together(pieces: list[bytes | bytearray]) -> None:
+def test_a_bodys_ends_are_found_without_joining_it(pieces: list[bytes | bytearray]) -> None:
     body, all_of_it = BytesBody(*pieces), b"".join(pieces)
     if len(all_of_it) <= 2 * END:
         assert body.ends == all_of_it
@@ -64,7 +64,7 @@ def test_its_ends_are_found_without_putting_it_together(pieces: list[bytes | byt
         assert body.ends == all_of_it[:END] + b"\0" + all_of_it[-END:]
 
 
-def test_a_large_one_is_handed_on_bit_by_bit() -> None:
+def test_a_large_body_is_handed_on_in_pieces() -> None:
     """Or all of it would be copied into the buffer of a provider that does not read."""
     body, consumer = BytesBody(b"a" * 2_000_000, b"b" * 10), Consumer()
     body.startProducing(consumer)
@@ -89,7 +89,7 @@ def test_nothing_is_sent_behind_a_stop() -> None:
     assert len(b"".join(consumer.written)) == 4 * 262_144
 
 
-def test_what_is_forgotten_is_gone() -> None:
+def test_a_forgotten_body_holds_no_bytes() -> None:
     body = BytesBody(b"a", b"b")
     body.forget()
     assert body.whole == b""

@@ -29,7 +29,7 @@ def test_a_hash_and_the_token_itself_are_the_same(tmp_path: Path) -> None:
         assert token == ClientToken("anna", bytes.fromhex(HASH))
 
 
-def test_all_that_a_token_may_have(tmp_path: Path) -> None:
+def test_a_token_with_every_key_is_read(tmp_path: Path) -> None:
     text = listed(
         f'name: anna, token: "sha256:{HASH}", clients: [codex], status: true, requests_per_minute: 30, max_streams: 4',
         f'name: prometheus, token: "sha256:{"0" * 64}", clients: [], status: true',
@@ -41,7 +41,7 @@ def test_all_that_a_token_may_have(tmp_path: Path) -> None:
     assert not prometheus.is_good_for("codex")
 
 
-def test_none_are_none(tmp_path: Path) -> None:
+def test_without_client_tokens_there_are_none(tmp_path: Path) -> None:
     for text in ("client_tokens:\n", "client_tokens: []\n"):
         assert load(tmp_path, text).settings.client_tokens == ()
 
@@ -74,12 +74,12 @@ def test_mistakes(tmp_path: Path, entry: str, key: str, message: str) -> None:
     assert problem.message.startswith(message)
 
 
-def test_a_list_of_something_else(tmp_path: Path) -> None:
+def test_tokens_that_are_no_list_of_mappings_are_refused(tmp_path: Path) -> None:
     assert failing(tmp_path, "client_tokens: anna\n").message == "must be a list"
     assert failing(tmp_path, "client_tokens: [anna]\n").key == "client_tokens[0]"
 
 
-def test_two_with_one_name_or_one_token(tmp_path: Path) -> None:
+def test_two_tokens_with_one_name_or_one_text_are_refused(tmp_path: Path) -> None:
     text = listed(f'name: anna, token: "{LONG}"', f'name: ben, token: "sha256:{HASH}"', f'name: anna, token: "{LONG}x"')
     assert failing_all(tmp_path, text) == [
         "config.yaml:3: client_tokens[1].token: is the same as that of anna; each needs its own",
@@ -87,7 +87,7 @@ def test_two_with_one_name_or_one_token(tmp_path: Path) -> None:
     ]
 
 
-def test_a_short_one_is_warned_of(tmp_path: Path) -> None:
+def test_a_short_token_is_a_warning(tmp_path: Path) -> None:
     (warning,) = about(load(tmp_path, listed("name: anna, token: password")), "client_tokens[")
     assert "client_tokens[0].token: is so short that it might be guessed" in warning
     assert "password" not in warning
@@ -104,7 +104,9 @@ def test_a_short_one_is_warned_of(tmp_path: Path) -> None:
         ("listen_addr: 0.0.0.0\n" + listed(f'name: anna, token: "{LONG}"'), None),
     ],
 )
-def test_what_others_may_do_who_can_connect_is_warned_of(tmp_path: Path, text: str, warned: str | None) -> None:
+def test_a_listener_that_others_reach_without_a_token_is_a_warning(
+    tmp_path: Path, text: str, warned: str | None
+) -> None:
     warnings = about(load(tmp_path, text), "listen_addr: ")
     if warned is None:
         assert warnings == []

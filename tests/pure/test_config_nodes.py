@@ -237,7 +237,7 @@ def test_a_secret_as_a_key_is_not_shown() -> None:
     assert "ecret" not in str(raised.value)
 
 
-def test_a_value_leaves_nothing_behind() -> None:
+def test_reading_a_value_keeps_no_node() -> None:
     before = [each for each in gc.get_objects() if type(each) is yaml.ScalarNode]
     assert scalar(parse_document(FILE, b"a: 1").items["a"]) == 1
     after = [each for each in gc.get_objects() if type(each) is yaml.ScalarNode]

@@ -71,7 +71,7 @@ async def test_nothing_but_connect_timeout_limits_connecting(world: World, schem
 
 @pytest.mark.parametrize("tls", [False, True])
 @ensure_deferred
-async def test_an_unused_connection_is_closed_in_good_order(
+async def test_an_unused_connection_is_closed_gracefully(
     world: World, authority: Authority, monkeypatch: pytest.MonkeyPatch, tls: bool
 ) -> None:
     """A reset is for what is under way; a provider would log it as an error."""
@@ -113,7 +113,7 @@ async def test_the_longest_unused_connection_gives_way_first(world: World) -> No
 
 @pytest.mark.parametrize("end", [Close(), Reset()], ids=["FIN", "RST"])
 @ensure_deferred
-async def test_a_connection_that_went_while_idle_is_replaced_once(world: World, end: Close | Reset) -> None:
+async def test_a_connection_that_was_lost_while_idle_is_replaced_once(world: World, end: Close | Reset) -> None:
     """The provider closes as the second request is sent: it is not blamed, and the log counts both sendings."""
 
     def script(asked: RecordedRequest) -> Steps:
@@ -275,7 +275,7 @@ async def test_thousands_of_pipelined_requests_are_no_recursion(world: World) ->
 
 @pytest.mark.parametrize("path", [b"/health", b"/status", b"/metrics", b"/nothing"])
 @ensure_deferred
-async def test_a_thousand_pipelined_requests_hold_up_nobody_else(world: World, path: bytes) -> None:
+async def test_a_thousand_pipelined_requests_delay_no_other_client(world: World, path: bytes) -> None:
     """All that one read brought was answered in one turn: 64 KiB of `GET /metrics` took seconds."""
     proxy = world.proxy({})
     hasty, other = await world.connect(proxy.port), await world.connect(proxy.port)
@@ -289,7 +289,7 @@ async def test_a_thousand_pipelined_requests_hold_up_nobody_else(world: World, p
 
 
 @ensure_deferred
-async def test_what_is_malformed_behind_a_good_request_is_refused_in_its_turn(world: World) -> None:
+async def test_a_malformed_request_behind_a_good_one_is_refused_in_its_turn(world: World) -> None:
     upstream = world.upstream(answer(200, b"hello"))
     proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
     client = await world.connect(proxy.port)

@@ -97,7 +97,7 @@ async def test_what_comes_with_the_handshake_is_delivered(tls_world: TLSWorld) -
 
 
 @ensure_deferred
-async def test_what_comes_with_the_handshake_waits_for_who_has_paused(tls_world: TLSWorld) -> None:
+async def test_bytes_behind_the_handshake_wait_while_the_protocol_pauses(tls_world: TLSWorld) -> None:
     server = tls_world.serve(kind=SpeaksFirst, maximum_version=ssl.TLSVersion.TLSv1_2)
     ours, _ = await tls_world.pair(server, ours=PausesFirst())
     assert not ours.received
@@ -116,7 +116,7 @@ class SpeaksAndLeaves(SpeaksFirst):
 
 @pytest.mark.parametrize("kind", [Ours, PausesFirst])
 @ensure_deferred
-async def test_even_an_end_may_come_with_the_handshake(tls_world: TLSWorld, kind: type[Ours]) -> None:
+async def test_a_close_notify_may_come_with_the_handshake(tls_world: TLSWorld, kind: type[Ours]) -> None:
     server = tls_world.serve(kind=SpeaksAndLeaves, maximum_version=ssl.TLSVersion.TLSv1_2)
     ours, _ = await tls_world.pair(server, ours=kind())
     if kind is PausesFirst:
@@ -151,7 +151,7 @@ class Producer:
 
 
 @ensure_deferred
-async def test_who_writes_to_a_server_that_does_not_read_is_paused(tls_world: TLSWorld) -> None:
+async def test_a_writer_is_paused_while_the_server_does_not_read(tls_world: TLSWorld) -> None:
     ours, theirs = await tls_world.pair(tls_world.serve())
     theirs.pause()
     producer = Producer(ours.below)
@@ -252,7 +252,7 @@ async def test_a_damaged_record_ends_the_connection_with_an_alert(tls_world: TLS
 
 
 @ensure_deferred
-async def test_we_close_behind_what_was_written_and_say_so(tls_world: TLSWorld) -> None:
+async def test_closing_sends_what_was_written_and_a_close_notify(tls_world: TLSWorld) -> None:
     ours, theirs = await tls_world.pair(tls_world.serve())
     theirs.send(b"hello")
     await ours.wait_for(5)  # the tickets before it too: a kernel that has unread bytes sends an RST
@@ -274,7 +274,7 @@ class AbortsAtOnce(Ours):
 
 
 @ensure_deferred
-async def test_who_has_aborted_gets_nothing_more(tls_world: TLSWorld) -> None:
+async def test_nothing_is_delivered_after_an_abort(tls_world: TLSWorld) -> None:
     ours, theirs = await tls_world.pair(tls_world.serve(), ours=AbortsAtOnce())
     theirs.send(b"hello")
     await ours.wait_for(5)

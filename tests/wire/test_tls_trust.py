@@ -159,6 +159,6 @@ async def test_certificates_may_be_in_a_directory(
     assert await asked(tls_world, tls_world.authority.issue_cert("localhost"), "localhost") == "asked for localhost"
 
 
-def test_where_there_are_none_certifis_are_taken(trusted: Path) -> None:
+def test_without_system_certificates_certifis_are_trusted(trusted: Path) -> None:
     trusted.unlink()
     assert len(tls_host("one.example").context.get_ca_certs()) > 50

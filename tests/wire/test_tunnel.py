@@ -92,7 +92,7 @@ async def test_bytes_pass_both_ways_also_those_that_came_with_the_handshake(worl
 
 
 @ensure_deferred
-async def test_what_comes_while_hands_are_shaken_waits(world: World) -> None:
+async def test_bytes_that_come_during_the_handshake_wait(world: World) -> None:
     go_on: Deferred[None] = Deferred()
     asked: Deferred[None] = Deferred()
 
@@ -128,7 +128,7 @@ FAILING: dict[str, tuple[Steps, str]] = {
 
 @pytest.mark.parametrize(("steps", "trail"), FAILING.values(), ids=FAILING.keys())
 @ensure_deferred
-async def test_the_next_provider_takes_it(world: World, steps: Steps, trail: str) -> None:
+async def test_the_next_provider_takes_the_handshake(world: World, steps: Steps, trail: str) -> None:
     first, second = world.upstream(steps), world.upstream((Send(ACCEPTED + b"hi"), Close()))
     proxy = tunnelled(world.proxy, first, second, response_header_timeout=0.3)
     client = await world.connect(proxy.port)
@@ -149,7 +149,7 @@ async def test_another_key_is_tried_first_and_a_dead_port_fails_over(world: Worl
 
 @pytest.mark.parametrize("pinned", [None, "one"])
 @ensure_deferred
-async def test_where_nobody_takes_it_the_client_is_told_to_send_a_post(world: World, pinned: str | None) -> None:
+async def test_without_a_provider_for_it_the_client_is_told_to_send_a_post(world: World, pinned: str | None) -> None:
     upstream = world.upstream(answer(404, b"{}"), answer(200, b"posted"))
     proxy = tunnelled(world.proxy, upstream, pinned=pinned)
     client = await world.connect(proxy.port)
@@ -232,7 +232,7 @@ async def test_the_clients_end_is_the_providers(world: World, politely: bool, en
 
 
 @ensure_deferred
-async def test_a_client_that_leaves_the_handshake_leaves_the_provider(world: World) -> None:
+async def test_a_client_that_disconnects_in_the_handshake_ends_the_providers_connection(world: World) -> None:
     upstream = world.upstream((Hang(),))
     proxy = tunnelled(world.proxy, upstream)
     client = await world.connect(proxy.port)
@@ -255,7 +255,7 @@ async def test_an_open_tunnel_counts_when_clipal_stops(world: World) -> None:
 
 
 @ensure_deferred
-async def test_a_bug_of_ours_is_a_500(
+async def test_a_bug_in_clipal_is_a_500(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     flush_logged_failures: FlushLoggedFailures,

@@ -140,7 +140,7 @@ async def test_a_cut_is_an_abnormal_closure(world: World, threads: ThreadPool, s
 
 
 @ensure_deferred
-async def test_the_next_provider_takes_it(world: World, threads: ThreadPool, server: Server) -> None:
+async def test_the_next_provider_takes_the_handshake(world: World, threads: ThreadPool, server: Server) -> None:
     def what(client: ClientConnection) -> object:
         client.send("hello")
         return client.recv()
