@@ -229,9 +229,8 @@ class Clipal(MultiService):
             return  # the parent has said what follows
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
-        self._reactor.callWhenRunning(
-            self._say_listening
-        )  # behind the signals, which end it in good order from then on
+        # Behind the signals, which end it in good order from then on.
+        self._reactor.callWhenRunning(self._say_listening)
 
     def _say_listening(self) -> None:
         clients = ", ".join(
