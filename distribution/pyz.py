@@ -19,11 +19,20 @@ def build_pyz(root: Path, wheel: Path, output: Path, epoch: int) -> Path:
     with tempfile.TemporaryDirectory() as name:
         site, requirements = Path(name) / "site", Path(name) / "requirements.txt"
         locked = (root / "requirements" / "run.txt").read_text("utf-8")
-        ours = f"clipal @ {wheel.resolve().as_uri()} --hash=sha256:{sha256(wheel.read_bytes()).hexdigest()}\n"
+        # By its hash, and not by its path, which pip would write into what it installs.
+        ours = f"clipal=={wheel.name.split('-')[1]} --hash=sha256:{sha256(wheel.read_bytes()).hexdigest()}\n"
         requirements.write_text(locked + ours, "utf-8")
         # At once: pip puts no second package into the folder `twisted`, where clipal's plugins are.
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(site)]
-        pip += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements)]
+        pip += [
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--find-links",
+            str(wheel.parent),
+            "--requirement",
+            str(requirements),
+        ]
         subprocess.run(pip, check=True)
         shiv = [sys.executable, "-m", "shiv", "--site-packages", str(site), "--reproducible", "--compressed"]
         shiv += ["--extend-pythonpath"]  # for the processes that clipal starts
