@@ -24,7 +24,6 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 
 from clipal.config.endpoint import Endpoint
-from clipal.process.assignment import endpoints_of
 from clipal.process.listening import Listener, file_identity, socket_at
 
 PATIENCE: Final = 5.0
@@ -189,6 +188,7 @@ class Predecessor:
 
     def take(self) -> tuple[tuple[Listener, ...], socket.socket | None]:
         """Copies of its sockets: what it listens on, and that of `status_listen`."""
+        from clipal.process.assignment import endpoints_of
         from clipal.transport.tls_server import ServerTLS
 
         self._socket.sendall(b"take\n")
