@@ -10,7 +10,7 @@ from collections import deque
 from http import HTTPStatus
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.client_token import ClientToken
@@ -182,8 +182,7 @@ class ClientAccess:
             if client is None or token.is_good_for(client):
                 return token
         if shown.tokens:
-            self._refused(shown.tokens[0], _OTHER_CLIENT)
-            return _OTHER_CLIENT
+            return self._refused(shown.tokens[0], _OTHER_CLIENT)
         return self._without_token(peer, wrong=shown.wrong)
 
     def may_see_status(self, head: RequestHead, peer: Peer) -> bool:
@@ -205,8 +204,7 @@ class ClientAccess:
             use = self.uses.setdefault(token.name, TokenUse())
             refusal = self._limited(token, use)
             if refusal is not None:
-                self._refused(token, refusal)
-                return refusal
+                return self._refused(token, refusal)
             use.open += 1
         self.open_streams += 1
         return Stream(self, use)
@@ -234,9 +232,11 @@ class ClientAccess:
         self._wrong.add(peer.address)
         return _WRONG_TOKEN
 
-    def _refused(self, token: ClientToken, refusal: Refusal) -> None:
+    def _refused(self, token: ClientToken, refusal: Refusal) -> Refusal:
+        """`refusal` with the token's name, counted for it."""
         refused, status = self.uses.setdefault(token.name, TokenUse()).refused, refusal.refused.value
         refused[status] = refused.get(status, 0) + 1
+        return evolve(refusal, token_name=token.name)
 
     def _is_here(self, head: RequestHead, peer: Peer) -> bool:
         return peer.here and (self.rules.trusts_fields or not bears_proxy_trace(head))

@@ -33,6 +33,7 @@ class Refusal:
         reason: one of a few words, under which the refusal is counted.
         retry_after: whole seconds for Retry-After, or None.
         fields: further fields of the answer.
+        token_name: the name of the client's token that the request showed, for the log.
     """
 
     refused: HTTPStatus
@@ -40,6 +41,12 @@ class Refusal:
     reason: str
     retry_after: int | None = field(default=None, eq=False)
     fields: tuple[tuple[bytes, bytes], ...] = ()
+    token_name: str | None = None
+
+    @property
+    def why(self) -> str:
+        """What the log says of it: the message, and whose token it was."""
+        return self.message if self.token_name is None else f"{self.message} (token: {self.token_name})"
 
 
 _NO_HOST = Refusal(HTTPStatus.BAD_REQUEST, "The request needs exactly one valid Host.", "host")

@@ -74,7 +74,7 @@ class RefusalLog:
                     count=count.summed,
                     address=kind.address,
                     status=kind.refusal.refused.value,
-                    why=kind.refusal.message,
+                    why=kind.refusal.why,
                 )
 
     def _count(self, refusal: Refusal, address: str) -> _Count:

@@ -145,8 +145,9 @@ class Site(WebSite):
                 path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
                 status=refusal.refused.value,
                 id=request_id,
-                why=refusal.message,
+                why=refusal.why,
                 client=None if dialect is None else dialect.prefix,
+                token_name=refusal.token_name,
                 peer=address,
             )
 

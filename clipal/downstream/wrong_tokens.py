@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from math import inf
 from typing import Final
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 ALLOWED: Final = 20
@@ -17,13 +18,19 @@ ADDRESSES: Final = 1000
 
 @define(eq=False)
 class _Count:
-    until: float
-    wrong: int = 0
-    waits: bool = False
+    """The wrong tokens from one address.
+
+    Attributes:
+        times: when the last of them came, at most `ALLOWED`.
+        until: how long the address has to wait; the past where it need not.
+    """
+
+    times: deque[float] = field(factory=lambda: deque(maxlen=ALLOWED))
+    until: float = -inf
 
 
 class WrongTokens:
-    """Counts wrong tokens by address. An address's minute begins with its first wrong token."""
+    """Counts wrong tokens by address, in the minute that ends with each of them."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -32,21 +39,18 @@ class WrongTokens:
     def add(self, address: str) -> None:
         """Counts one wrong token."""
         now = self._clock.seconds()
-        count = self._counts.get(address)
-        if count is None or count.until <= now:
-            count = self._counts[address] = _Count(now + PERIOD)
+        count = self._counts.setdefault(address, _Count())
         self._counts.move_to_end(address)
         if len(self._counts) > ADDRESSES:
             self._counts.popitem(last=False)
-        if count.waits:
+        if now < count.until:
             return
-        count.wrong += 1
-        if count.wrong >= ALLOWED:
-            count.until, count.waits = now + PERIOD, True
+        count.times.append(now)
+        if len(count.times) == ALLOWED and now - count.times[0] < PERIOD:
+            count.until = now + PERIOD
+            count.times.clear()
 
     def wait(self, address: str) -> float:
         """Seconds for which requests without a good token from `address` have to wait; 0 for none."""
         count = self._counts.get(address)
-        if count is None or not count.waits:
-            return 0.0
-        return max(0.0, count.until - self._clock.seconds())
+        return 0.0 if count is None else max(0.0, count.until - self._clock.seconds())

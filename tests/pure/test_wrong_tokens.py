@@ -32,6 +32,20 @@ def test_fewer_in_each_minute_make_nobody_wait() -> None:
         clock.advance(PERIOD)
 
 
+def test_any_minute_counts_and_not_only_the_one_that_began_with_the_first() -> None:
+    clock = Clock()
+    wrong = WrongTokens(clock)
+    wrong.add("192.0.2.1")
+    clock.advance(PERIOD - 1)
+    for _ in range(ALLOWED - 2):
+        wrong.add("192.0.2.1")
+    clock.advance(2)  # the first of all is more than a minute ago
+    wrong.add("192.0.2.1")
+    assert wrong.wait("192.0.2.1") == 0
+    wrong.add("192.0.2.1")
+    assert wrong.wait("192.0.2.1") == PERIOD
+
+
 def test_more_while_it_waits_do_not_make_it_wait_longer() -> None:
     clock = Clock()
     wrong = WrongTokens(clock)

@@ -227,6 +227,19 @@ async def test_its_name_is_in_log_status_and_metrics(world: World) -> None:
     assert "ggg" not in text
 
 
+@ensure_deferred
+async def test_a_refusal_of_a_known_token_is_logged_with_its_name(world: World) -> None:
+    limited = token(clients=frozenset(["codex"]), requests_per_minute=1)
+    proxy = serving(world, world.upstream(answer(200, b"ok")), limited)
+    assert (await asked(world, proxy, "gemini", shown(GOOD))).status == 403
+    assert (await asked(world, proxy, "codex", shown(GOOD))).status == 200
+    answered = await asked(world, proxy, "codex", shown(GOOD))
+    assert answered.status == 429
+    assert b"anna" not in answered.body
+    refused = [line for line in proxy.lines if "refused" in line]
+    assert ["(token: anna)" in line for line in refused] == [True, True]
+
+
 # A token's own limits
 
 
