@@ -24,7 +24,7 @@ from clipal.config.model import ClientConfig, Configuration, ProviderConfig, Set
 from clipal.config.problems import Problem, Severity
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
-from clipal.upstream.errors import UpstreamError
+from clipal.upstream.errors import ForwardProxyFailed, UpstreamError
 from clipal.upstream.provider_agent import ProviderAgent
 
 LONGEST_CONNECT: Final = 10.0
@@ -139,7 +139,8 @@ async def _reach(
         await agent.reach()
     except UpstreamError as error:
         message = f"{provider.name} is not reachable: {error}"
-        return Problem(file, None, key, message, "see that base_url is what you mean")
+        suspect = "the forward proxy's URL" if isinstance(error, ForwardProxyFailed) else "base_url"
+        return Problem(file, None, key, message, f"see that {suspect} is what you mean")
     finally:
         agent.close()
     return f"{dialect.prefix}: {provider.name} is reachable ({reactor.seconds() - began:.2f} s)"

@@ -20,10 +20,12 @@ def configuration_directory(option: str | None) -> Path:
 
 
 def missing_directory(option: str | None) -> Problem | None:
-    """What is wrong where the directory was named and does not exist; the default one need not exist."""
+    """What is wrong where the directory was named and is none; the default one need not exist."""
     directory = configuration_directory(option)
     named = "--config-dir" if option else _VARIABLE if os.environ.get(_VARIABLE) else None
-    if named is None or os.path.lexists(directory):
+    if named is None or os.path.isdir(directory):
         return None
+    if os.path.exists(directory):
+        return Problem(directory, None, None, "cannot be read: not a directory")
     same = "with the same --config-dir" if option else f"with the same {_VARIABLE}"
     return Problem(directory, None, None, "there is no such directory", f"run `clipal init` {same}")

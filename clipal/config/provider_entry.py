@@ -99,10 +99,11 @@ class _Entry:
         if several is not None and not isinstance(several, Sequence):
             self._wrong("api_keys", "must be a list")
             several = None
-        for item in several.items if several is not None else ():
-            key = self._read("api_keys", self._references.key, item, needed=needed)
+        for number, item in enumerate(several.items if several is not None else ()):
+            place = f"api_keys[{number}]"
+            key = self._read(place, self._references.key, item, needed=needed)
             if key is not None and not key and needed:
-                self._problems.error(self._path, item.line, f"{self._place}.api_keys", "an empty key; remove it")
+                self._problems.error(self._path, item.line, f"{self._place}.{place}", "an empty key; remove it")
             found.append(key)
         return tuple(dict.fromkeys(key for key in found if key))
 

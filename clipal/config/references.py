@@ -139,7 +139,7 @@ def _expanded(text: str) -> str:
             return "$"
         name = found[1]
         if name is None:
-            raise ValueError("a $ that begins no ${NAME}; write $$ for a dollar")
+            raise ValueError("a $ that begins no ${NAME}; write ${NAME} for a variable, or $$ for a dollar")
         if name not in os.environ:
             raise Missing(f"the environment variable {name} is not set")
         got = os.environ[name].strip()

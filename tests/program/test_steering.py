@@ -268,8 +268,13 @@ async def test_check_online_connects_and_asks_nothing(world: World, tmp_path: Pa
     found = await said(world, "check", "--online", "-c", str(tmp_path))
     assert found.status == 1
     assert "claudecode: one is reachable" in found.out
-    assert "error: providers[1].base_url: two is not reachable: connection refused" in found.out
+    assert "error: providers[1].base_url: two is not reachable: connection refused; see that base_url" in found.out
     assert len(upstream.requests) == 0
+    with (tmp_path / "config.yaml").open("w") as file:
+        file.write(f"upstream_proxy: http://127.0.0.1:{free_port()}\n")
+    configured(tmp_path, "http://192.0.2.1")
+    found = await said(world, "check", "--online", "-c", str(tmp_path))
+    assert "forward proxy: connection refused; see that the forward proxy's URL is what you mean" in found.out
 
 
 @ensure_deferred
