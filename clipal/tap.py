@@ -102,8 +102,6 @@ def make_service(
     reactor.addSystemEventTrigger("after", "shutdown", ignore_hangup)
     use_monotonic_time(reactor)  # type: ignore[arg-type]
     spare_what_stays(reactor)
-    if (missing := missing_directory(options["config-dir"])) is not None:
-        fail(str(missing))
     configuration = load(options)
     if inherited is None:
         listeners, status_listening = listen(configuration), listen_for_status(configuration)
@@ -143,9 +141,15 @@ def make_service(
     )
 
 
+def _directory_of(options: Options) -> Path:
+    if (missing := missing_directory(options["config-dir"])) is not None:
+        fail(str(missing))
+    return configuration_directory(options["config-dir"])
+
+
 def load(options: Options) -> Configuration:
     """The configuration that `options` name."""
-    directory = configuration_directory(options["config-dir"])
+    directory = _directory_of(options)
     clients = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
     try:
         return load_configuration(directory, clients, options.overrides)
@@ -155,9 +159,10 @@ def load(options: Options) -> Configuration:
 
 def load_settings_of(options: Options) -> Settings:
     """The settings that `options` name, whatever is in the clients' files."""
+    directory = _directory_of(options)
     try:
         clients = [dialect.prefix for dialect in DIALECTS]
-        return load_settings(configuration_directory(options["config-dir"]), clients, options.overrides)
+        return load_settings(directory, clients, options.overrides)
     except ConfigurationError as error:
         fail("\nclipal: ".join(map(str, error.problems)))
 

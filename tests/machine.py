@@ -54,6 +54,7 @@ class Machine:
         self.home = directory / "home"
         self.config = directory / "clipal"
         self.home.mkdir()
+        self.config.mkdir(exist_ok=True)
 
     def connect(self, *words: str) -> int:
         options = connect.Options()

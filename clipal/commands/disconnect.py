@@ -13,7 +13,7 @@ from twisted.python import usage
 
 from clipal.commands.connect import alone, checked
 from clipal.commands.options import CommandOptions
-from clipal.config.directory import configuration_directory
+from clipal.config.directory import configuration_directory, missing_directory
 from clipal.connect.client import ClientProgram
 from clipal.connect.diff import show
 from clipal.connect.files import remove_leftovers
@@ -60,6 +60,9 @@ def run(options: Options) -> int:
     Returns:
         the exit status: 1 where a client could not be disconnected, else 0.
     """
+    missing = missing_directory(options["config-dir"])
+    if missing is not None:
+        raise usage.UsageError(str(missing))
     records = configuration_directory(options["config-dir"]) / RECORDS
     clients = [PROGRAMS[name] for name in options["clients"] or PROGRAMS]
     return max([alone(each.title, partial(_disconnected, each, records, options)) for each in clients])

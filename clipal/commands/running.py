@@ -28,7 +28,7 @@ from clipal.commands.connect import given_token, own_base_url
 from clipal.commands.options import CommandOptions
 from clipal.commands.own_certificate import OwnCertificate
 from clipal.commands.socket_file import SocketFile
-from clipal.config.directory import configuration_directory
+from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
 from clipal.config.model import Configuration, Settings
 from clipal.config.overrides import Overrides, check_overrides
@@ -121,12 +121,20 @@ class RunningOptions(CommandOptions):
         ],
     ]
 
+    def parseArgs(self, *names: str) -> None:
+        """Takes none."""
+        if names:
+            raise usage.UsageError("it takes options only, and no name")
+
     def postOptions(self) -> None:
-        """Checks the address.
+        """Checks the address, and the directory: without it, another clipal's address might be asked.
 
         Raises:
-            usage.UsageError: the port or the URL is wrong.
+            usage.UsageError: the port or the URL is wrong, or the directory that was named does not exist.
         """
+        missing = missing_directory(self["config-dir"])
+        if missing is not None and self["url"] is None:
+            raise usage.UsageError(str(missing))
         try:
             check_overrides(self._overrides)
         except ConfigurationError as error:

@@ -16,6 +16,7 @@ from tests.wirekit.process import PYTHON
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "clipal").mkdir(exist_ok=True)
     monkeypatch.setenv("CLIPAL_CONFIG_DIR", str(tmp_path / "clipal"))
 
 
@@ -126,6 +127,34 @@ def test_a_wrong_command_line_ends_with_2(
     assert "Try `clipal help" in said.err
     assert said.out == ""
     assert "s3cret" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("status",), 3),
+        (("use", "codex", "one"), 2),
+        (("reset",), 2),
+        (("disconnect", "codex"), 2),
+    ],
+)
+def test_a_directory_that_is_named_and_is_none_is_an_error(
+    words: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    assert ended(*words, "--config-dir", str(tmp_path / "none")) == status
+    assert "none: there is no such directory; run `clipal init` with the same --config-dir" in capsys.readouterr().err
+    assert ended(*words, "--config-dir", str(tmp_path / "file")) == status
+    assert "file: cannot be read: not a directory" in capsys.readouterr().err
+
+
+def test_nothing_is_connected_by_a_directory_that_is_not_there(
+    machine: Machine, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("connect", "--yes", "codex", "--home", str(machine.home), "--config-dir", str(tmp_path / "none"))
+    assert "run `clipal init`" in str(ended(*words))
+    assert not (tmp_path / "none").exists()
+    assert machine.files() == {}
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None:

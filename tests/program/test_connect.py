@@ -324,7 +324,6 @@ def test_a_token_is_written_into_each_clients_file_and_shown_nowhere(
 
 def test_a_token_can_be_in_a_variable_or_a_file(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN_OF_ANNA", TOKEN)
-    machine.config.mkdir(exist_ok=True)
     (machine.config / "anna").write_text(TOKEN + "\n")
     for reference in ("${TOKEN_OF_ANNA}", "file:anna"):
         assert machine.connect("--yes", "--token", reference, "gemini") == 0

@@ -53,7 +53,6 @@ def test_a_broken_file_is_left_alone_and_the_other_clients_are_done(
 )
 def test_a_broken_list_of_providers_is_in_no_clients_way(machine: Machine, content: str) -> None:
     """Where clipal listens is all that a client must know: a key may be in the service's environment only."""
-    machine.config.mkdir()
     (machine.config / "codex.yaml").write_text(content)
     (machine.config / "config.yaml").write_text("port: 3333\n")
     assert machine.connect("--yes", *PROGRAMS) == 0
@@ -61,7 +60,6 @@ def test_a_broken_list_of_providers_is_in_no_clients_way(machine: Machine, conte
 
 
 def test_a_broken_configuration_is_told(machine: Machine) -> None:
-    machine.config.mkdir()
     (machine.config / "config.yaml").write_text("port: [3333\n")
     with pytest.raises(SystemExit, match=r"config\.yaml:1: not valid YAML"):
         machine.connect("--yes", *PROGRAMS)
@@ -108,7 +106,7 @@ def test_all_files_of_a_client_are_written_or_none(
     assert f"{machine.home / '.gemini' / 'settings.json'}: cannot be written: no space left on device" in said
     assert machine.files() == before
     assert [path.name for path in machine.home.iterdir()] == ([".gemini"] if known else [])
-    assert not machine.config.exists()
+    assert list(machine.config.iterdir()) == []
 
 
 def test_what_a_client_writes_while_the_question_is_open_is_not_lost(
@@ -119,7 +117,7 @@ def test_what_a_client_writes_while_the_question_is_open_is_not_lost(
     assert machine.connect("codex") == 1
     assert path.read_text() == "x = 2\n"
     assert f"{path}: was changed in the meantime; nothing is written" in capsys.readouterr().err
-    assert not machine.config.exists()
+    assert list(machine.config.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 2, "files": []}', '{"version": 1, "files": [{}]}'])

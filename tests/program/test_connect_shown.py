@@ -57,7 +57,7 @@ def test_the_difference_is_shown(machine: Machine, capsys: pytest.CaptureFixture
         + "".join(f"+{line}\n" for line in FILES[".claude/settings.json"].splitlines())
     )
     assert list(machine.files()) == [".codex/config.toml"]
-    assert not machine.config.exists()
+    assert list(machine.config.iterdir()) == []
 
 
 def test_a_terminal_without_a_character_gets_another(
