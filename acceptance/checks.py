@@ -147,7 +147,8 @@ def fell_back_to_post(seen: Seen) -> str:
     """The WebSocket was refused with 426, and a POST came after it; no upgrade arrived at a provider."""
     _answered(seen, "first")
     _arrived(seen, first=1, second=0)
-    refused = [line for line in seen.log if f"refused GET /{seen.client.prefix}/v1/responses → 426" in line]
+    asked = f"refused GET /{seen.client.prefix}/v1/responses "
+    refused = [line for line in seen.log if asked in line and " → 426 " in line]
     require(len(refused) == 1, f"{len(refused)} upgrades were refused with 426, not 1")
     between = _logged_at(seen.asked[0]) - _logged_at(refused[0])
     require(between >= timedelta(0), "the POST was answered before the upgrade was refused")
