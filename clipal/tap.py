@@ -18,9 +18,10 @@ from twisted.python import usage
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.endpoint import Endpoint
 from clipal.config.loader import load_configuration, load_settings
-from clipal.config.model import Configuration, Settings
+from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
+from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.process.clock import use_monotonic_time

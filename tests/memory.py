@@ -18,7 +18,8 @@ from twisted.web.iweb import IAgent, IBodyProducer, IRequest, IResponse
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from clipal.config.model import BaseURL, ClientConfig, Mode, ProviderConfig, Settings
+from clipal.config.model import BaseURL, ClientConfig, Mode, ProviderConfig
+from clipal.config.settings import Settings
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
 from clipal.failover.failover import Failover

@@ -14,8 +14,9 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from clipal.config.loader import load_configuration
-from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, ProviderConfig, Settings
+from clipal.config.model import BaseURL, ClientConfig, Configuration, Mode, ProviderConfig
 from clipal.config.overrides import Overrides
+from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.service import Clipal

@@ -20,8 +20,9 @@ from clipal.commands.running import in_reactor
 from clipal.commands.status import console
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
-from clipal.config.model import ClientConfig, Configuration, ProviderConfig, Settings
+from clipal.config.model import ClientConfig, Configuration, ProviderConfig
 from clipal.config.problems import Problem, Severity
+from clipal.config.settings import Settings
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
 from clipal.upstream.errors import ForwardProxyFailed, UpstreamError

@@ -19,8 +19,8 @@ from twisted.python import usage
 from clipal import tap
 from clipal.commands.options import CommandOptions, hint
 from clipal.config.directory import configuration_directory
-from clipal.config.model import Settings
 from clipal.config.references import References
+from clipal.config.settings import Settings
 from clipal.connect.client import ClientProgram
 from clipal.connect.diff import show
 from clipal.connect.files import FileError, remove_leftovers

@@ -30,10 +30,11 @@ from clipal.commands.own_certificate import OwnCertificate
 from clipal.commands.socket_file import SocketFile
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
-from clipal.config.model import Configuration, Settings
+from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.secret import Secret
+from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 
 LONGEST_ANSWER: Final = 5.0

@@ -19,7 +19,7 @@ from typing import Final, Protocol, TypeAlias
 
 from attrs import field, frozen
 
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.connect.files import FileError
 
 WRITTEN: Final = "Written by `clipal service install`, which writes it anew"

@@ -8,11 +8,12 @@ from typing import Final
 
 from clipal.config import values as read
 from clipal.config.advice import advise
-from clipal.config.model import ClientConfig, Mode, ProviderConfig, Settings
+from clipal.config.model import ClientConfig, Mode, ProviderConfig
 from clipal.config.nodes import Mapping, Node, Scalar, Sequence, read_document
 from clipal.config.problems import Problems, Severity
 from clipal.config.provider_entry import read_provider
 from clipal.config.self_reference import is_self
+from clipal.config.settings import Settings
 from clipal.config.tables import Table
 
 _CLIENT: Final = Table(

@@ -17,11 +17,15 @@ from clipal.config import values as read
 from clipal.config.client_file import read_client
 from clipal.config.client_tokens import read_client_tokens
 from clipal.config.endpoint import TLSFiles
-from clipal.config.model import (
+from clipal.config.model import ClientConfig, Configuration
+from clipal.config.nodes import Mapping, read_document
+from clipal.config.original import SETTINGS
+from clipal.config.overrides import NO_OVERRIDES, Overrides, with_overrides
+from clipal.config.problems import ConfigurationError, Problem, Problems, Severity
+from clipal.config.proxy_settings import SETTINGS_PROXY
+from clipal.config.settings import (
     Affinity,
     CircuitBreaker,
-    ClientConfig,
-    Configuration,
     FailBack,
     FirstEventMode,
     LogFormat,
@@ -29,11 +33,6 @@ from clipal.config.model import (
     NotificationSettings,
     Settings,
 )
-from clipal.config.nodes import Mapping, read_document
-from clipal.config.original import SETTINGS
-from clipal.config.overrides import NO_OVERRIDES, Overrides, with_overrides
-from clipal.config.problems import ConfigurationError, Problem, Problems, Severity
-from clipal.config.proxy_settings import SETTINGS_PROXY
 from clipal.config.stamps import fingerprint, look
 from clipal.config.tables import Table
 from clipal.config.warnings import warn_of_access, warn_of_files

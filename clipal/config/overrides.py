@@ -9,9 +9,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from clipal.config import values as read
-from clipal.config.model import LogLevel, Settings
 from clipal.config.nodes import Scalar
 from clipal.config.problems import ConfigurationError, Problems
+from clipal.config.settings import LogLevel, Settings
 
 
 @frozen

@@ -15,9 +15,10 @@ from attrs import evolve
 from twisted.logger import Logger
 
 from clipal.config.loader import CONFIG_FILE, load_configuration
-from clipal.config.model import Configuration, Settings
+from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides
 from clipal.config.problems import ConfigurationError
+from clipal.config.settings import Settings
 from clipal.config.stamps import Stamp, look
 
 Apply = Callable[[Configuration, frozenset[str]], None]

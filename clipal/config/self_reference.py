@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from clipal.config.addresses import plain_address
 from clipal.config.endpoint import Endpoint
-from clipal.config.model import BaseURL, Settings
+from clipal.config.model import BaseURL
+from clipal.config.settings import Settings
 
 
 def is_self(url: BaseURL, settings: Settings) -> bool:

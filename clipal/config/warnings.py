@@ -6,9 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-from clipal.config.model import Settings
 from clipal.config.original import unread_files
 from clipal.config.problems import Problems
+from clipal.config.settings import Settings
 
 
 def warn_of_files(directory: Path, names: tuple[str, ...], problems: Problems) -> None:

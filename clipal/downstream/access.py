@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.client_token import ClientToken
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.downstream.admission import Refusal, first_segment, is_loopback
 from clipal.downstream.capacity import UNIX
 from clipal.downstream.tokens import Tokens

@@ -15,7 +15,8 @@ from http import HTTPStatus
 from attrs import field, frozen
 
 from clipal.config.addresses import plain_address, plain_host
-from clipal.config.model import Configuration, Settings
+from clipal.config.model import Configuration
+from clipal.config.settings import Settings
 from clipal.wire.message import RequestHead
 from clipal.wire.websocket import asks_for_websocket, opens_websocket
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import define, field
 
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.downstream.admission import Refusal
 
 SPARE: Final = 16

@@ -10,7 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from clipal.config.model import FirstEventMode
+from clipal.config.settings import FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.beginning import Beginning, MediaType, media_type
 from clipal.failover.gate import EMPTY, HOLD, PAGE, Decision, FirstByte, Gate

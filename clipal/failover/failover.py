@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.failover.attempt import Terms
 from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer

@@ -7,7 +7,8 @@ from operator import itemgetter
 
 from twisted.internet.posixbase import PosixReactorBase
 
-from clipal.config.model import ClientConfig, Configuration, Settings
+from clipal.config.model import ClientConfig, Configuration
+from clipal.config.settings import Settings
 from clipal.dialects.dialect import Dialect
 from clipal.failover.failover import Failover
 from clipal.process.descriptors import Descriptors

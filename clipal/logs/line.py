@@ -16,7 +16,7 @@ from twisted.logger import LogLevel as EventLevel
 
 
 class LineSeverity(IntEnum):
-    """The levels that clipal knows, the least first, under the names of `clipal.config.model.LogLevel`."""
+    """The levels that clipal knows, the least first, under the names of `clipal.config.settings.LogLevel`."""
 
     DEBUG = 0
     INFO = 1

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from clipal.config import model
+from clipal.config.settings import NotificationSettings
 from clipal.logs.line import LineSeverity, severity
 from clipal.logs.redaction import Redactor
 
@@ -42,7 +42,7 @@ class Notifications:
 
     def __init__(
         self,
-        settings: model.NotificationSettings,
+        settings: NotificationSettings,
         redactor: Redactor,
         show: Callable[[str], object],
     ) -> None:
@@ -141,11 +141,11 @@ class Desktop(Service):
     def __init__(self, reactor: IReactorFromThreads, show: Callable[[str], object] | None = None) -> None:
         self._reactor = reactor
         self._show = show
-        self._settings = model.NotificationSettings()
+        self._settings = NotificationSettings()
         self._redactor = Redactor()
         self._running: tuple[Notifications, NotificationThread | None] | None = None
 
-    def follow(self, settings: model.NotificationSettings, secrets: Iterable[str]) -> None:
+    def follow(self, settings: NotificationSettings, secrets: Iterable[str]) -> None:
         """Begins, ends or changes the notifications; `secrets` are taken out of them."""
         self._redactor.set_secrets(secrets)
         if settings == self._settings:

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
-from clipal.config.model import LogFormat, LogLevel, Settings
+from clipal.config.settings import LogFormat, LogLevel, Settings
 from clipal.logs.daily_file import DailyLogFile
 from clipal.logs.json_line import json_line
 from clipal.logs.line import LineSeverity, LocalTime, event_text, namespace, one_line, severity

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 
 LONGEST_COOLDOWN: Final = 3600.0
 """Seconds that a cooldown lasts at most; also a doubled one, where `reactivate_after` does not bound that."""

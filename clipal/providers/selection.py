@@ -18,7 +18,7 @@ from typing import Final
 
 from attrs import frozen
 
-from clipal.config.model import Affinity, FailBack, Settings
+from clipal.config.settings import Affinity, FailBack, Settings
 from clipal.outcomes.outcome import Charge, Outcome
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route

@@ -16,8 +16,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
-from clipal.config.model import Carrier, ProviderConfig, Settings
+from clipal.config.model import Carrier, ProviderConfig
 from clipal.config.secret import Secret
+from clipal.config.settings import Settings
 from clipal.dialects.dialect import Dialect
 from clipal.process.descriptors import Descriptors
 from clipal.transport.resolver import SharedResolver

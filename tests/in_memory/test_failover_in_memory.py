@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.config.model import Affinity, CircuitBreaker, FailBack, Mode
+from clipal.config.model import Mode
+from clipal.config.settings import Affinity, CircuitBreaker, FailBack
 from clipal.failover.trail import Ending, Unanswered
 from clipal.outcomes.outcome import Action, Charge, Outcome
 from tests.memory import HANG, REFUSED, World, now

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from clipal.config import model
+from clipal.config import settings as configured
 from clipal.logs.notifications import QUIET, Desktop, Notifications, NotificationThread
 from clipal.logs.redaction import Redactor
 from tests.proxy import provider
@@ -23,10 +23,10 @@ from tests.wirekit.steps import answer
 from tests.wirekit.waiting import reactor
 from tests.world import World
 
-WARN = model.NotificationSettings(True, model.LogLevel.WARN)
-INFO = model.NotificationSettings(True, model.LogLevel.INFO)
-ERROR = model.NotificationSettings(True, model.LogLevel.ERROR)
-SILENT = model.NotificationSettings(True, model.LogLevel.ERROR, provider_switch=False)
+WARN = configured.NotificationSettings(True, configured.LogLevel.WARN)
+INFO = configured.NotificationSettings(True, configured.LogLevel.INFO)
+ERROR = configured.NotificationSettings(True, configured.LogLevel.ERROR)
+SILENT = configured.NotificationSettings(True, configured.LogLevel.ERROR, provider_switch=False)
 
 
 @implementer(ILogObserver)
@@ -60,7 +60,7 @@ def event(level: LogLevel, text: str = "news", at: float = 0.0, **fields: object
         (WARN, event(LogLevel.warn, log_namespace="clipal.logs.notifications.NotificationThread"), False),
     ],
 )
-def test_what_is_shown(settings: model.NotificationSettings, given: dict[str, object], shown: bool) -> None:
+def test_what_is_shown(settings: configured.NotificationSettings, given: dict[str, object], shown: bool) -> None:
     texts: list[str] = []
     Notifications(settings, Redactor(), texts.append)(given)
     assert bool(texts) is shown
@@ -139,7 +139,7 @@ async def test_a_switch_of_provider_is_shown(
     first, second = world.upstream(answer(500, b"")), world.upstream(answer(200, b"hello"))
     proxy = world.proxy(
         {"claudecode": [provider("one", first.base_url), provider("two", second.base_url)]},
-        notifications=model.NotificationSettings(enabled=True),
+        notifications=configured.NotificationSettings(enabled=True),
     )
     client = await world.connect(proxy.port)
     client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}"))
@@ -160,7 +160,7 @@ async def test_without_a_desktop_it_says_so_and_serves(
         raise problem
 
     monkeypatch.setattr("clipal.logs.notifications.sender", sender)
-    proxy = world.proxy({}, notifications=model.NotificationSettings(enabled=True))
+    proxy = world.proxy({}, notifications=configured.NotificationSettings(enabled=True))
     client = await world.connect(proxy.port)
     client.send(request(b"GET", b"/health"))
     assert (await client.read_response()).status == 200
@@ -185,7 +185,7 @@ async def test_a_reload_begins_changes_and_ends_them(monkeypatch: pytest.MonkeyP
     desktop.follow(WARN, ["new-secret"])
     news.warn("changed")
     shown.append(await arrived.get())
-    desktop.follow(model.NotificationSettings(), [])
+    desktop.follow(configured.NotificationSettings(), [])
     news.error("behind")
     desktop.follow(ERROR, [])
     news.error("last")

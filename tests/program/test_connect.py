@@ -10,7 +10,7 @@ import pytest
 from twisted.python import usage
 
 from clipal.commands import connect, disconnect
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.connect.registry import PROGRAMS
 from tests.machine import FILES, KEY, Machine, posix
 

@@ -14,7 +14,7 @@ import pytest
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
-from clipal.config.model import LogFormat, Settings
+from clipal.config.settings import LogFormat, Settings
 from clipal.logs.observer import Logs, open_logs
 from tests.asking import FAILED, ask, ranked
 from tests.pure.test_token_counts import CLAUDE, claude_stream

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogLevel
 
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.logs import stream
 from clipal.logs.observer import Logs, open_logs
 from tests.wirekit.process import PYTHON, free_port

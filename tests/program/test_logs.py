@@ -21,8 +21,8 @@ from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from clipal.config.model import LogLevel as ConfiguredLevel
-from clipal.config.model import Settings
+from clipal.config.settings import LogLevel as ConfiguredLevel
+from clipal.config.settings import Settings
 from clipal.logs.daily_file import LOOK_EVERY, DailyLogFile
 from clipal.logs.observer import Console, Logs, open_logs
 from clipal.logs.redaction import Redactor
@@ -422,7 +422,7 @@ def test_a_standard_output_in_trouble_loses_only_the_lines_meanwhile(open_with: 
 
 def test_a_closed_pipe_does_not_spoil_the_exit_status(directory: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from clipal.config.model import Settings;"
+        "import sys; from pathlib import Path; from clipal.config.settings import Settings;"
         "from clipal.logs.observer import open_logs; from twisted.logger import LogLevel;"
         "logs = open_logs(Settings(log_dir=Path(sys.argv[1])), ()); sys.stdin.read();"
         "[logs({'log_format': 'line', 'log_level': LogLevel.info}) for _ in range(3)]"

@@ -12,8 +12,8 @@ import pytest
 from attrs import frozen
 
 from clipal.config.client_file import read_client
-from clipal.config.model import Settings
 from clipal.config.problems import Problems
+from clipal.config.settings import Settings
 from tests.asking import ask
 from tests.proxy import Proxy
 from tests.wirekit.marks import ensure_deferred

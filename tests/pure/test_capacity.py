@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clipal.config.model import Settings
+from clipal.config.settings import Settings
 from clipal.downstream.capacity import SPARE, UNIX, Capacity
 
 

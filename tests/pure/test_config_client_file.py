@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from clipal.config.model import (
-    BaseURL,
-    Carrier,
-    ClientConfig,
-    Mode,
-    ProviderConfig,
-)
+from clipal.config.model import BaseURL, Carrier, ClientConfig, Mode, ProviderConfig
 from tests.configuring import PROVIDERS, SECRET, WHOLE, failing, load
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from clipal.config.model import (
+from clipal.config.model import ClientConfig, Configuration
+from clipal.config.settings import (
     Affinity,
     CircuitBreaker,
-    ClientConfig,
-    Configuration,
     FailBack,
     FirstEventMode,
     LogLevel,

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from clipal.config.loader import check_configuration, load_configuration
-from clipal.config.model import CircuitBreaker, Configuration, NotificationSettings, Settings
+from clipal.config.model import Configuration
 from clipal.config.problems import Severity
+from clipal.config.settings import CircuitBreaker, NotificationSettings, Settings
 from clipal.dialects.registry import DIALECTS
 
 CLIENTS = {dialect.prefix: dialect.config_file for dialect in DIALECTS}

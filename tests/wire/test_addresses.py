@@ -7,8 +7,9 @@ import socket
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from clipal.config.model import BaseURL, Settings
+from clipal.config.model import BaseURL
 from clipal.config.self_reference import is_self
+from clipal.config.settings import Settings
 from clipal.config.values import check_listen_address
 from clipal.downstream.addresses import unmapped
 from tests.proxy import provider

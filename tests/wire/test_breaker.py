@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from clipal.config.model import CircuitBreaker, FailBack
+from clipal.config.settings import CircuitBreaker, FailBack
 from tests.asking import FAILED, ask, ranked
 from tests.wirekit.client import request
 from tests.wirekit.marks import ensure_deferred

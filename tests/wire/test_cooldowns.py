@@ -7,7 +7,7 @@ import json
 import pytest
 from twisted.internet.defer import Deferred
 
-from clipal.config.model import CircuitBreaker
+from clipal.config.settings import CircuitBreaker
 from tests.asking import FAILED, ask, ranked
 from tests.proxy import provider
 from tests.wirekit.client import request

@@ -15,9 +15,9 @@ from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
-from clipal.config.model import FailBack
 from clipal.config.reach import ForwardProxy
 from clipal.config.secret import Secret
+from clipal.config.settings import FailBack
 from tests.proxy import Proxy, provider
 from tests.wirekit.client import request as client_request
 from tests.wirekit.marks import ensure_deferred

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.config.model import FirstEventMode
+from clipal.config.settings import FirstEventMode
 from tests.codings import ENCODINGS
 from tests.formats import BODY, EACH, FORMATS, Format, clients, whole
 from tests.proxy import provider

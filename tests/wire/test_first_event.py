@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from clipal.config.model import CircuitBreaker, FailBack, FirstEventMode
+from clipal.config.settings import CircuitBreaker, FailBack, FirstEventMode
 from tests.formats import BODY, EACH, FORMATS, Format, clients, data, typed, whole
 from tests.proxy import provider
 from tests.wirekit.client import request

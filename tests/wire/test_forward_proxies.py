@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from clipal.config.model import FailBack
 from clipal.config.reach import ForwardProxy
 from clipal.config.secret import Secret
+from clipal.config.settings import FailBack
 from tests.proxy import Proxy, provider
 from tests.wirekit.client import RawClient, request
 from tests.wirekit.forward_proxy import ForwardProxyServer

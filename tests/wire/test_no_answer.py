@@ -10,7 +10,7 @@ import brotli
 import pytest
 import zstandard
 
-from clipal.config.model import CircuitBreaker, FailBack
+from clipal.config.settings import CircuitBreaker, FailBack
 from tests.proxy import provider
 from tests.wirekit.client import RawClient, RawResponse, request
 from tests.wirekit.marks import ensure_deferred

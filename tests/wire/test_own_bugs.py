@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from clipal.config.model import FirstEventMode
+from clipal.config.settings import FirstEventMode
 from clipal.downstream import exchange, relay_exchange
 from clipal.downstream.relay import Relay
 from clipal.downstream.resources import HealthResource

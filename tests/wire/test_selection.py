@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.config.model import Affinity, FailBack
+from clipal.config.settings import Affinity, FailBack
 from tests.asking import FAILED, ask, named, ranked
 from tests.codings import ENCODINGS
 from tests.proxy import provider

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 import clipal.service
-from clipal.config.model import CircuitBreaker
+from clipal.config.settings import CircuitBreaker
 from tests.asking import FAILED, ask, ranked
 from tests.proxy import Proxy, provider
 from tests.seen import client_status, get, status

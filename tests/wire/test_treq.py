@@ -12,8 +12,9 @@ import treq
 from twisted.web.client import FileBodyProducer
 from twisted.web.http_headers import Headers
 
-from clipal.config.model import BaseURL, ProviderConfig, Settings
+from clipal.config.model import BaseURL, ProviderConfig
 from clipal.config.secret import Secret
+from clipal.config.settings import Settings
 from clipal.dialects.anthropic import ANTHROPIC
 from clipal.upstream.agent import Agent
 from clipal.upstream.provider_agent import ProviderAgent, TransparentClient

@@ -7,7 +7,7 @@ import json
 import pytest
 from twisted.internet.task import deferLater
 
-from clipal.config.model import CircuitBreaker
+from clipal.config.settings import CircuitBreaker
 from tests.asking import BY_PREFIX, ask, ranked
 from tests.proxy import provider
 from tests.wirekit.client import RawClient, RawResponse, request
