@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import field, frozen
@@ -19,6 +19,7 @@ from twisted.python import usage
 from clipal import tap
 from clipal.commands.options import CommandOptions, hint
 from clipal.config.directory import configuration_directory
+from clipal.config.loader import check_configuration
 from clipal.config.references import References
 from clipal.config.settings import Settings
 from clipal.connect.client import ClientProgram
@@ -27,6 +28,7 @@ from clipal.connect.files import FileError, remove_leftovers
 from clipal.connect.plan import RECORDS, Plan, connection
 from clipal.connect.record import Record, load_record
 from clipal.connect.registry import PROGRAMS
+from clipal.dialects.registry import DIALECTS
 
 
 class Options(CommandOptions, tap.Options):
@@ -76,8 +78,20 @@ def run(options: Options) -> int:
     if not clients:
         print("clipal: no client is found here; name those that you want to connect", file=sys.stderr)
         return 1
+    for line in _lacking_providers(options, directory, clients):
+        print(f"clipal: warning: {line}", file=sys.stderr)
     statuses = [_Connecting(options, client, where, base, token, records).run() for client in clients]
     return max(statuses)
+
+
+def _lacking_providers(options: Options, directory: Path, clients: Sequence[ClientProgram]) -> Iterator[str]:
+    """A sentence for each of the clients for which clipal has no provider to ask, so far."""
+    files = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
+    configured = check_configuration(directory, files, options.overrides)[0].clients
+    for client in clients:
+        if not any(each.is_asked for each in configured[client.name].providers):
+            lacking = f"{configured[client.name].path} has no provider that can be asked"
+            yield f"{lacking}, and until it has, {client.title} gets an error from clipal"
 
 
 def alone(title: str, turn: Callable[[], int]) -> int:

@@ -43,7 +43,9 @@ def _merge(path: Path) -> str:
 
 
 def _is_open_to_others(path: Path) -> bool:
+    """Whether it is a file with a mode that lets others read it; what is no file is an error already."""
     try:
-        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+        mode = path.stat().st_mode
     except OSError:
         return False
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -61,6 +61,28 @@ def test_where_no_client_is_found_it_says_so(machine: Machine, capsys: pytest.Ca
     assert "no client is found" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("codex", "warned"),
+    [
+        (None, True),
+        ("providers: [{name: a, base_url: 'https://a.example', api_key: k, enabled: false}]\n", True),
+        ("providers: [{name: a, base_url: 'https://a.example', api_key: k}]\n", False),
+    ],
+)
+def test_a_client_without_a_provider_to_ask_is_connected_with_a_warning(
+    codex: str | None, warned: bool, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = machine.config / "codex.yaml"
+    if codex is not None:
+        path.write_text(codex)
+        path.chmod(0o600)
+    assert machine.connect("--yes", "codex") == 0
+    warning = f"{path} has no provider that can be asked, and until it has, Codex CLI gets an error from clipal"
+    assert capsys.readouterr().err == (f"clipal: warning: {warning}\n" if warned else "")
+    assert machine.connect("codex") == 0  # connected already
+    assert capsys.readouterr().err == (f"clipal: warning: {warning}\n" if warned else "")
+
+
 def test_a_second_time_nothing_is_written(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     assert machine.connect("--yes", *PROGRAMS) == 0
     before = {path: path.stat().st_ino for path in (*machine.home.rglob("*"), *machine.config.rglob("*"))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def test_a_file_that_others_can_read_is_a_warning(tmp_path: Path, mode: int, war
 def test_a_directory_in_place_of_a_file_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     assert str(failing(tmp_path)) == f"{tmp_path / name}: cannot be read: is a directory"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and pipes are POSIX")
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_told_to_have_another_mode(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "codex.yaml"
+    make(path)
+    path.chmod(0o755)
+    problems = check_configuration(tmp_path, CLIENTS)[1]
+    assert [each.severity for each in problems if each.file == path] == [Severity.ERROR]
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "claude-code.yaml", "codex.yaml"])
