@@ -37,7 +37,7 @@ from clipal.outcomes.classification import classify
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Action
 from clipal.outcomes.retry_after import LONGEST_WAIT, explicit_wait, rate_limit_wait
-from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed, ask_http, ask_socks
+from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed, ask_http, ask_socks
 from clipal.wire.message import END, BadMessage, RequestHead, ResponseHead
 from clipal.wire.request_parser import RequestParser
 from clipal.wire.response_parser import ResponseParser

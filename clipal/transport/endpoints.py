@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
@@ -12,11 +10,12 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from zope.interface import implementer
 
 from clipal.config.reach import ForwardProxy
+from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed
 from clipal.transport.resolver import SharedResolver
-from clipal.transport.tcp import Dialer, EagerClient
+from clipal.transport.tcp import Dialer
 from clipal.transport.tls import HandshakeFailed, TLSDialer, TLSHost
 from clipal.transport.trust import tls_host
-from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed, opening
+from clipal.transport.tunnel import ProxyTunnel, TunnelDialer
 
 
 def is_name(host: str) -> bool:
@@ -28,11 +27,7 @@ def direct_endpoint(
     reactor: object, host: str, port: int, tls: TLSHost | None, resolver: SharedResolver
 ) -> IStreamClientEndpoint:
     """Connects to `host` itself, over TLS if `tls` is given."""
-    return _endpoint(_dialer(reactor, tls, resolver), host, port)
-
-
-def _dialer(reactor: object, tls: TLSHost | None, resolver: SharedResolver) -> Dialer:
-    return Dialer(reactor, resolver) if tls is None else TLSDialer(reactor, tls, resolver)
+    return _endpoint(Dialer(reactor, resolver) if tls is None else TLSDialer(reactor, tls, resolver), host, port)
 
 
 def _endpoint(dialer: Dialer, host: str, port: int) -> IStreamClientEndpoint:
@@ -90,15 +85,8 @@ class TunnelEndpoint:
             host = (await self._resolver.addresses(host))[0][0]
             progress.asked = False
         proxy = self._proxy
-        dialer = _dialer(self._reactor, self._tls, self._resolver)
-        make, begin = dialer.make_transport, opening(proxy, self._proxy_tls, host, self._port, progress)
-
-        def through_the_proxy(*where: Any) -> EagerClient:
-            transport = make(*where)
-            transport.before = begin
-            return transport
-
-        dialer.make_transport = through_the_proxy
+        tunnel = ProxyTunnel(proxy, self._proxy_tls, host, self._port, progress)
+        dialer = TunnelDialer(self._reactor, tunnel, self._tls, self._resolver)
         try:
             if is_name(proxy.host):
                 await self._resolver.addresses(proxy.host)

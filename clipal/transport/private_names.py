@@ -33,9 +33,11 @@ PRIVATE_NAMES: Final = (
     PrivateName("twisted.internet.tcp.Connector", "_makeTransport", "tcp: the class of an outgoing connection"),
     PrivateName("twisted.internet.tcp.Port", "_fromListeningDescriptor", "tcp: a port of a class of our own"),
     PrivateName("twisted.internet.tcp.Port", "numberAccepts", "tcp: one connection at a time"),
-    PrivateName("twisted.internet.tcp.BaseClient", "_connectDone", "tls: the handshake is a part of connecting"),
     PrivateName(
-        "twisted.internet.tcp.BaseClient", "failIfNotConnected", "tls: a handshake that fails is no connection"
+        "twisted.internet.tcp.BaseClient", "_connectDone", "tls, tunnel: handshake and tunnel are a part of connecting"
+    ),
+    PrivateName(
+        "twisted.internet.tcp.BaseClient", "failIfNotConnected", "tls, tunnel: what fails before is no connection"
     ),
     PrivateName("twisted.internet.tcp._AbortingMixin", "_aborting", "tls: nothing is decrypted behind an abort"),
     PrivateName("twisted.internet.epollreactor.EPollReactor", "_poller", "epoll: waits for events"),
@@ -44,11 +46,13 @@ PRIVATE_NAMES: Final = (
     PrivateName(
         "twisted.internet.posixbase.PosixReactorBase", "_disconnectSelectable", "epoll: the end of a connection"
     ),
-    PrivateName("python_socks._protocols.socks5.Connection", "send", "tunnel: SOCKS5's messages"),
-    PrivateName("python_socks._protocols.socks5.Connection", "receive", "tunnel: what they are answered with"),
-    PrivateName("python_socks._protocols.socks5.AuthMethodsRequest", "dumps", "tunnel: SOCKS5's messages"),
-    PrivateName("python_socks._protocols.socks5.AuthRequest", "dumps", "tunnel: SOCKS5's messages"),
-    PrivateName("python_socks._protocols.socks5.ConnectRequest", "dumps", "tunnel: SOCKS5's messages"),
-    PrivateName("python_socks._protocols.socks5.AuthMethod", "USERNAME_PASSWORD", "tunnel: what the proxy chose"),
-    PrivateName("python_socks._protocols.errors.ReplyError", "with_traceback", "tunnel: a refusal"),
+    PrivateName("python_socks._protocols.socks5.Connection", "send", "proxy_dialogue: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.Connection", "receive", "proxy_dialogue: what they are answered with"),
+    PrivateName("python_socks._protocols.socks5.AuthMethodsRequest", "dumps", "proxy_dialogue: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.AuthRequest", "dumps", "proxy_dialogue: SOCKS5's messages"),
+    PrivateName("python_socks._protocols.socks5.ConnectRequest", "dumps", "proxy_dialogue: SOCKS5's messages"),
+    PrivateName(
+        "python_socks._protocols.socks5.AuthMethod", "USERNAME_PASSWORD", "proxy_dialogue: what the proxy chose"
+    ),
+    PrivateName("python_socks._protocols.errors.ReplyError", "with_traceback", "proxy_dialogue: a refusal"),
 )

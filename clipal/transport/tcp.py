@@ -129,20 +129,11 @@ class EagerServer(SendsAtOnce, tcp.Server):
 
 
 class EagerClient(SendsAtOnce, tcp.Client):
-    """The client's side of a connection.
-
-    Attributes:
-        before: called with the transport when TCP is connected, None for nothing. It reads and writes on the socket,
-            and calls `opened` or `failIfNotConnected` at its end.
-    """
-
-    before: Callable[[EagerClient], None] | None = None
+    """The client's side of a connection."""
 
     def _connectDone(self) -> None:
-        if self.before is None:
-            self.opened()
-        else:
-            self.before(self)
+        """Called when TCP is connected. A subclass may do more before it calls `opened`, or `failIfNotConnected`."""
+        self.opened()
 
     def opened(self) -> None:
         """Called when all bytes from now on are the host's: Twisted makes the protocol."""

@@ -1,240 +1,180 @@
-"""A connection through a forward proxy: the dialogue with the proxy, between TCP and the host's own TLS.
+"""Connections through a forward proxy.
 
-The proxy is asked with CONNECT (RFC 9110, 9.3.6), over TCP or TLS, or with SOCKS5 (RFC 1928, 1929), whose messages
-python-socks makes and reads. After the proxy's answer, the connection behaves as one to the host itself.
+TCP is connected to the proxy. `TunnelOpening` speaks with the proxy (`clipal.transport.proxy_dialogue`), inside TLS
+for an `https://` proxy. When the proxy has made the tunnel, the connection behaves as one to the host itself, whose own
+TLS begins then.
 """
 
 from __future__ import annotations
 
-import re
+import socket
 import ssl
-from base64 import b64encode
-from collections.abc import Callable, Generator
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import Callable
+from typing import Any, Final, cast
 
-from attrs import define
-from python_socks._protocols import socks5
+from attrs import frozen
 from python_socks._protocols.errors import ReplyError
+from twisted.internet.interfaces import IHostnameResolver
 
 from clipal.config.reach import ForwardProxy
-from clipal.transport.tcp import EagerClient
-from clipal.transport.tls import TLSHost
+from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed, Steps, Whole, ask, refusal
+from clipal.transport.tcp import Dialer, EagerClient
+from clipal.transport.tls import TLSClient, TLSHost
 from clipal.transport.tls_socket import TLSSocket
 
 _LONGEST: Final = 16 * 1024
 """Bytes of a proxy's answer."""
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
-_UNREACHED: Final = {502, 503, 504}
-"""Answers to CONNECT that speak of the host (RFC 9110, 15.6)."""
-_SOCKS_UNREACHED: Final = {3, 4, 5, 6}
-"""SOCKS5's: network or host unreachable, connection refused, TTL expired (RFC 1928, 6)."""
-
-Whole: TypeAlias = "Callable[[bytes], int | None]"
-"""The length of the answer that begins the bytes that have come; None while it is not complete."""
-Steps: TypeAlias = "Generator[tuple[bytes, Whole], bytes, None]"
-"""Yields the bytes to send and how to find the end of the answer; is sent the answer."""
-
-
-class ProxyFailed(Exception):
-    """The proxy cannot be reached, or makes no tunnel. Its text speaks of the proxy, without an address or password."""
-
-
-class HostUnreached(Exception):
-    """The proxy says that it cannot reach the host."""
-
-
-@define(eq=False)
-class Progress:
-    """How far one connection has come.
-
-    Attributes:
-        asked: whether a delay is the host's: the proxy has been asked for the host, or the host's name is looked up
-            here.
-    """
-
-    asked: bool = False
 
 
 class TunnelOpening:
-    """Asks a proxy for a tunnel, on a transport whose TCP connection has just been made.
+    """Asks a proxy for a tunnel, on a socket that does not block.
 
     Parameters:
+        connected: a socket whose TCP connection to the proxy has just been made.
         proxy_tls: for a proxy that is spoken to over TLS.
-        host: the tunnel's other end, a name in ASCII or an address.
+        steps: the dialogue.
+
+    Attributes:
+        socket: what the tunnel's bytes are read from and written to.
     """
 
-    def __init__(
-        self,
-        transport: EagerClient,
-        proxy: ForwardProxy,
-        proxy_tls: TLSHost | None,
-        host: str,
-        port: int,
-        progress: Progress,
-    ) -> None:
-        self._transport = transport
-        self._tls: TLSSocket | None = None
-        if proxy_tls is not None:
-            self._tls = TLSSocket(transport.socket, proxy_tls)
-            transport.socket = cast("Any", self._tls)
-        ask = ask_socks if proxy.scheme.startswith("socks") else ask_http
-        self._steps = ask(proxy, host, port, progress)
+    def __init__(self, connected: socket.socket, proxy_tls: TLSHost | None, steps: Steps) -> None:
+        self._shaking = None if proxy_tls is None else TLSSocket(connected, proxy_tls)
+        self.socket: socket.socket | TLSSocket = self._shaking or connected
+        self._steps = steps
         self._wanted: Whole = lambda data: None
         self._came = b""
-        transport.doRead = self._read  # type: ignore[method-assign]  # as Twisted's own while it connects
-        transport.startReading()
-        self._try(self._begin)
 
-    def _begin(self) -> None:
-        if self._tls is not None and not self._tls.shake_hands():
-            return
-        self._tls = None
-        self._advance(None)
+    def begin(self) -> bool:
+        """Sends the first bytes: of the handshake with the proxy, or of the dialogue. Whether the tunnel is open.
 
-    def _read(self) -> None:
-        self._try(self._receive)
+        Raises:
+            ProxyFailed, HostUnreached, ReplyError, OSError: there will be no tunnel.
+        """
+        if self._shaking is not None and not self._shaking.shake_hands():
+            return False
+        self._shaking = None
+        return self._advance(None)
 
-    def _receive(self) -> None:
-        if self._tls is not None:
-            self._begin()
-            return
+    def read(self) -> bool:
+        """Takes what has come. Whether the tunnel is open.
+
+        Raises:
+            ProxyFailed, HostUnreached, ReplyError, OSError: there will be no tunnel.
+        """
+        if self._shaking is not None:
+            return self.begin()
         try:
-            data = self._transport.socket.recv(_LONGEST)
+            data = self.socket.recv(_LONGEST)
         except BlockingIOError:
-            return
+            return False
         if not data:
             raise ProxyFailed("it closed the connection")
         self._came += data
         while (length := self._wanted(self._came)) is not None:
             reply, self._came = self._came[:length], self._came[length:]
-            if not self._advance(reply):
-                return
+            if self._advance(reply):
+                return True
         if len(self._came) > _LONGEST:
             raise ProxyFailed("its answer does not end")
+        return False
 
     def _advance(self, reply: bytes | None) -> bool:
-        """Whether more is to come."""
+        """Says what follows `reply`. Whether the tunnel is open."""
         try:
             data, self._wanted = self._steps.send(cast("bytes", reply))
         except StopIteration:
             if self._came:  # bytes of the host would answer no request
                 raise ProxyFailed("it sent what nobody asked for") from None
-            del self._transport.doRead
-            self._transport.opened()
-            return False
-        if data and self._transport.socket.send(data) != len(data):
+            return True
+        if data and self.socket.send(data) != len(data):
             raise ProxyFailed("it takes nothing")
-        return True
-
-    def _try(self, what: Callable[[], None]) -> None:
-        try:
-            what()
-        except (ProxyFailed, HostUnreached) as failed:
-            self._transport.failIfNotConnected(failed)
-        except ReplyError as refused:
-            kind = HostUnreached if refused.error_code in _SOCKS_UNREACHED else ProxyFailed
-            self._transport.failIfNotConnected(kind(_SAID.get(refused.error_code or 0, "it refused")))
-        except ssl.SSLCertVerificationError:
-            self._transport.failIfNotConnected(ProxyFailed("its certificate is not trusted"))
-        except ssl.SSLError:
-            self._transport.failIfNotConnected(ProxyFailed("TLS handshake failed"))
-        except OSError:
-            self._transport.failIfNotConnected(ProxyFailed("connection lost"))
+        return False
 
 
-# CONNECT
+@frozen
+class ProxyTunnel:
+    """Which tunnel a connection needs.
+
+    Attributes:
+        proxy_tls: for a proxy that is spoken to over TLS.
+        host: the tunnel's other end, a name in ASCII or an address.
+        progress: is told when the proxy has been asked for the host.
+    """
+
+    proxy: ForwardProxy
+    proxy_tls: TLSHost | None
+    host: str
+    port: int
+    progress: Progress
+
+    def over(self, connected: socket.socket) -> TunnelOpening:
+        """Its opening over a new connection to the proxy."""
+        return TunnelOpening(connected, self.proxy_tls, ask(self.proxy, self.host, self.port, self.progress))
 
 
-def ask_http(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
-    """The dialogue with an HTTP proxy."""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    lines = [b"CONNECT %b HTTP/1.1" % place.encode("ascii"), b"Host: %b" % place.encode("ascii")]
-    if proxy.user:
-        credentials = b64encode(proxy.user.reveal() + b":" + proxy.password.reveal())
-        lines.append(b"Proxy-Authorization: Basic %b" % credentials)
-    progress.asked = True
-    reply = yield b"\r\n".join([*lines, b"", b""]), _head_length
-    while (status := _status(reply)) < 200:
-        reply = yield b"", _head_length
-    if status in _UNREACHED:
-        raise HostUnreached(f"the forward proxy answered {status}")
-    if status in (401, 407):
-        raise ProxyFailed(f"it wants another user or password ({status})")
-    if not 200 <= status < 300:
-        raise ProxyFailed(f"it refused the connection ({status})")
+class TunnelledClient(EagerClient):
+    """A connection to a host through a tunnel. The opening of the tunnel is a part of connecting."""
 
+    _opening: TunnelOpening | None = None
 
-def _head_length(data: bytes) -> int | None:
-    if not data.startswith(b"HTTP/1."[: len(data)]):
-        raise ProxyFailed("it speaks no HTTP")
-    end = data.find(b"\r\n\r\n")
-    return None if end < 0 else end + 4
+    def __init__(self, tunnel: ProxyTunnel, *where: Any) -> None:
+        self._tunnel = tunnel
+        super().__init__(*where)
 
+    def _connectDone(self) -> None:
+        """Asks for the tunnel, in place of making the protocol: `opened` does that later."""
+        self._opening = self._tunnel.over(self.socket)
+        self.socket = cast("Any", self._opening.socket)
+        self.startReading()
+        self._continue(self._opening.begin)
 
-def _status(head: bytes) -> int:
-    line = _STATUS_LINE.match(head)
-    if line is None:
-        raise ProxyFailed("it speaks no HTTP")
-    return int(line[1])
-
-
-# SOCKS5
-
-_SAID: Final = {
-    2: "it does not allow this connection",
-    3: "network unreachable behind the forward proxy",
-    4: "host unreachable behind the forward proxy",
-    5: "connection refused behind the forward proxy",
-    6: "no way to the host behind the forward proxy",
-    7: "it does not make connections",
-    8: "it does not know this kind of address",
-}
-
-
-def ask_socks(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
-    """The dialogue with a SOCKS5 proxy."""
-    user, password = (secret.reveal().decode("ascii") for secret in (proxy.user, proxy.password))
-    socks = socks5.Connection()
-    reply = yield socks.send(socks5.AuthMethodsRequest(user, password)), _two
-    if reply[:1] != b"\x05":
-        raise ProxyFailed("it speaks no SOCKS5")
-    if reply == b"\x05\xff":
-        raise ProxyFailed("it wants another user or password")
-    chosen = socks.receive(reply)
-    if isinstance(chosen, socks5.AuthMethodReply) and chosen.method is socks5.AuthMethod.USERNAME_PASSWORD:
-        reply = yield socks.send(socks5.AuthRequest(user, password)), _two
-        if reply[1:] != b"\x00":
-            raise ProxyFailed("it wants another user or password")
-        socks.receive(reply)
-    progress.asked = True
-    reply = yield socks.send(socks5.ConnectRequest(host, port)), _socks_length
-    if reply[:1] != b"\x05":
-        raise ProxyFailed("it speaks no SOCKS5")
-    socks.receive(reply)
-
-
-def _two(data: bytes) -> int | None:
-    return 2 if len(data) >= 2 else None
-
-
-def _socks_length(data: bytes) -> int | None:
-    """How long a reply is whose address may be of any kind. One that refuses may end behind its second byte."""
-    if len(data) >= 2 and data[1:2] != b"\x00":
-        return len(data)
-    if len(data) >= 4 and data[3] not in (1, 3, 4):
-        raise ProxyFailed("it speaks no SOCKS5")
-    if len(data) < 5:
+    def doRead(self) -> Any:
+        """Reads for the opening as long as there is one."""
+        if self._opening is None:
+            return super().doRead()
+        self._continue(self._opening.read)
         return None
-    length = {1: 10, 3: 7 + data[4], 4: 22}[data[3]]
-    return length if len(data) >= length else None
+
+    def _continue(self, step: Callable[[], bool]) -> None:
+        try:
+            is_open = step()
+        except (ProxyFailed, HostUnreached, ReplyError, OSError) as error:
+            self.failIfNotConnected(_cause(error))
+            return
+        if is_open:
+            self._opening = None
+            self.opened()
 
 
-def opening(
-    proxy: ForwardProxy, proxy_tls: TLSHost | None, host: str, port: int, progress: Progress
-) -> Callable[[EagerClient], None]:
-    """A function for `EagerClient.before` that opens a tunnel."""
+class TunnelledTLSClient(TunnelledClient, TLSClient):
+    """The same, with TLS inside the tunnel."""
 
-    def begin(transport: EagerClient) -> None:
-        TunnelOpening(transport, proxy, proxy_tls, host, port, progress)
 
-    return begin
+class TunnelDialer(Dialer):
+    """A `Dialer` whose connections go through a tunnel.
+
+    Parameters:
+        to: for TLS inside the tunnel; None for none.
+    """
+
+    def __init__(
+        self, reactor: object, tunnel: ProxyTunnel, to: TLSHost | None, resolver: IHostnameResolver | None = None
+    ) -> None:
+        super().__init__(reactor, resolver)
+        self.make_transport = (
+            (lambda *where: TunnelledClient(tunnel, *where))
+            if to is None
+            else (lambda *where: TunnelledTLSClient(tunnel, to, *where))
+        )
+
+
+def _cause(error: Exception) -> Exception:
+    """Why there is no tunnel, in our own words: OpenSSL's and the system's quote the other side."""
+    if isinstance(error, ReplyError):
+        return refusal(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ProxyFailed("its certificate is not trusted")
+    if isinstance(error, ssl.SSLError):
+        return ProxyFailed("TLS handshake failed")
+    return ProxyFailed("connection lost") if isinstance(error, OSError) else error

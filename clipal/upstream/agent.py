@@ -21,11 +21,11 @@ from zope.interface import implementer
 from clipal.config.reach import ForwardProxy, Trust
 from clipal.process.descriptors import Descriptors
 from clipal.transport.endpoints import TunnelEndpoint, direct_endpoint, is_name
+from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed
 from clipal.transport.resolver import Reactor as ResolverReactor
 from clipal.transport.resolver import SharedResolver
 from clipal.transport.tls import HandshakeFailed
 from clipal.transport.trust import tls_host
-from clipal.transport.tunnel import HostUnreached, Progress, ProxyFailed
 from clipal.upstream.cancelling import with_cancelled_error
 from clipal.upstream.connection import Connection
 from clipal.upstream.errors import (
