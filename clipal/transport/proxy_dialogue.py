@@ -49,7 +49,7 @@ class Progress:
     asked: bool = False
 
 
-def ask(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
+def proxy_steps(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
     """The dialogue with a proxy of any kind.
 
     Parameters:

@@ -17,7 +17,7 @@ from python_socks._protocols.errors import ReplyError
 from twisted.internet.interfaces import IHostnameResolver
 
 from clipal.config.reach import ForwardProxy
-from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed, Steps, Whole, ask, refusal
+from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed, Steps, Whole, proxy_steps, refusal
 from clipal.transport.tcp import Dialer, EagerClient
 from clipal.transport.tls import TLSClient, TLSHost
 from clipal.transport.tls_socket import TLSSocket
@@ -110,7 +110,7 @@ class ProxyTunnel:
 
     def over(self, connected: socket.socket) -> TunnelOpening:
         """Its opening over a new connection to the proxy."""
-        return TunnelOpening(connected, self.proxy_tls, ask(self.proxy, self.host, self.port, self.progress))
+        return TunnelOpening(connected, self.proxy_tls, proxy_steps(self.proxy, self.host, self.port, self.progress))
 
 
 class TunnelledClient(EagerClient):
