@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import define, frozen
 
-from clipal.logs.private_file import is_refused, make_private, open_private
+from clipal.logs.private_file import PrivateFile, is_refused, make_private
 
 LOOK_EVERY = 1.0
 """Seconds between two checks that the file is still there, and between two attempts to open it."""
@@ -30,16 +31,36 @@ _LAST_LINE: Final = 512
 _NAME = re.compile(r"clipal-([0-9]{4}-[0-9]{2}-[0-9]{2})\.log")
 
 
+class FileChange(Enum):
+    """What has happened to the file."""
+
+    FAILED = "lines cannot be written"
+    REFUSED = "the path leads to something else than a regular file"
+    RECOVERED = "lines are written again"
+    USED_UP = "nothing more is written on this day"
+
+
 @frozen
 class News:
-    """What the operator must know about the file.
+    """What the operator must know about the file."""
+
+    change: FileChange
+    text: str
+
+
+@define
+class _Day:
+    """One day's lines.
 
     Attributes:
-        refused: whether the path leads to something else than a regular file.
+        used: bytes in all files of this day, as far as was last seen.
+        torn: whether a full disk has cut the last line.
     """
 
-    text: str
-    refused: bool = False
+    date: date
+    path: Path
+    used: int = 0
+    torn: bool = False
 
 
 class DailyLogFile:
@@ -63,18 +84,14 @@ class DailyLogFile:
         self._retention_days = retention_days
         self._monotonic = monotonic
         self._max_bytes = max_bytes
-        self._used = 0
-        self._used_up: date | None = None
-        self._path = directory
-        self._day: date | None = None
-        self._descriptor: int | None = None
-        self._identity = (0, 0)
-        self._due = 0.0
+        self._day: _Day | None = None
+        self._file: PrivateFile | None = None
         self._failing = False
-        self._torn = False
+        self._look_at = 0.0  # when the file is looked for, or opened again
+        self._used_up: date | None = None  # the last day that has reached `max_bytes`
 
     def write(self, day: date, line: str) -> News | None:
-        """Append `line` to the file of `day`.
+        """Appends `line` to the file of `day`.
 
         Parameters:
             day: the local day that the line belongs to.
@@ -86,65 +103,60 @@ class DailyLogFile:
         """
         if self.is_used_up(day):
             return None
+        current = self._turn_to(day)
         try:
-            if not self._ready(day):
+            file = self._ready(current)
+            if file is None:
                 return None
-            if self._max_bytes and self._used + len(line.encode()) + 2 + _LAST_LINE > self._max_bytes:
+            if self._max_bytes and current.used + len(line.encode()) + 2 + _LAST_LINE > self._max_bytes:
                 self._used_up = day
                 return News(
+                    FileChange.USED_UP,
                     f"log_max_bytes ({self._max_bytes}) is reached: "
-                    "nothing more is logged today but errors, to standard error"
+                    "nothing more is logged today but errors, to standard error",
                 )
-            self._append(line)
+            _append(file, current, line)
         except OSError as error:
-            return self._failed(error)
-        return self._recovered()
+            return self._failed(current, error)
+        return self._recovered(current)
 
     def is_used_up(self, day: date) -> bool:
         """Whether nothing more is written to the files of `day`."""
         return self._used_up is not None and day <= self._used_up
 
     def write_last(self, line: str) -> None:
-        """Append `line`, which says that the day's bytes are used up, if there is room for it, and close the file."""
-        if self._descriptor is not None and self._used + len(line.encode()) + 2 <= self._max_bytes:
+        """Appends `line`, which says that the day's bytes are used up, if there is room for it; closes the file."""
+        file, day = self._file, self._day
+        if file is not None and day is not None and day.used + len(line.encode()) + 2 <= self._max_bytes:
             with suppress(OSError):
-                self._append(line)
+                _append(file, day, line)
         self.close()
 
     def close(self) -> None:
-        """Close the file; the next line opens it again."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with suppress(OSError):
-                os.close(descriptor)
+        """Closes the file; the next line opens it again."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
-    def _ready(self, day: date) -> bool:
-        """Have the file of `day` open; False while it is not yet time to try again."""
-        if day != self._day:
+    def _turn_to(self, day: date) -> _Day:
+        if self._day is None or self._day.date != day:
             self.close()
-            self._day, self._path, self._torn = day, self._directory / f"clipal-{day.isoformat()}.log", False
+            self._day = _Day(day, self._directory / f"clipal-{day.isoformat()}.log")
+        return self._day
+
+    def _ready(self, day: _Day) -> PrivateFile | None:
+        """The open file of `day`; None while it is not yet time to try again."""
         now = self._monotonic()
-        if now >= self._due or (self._descriptor is None and not self._failing):
-            self._due = now + LOOK_EVERY
-            if self._descriptor is None or not self._in_place():
+        if now >= self._look_at or (self._file is None and not self._failing):
+            self._look_at = now + LOOK_EVERY
+            if self._file is None or not self._file.is_at(day.path):
                 self.close()
-                self._open(day)
+                make_private(self._directory)
+                self._prune(day.date)
+                self._file = PrivateFile.at(day.path)
             if self._max_bytes:
-                self._used = self._bytes_of(day)
-        return self._descriptor is not None
-
-    def _in_place(self) -> bool:
-        """Whether the path still leads to the open file; the file or its directory may have been removed."""
-        try:
-            return _identity(os.stat(self._path)) == self._identity
-        except OSError:
-            return False
-
-    def _open(self, day: date) -> None:
-        make_private(self._directory)
-        self._prune(day)
-        self._descriptor = open_private(self._path)
-        self._identity = _identity(os.fstat(self._descriptor))
+                day.used = self._bytes_of(day.date)
+        return self._file
 
     def _bytes_of(self, day: date) -> int:
         """Bytes in all files of `day`: also those that were rotated, or that another process writes."""
@@ -157,7 +169,7 @@ class DailyLogFile:
         return total
 
     def _prune(self, day: date) -> None:
-        """Remove the files that are too old; one that cannot be removed stays."""
+        """Removes the files that are too old; one that cannot be removed stays."""
         if self._retention_days == 0:
             return
         for name in os.listdir(self._directory):
@@ -166,38 +178,37 @@ class DailyLogFile:
                 with suppress(OSError):
                     (self._directory / name).unlink()
 
-    def _append(self, line: str) -> None:
-        assert self._descriptor is not None
-        # After a line that was cut by a full disk, the next one must not continue it.
-        data = ("\n" if self._torn else "") + line + "\n"
-        encoded = data.encode()
-        written = os.write(self._descriptor, encoded)
-        self._used += written
-        if written < len(encoded):
-            self._torn = True
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._torn = False
-
-    def _failed(self, error: OSError) -> News | None:
+    def _failed(self, day: _Day, error: OSError) -> News | None:
         self.close()
-        self._due = self._monotonic() + LOOK_EVERY
+        self._look_at = self._monotonic() + LOOK_EVERY
         if self._failing:
             return None
         self._failing = True
-        if is_refused(self._path, error):
+        if is_refused(day.path, error):
             problem = "it is no regular file, or a symbolic link; clipal serves without it"
-            return News(f"logs are not written to {self._path}: {problem}", refused=True)
-        return News(f"logs cannot be written to {self._path}: {error.strerror}")
+            return News(FileChange.REFUSED, f"logs are not written to {day.path}: {problem}")
+        return News(FileChange.FAILED, f"logs cannot be written to {day.path}: {error.strerror}")
 
-    def _recovered(self) -> News | None:
+    def _recovered(self, day: _Day) -> News | None:
         if not self._failing:
             return None
         self._failing = False
-        return News(f"logs are written to {self._path} again; those in between are lost")
+        return News(FileChange.RECOVERED, f"logs are written to {day.path} again; those in between are lost")
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _append(file: PrivateFile, day: _Day, line: str) -> None:
+    """Writes a line.
+
+    Raises:
+        OSError: it cannot be written, or not whole.
+    """
+    # After a line that was cut by a full disk, the next one must not continue it.
+    data = (("\n" if day.torn else "") + line + "\n").encode()
+    written = os.write(file.descriptor, data)
+    day.used += written
+    day.torn = written < len(data)
+    if day.torn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _day_of(name: str) -> date | None:

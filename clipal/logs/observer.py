@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import date
 from typing import Final, TextIO
 
@@ -18,75 +17,14 @@ from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from clipal.config.settings import LogFormat, LogLevel, Settings
-from clipal.logs.daily_file import DailyLogFile
+from clipal.logs.console import Console
+from clipal.logs.daily_file import DailyLogFile, FileChange, News
 from clipal.logs.json_line import json_line
 from clipal.logs.line import LineSeverity, LocalTime, event_text, namespace, one_line, severity
 from clipal.logs.redaction import Redactor
-from clipal.logs.stream import UnwaitingStream
 
 _NOTHING: Final[LogEvent] = {}
 _LABELS = {level: f"{level.name:<5}" for level in LineSeverity}
-
-
-class Console:
-    """A text stream whose reader may end, or may read nothing for a while.
-
-    Parameters:
-        stream: where lines go; None (a process without standard streams) for nowhere.
-
-    Attributes:
-        missed: lines dropped since the stream last took a line.
-        dropped: lines dropped in all.
-    """
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-        self._unwaiting: UnwaitingStream | None = None
-        self._set_up = False
-        self.missed = 0
-        self.dropped = 0
-
-    def write(self, line: str) -> None:
-        """Write one line at once. It is dropped, without an error, where that is not possible.
-
-        A stream that is closed, or whose reader is gone, is not tried again.
-        """
-        stream = self._stream
-        if stream is None:
-            return
-        try:
-            taken = self._write(stream, line + "\n")
-        except (BrokenPipeError, ValueError):
-            self._give_up(stream)
-        except OSError:
-            taken = False  # a full disk behind a redirection, or a terminal that takes no more now
-        else:
-            if taken:
-                self.missed = 0
-                return
-        self.missed += 1
-        self.dropped += 1
-
-    def close(self) -> None:
-        """Close the descriptor that was opened for this console; the next line opens it again. `stream` stays open."""
-        unwaiting, self._unwaiting, self._set_up = self._unwaiting, None, False
-        if unwaiting is not None:
-            unwaiting.close()
-
-    def _write(self, stream: TextIO, line: str) -> bool:
-        if not self._set_up:
-            self._unwaiting, self._set_up = _unwaiting(stream), True
-        if self._unwaiting is not None:
-            return self._unwaiting.write(line.encode(stream.encoding or "utf-8", "backslashreplace"))
-        _write_encodable(stream, line)
-        return True
-
-    def _give_up(self, stream: TextIO) -> None:
-        self._stream = None
-        # Left open, its buffer would make the interpreter's last flush fail: exit status 120.
-        with suppress(OSError):
-            stream.close()
-        self.close()
 
 
 @implementer(ILogObserver)
@@ -124,7 +62,7 @@ class Logs:
         self.set_format(log_format)
 
     def __call__(self, event: LogEvent) -> None:
-        """Log `event`, if it is severe enough and says anything. Never raises."""
+        """Logs `event`, if it is severe enough and says anything. Never raises."""
         found = severity(event)
         if found < self._least:
             return
@@ -138,19 +76,19 @@ class Logs:
                 self._alarm.write(line)
 
     def set_level(self, level: LogLevel) -> None:
-        """Log what is at least as severe as `level` from now on."""
+        """Logs what is at least as severe as `level` from now on."""
         self._least = LineSeverity[level.name]
 
     def set_format(self, log_format: LogFormat) -> None:
-        """Write lines in this way from now on."""
+        """Writes lines in this way from now on."""
         self._as_json = log_format is LogFormat.JSON
 
     def set_secrets(self, secrets: Iterable[str]) -> None:
-        """Keep `secrets` out of the log from now on."""
+        """Keeps `secrets` out of the log from now on."""
         self._redactor.set_secrets(secrets)
 
     def close(self) -> None:
-        """Close the file and the descriptors of the consoles; a later event opens them again."""
+        """Closes the file and the descriptors of the consoles; a later event opens them again."""
         self._file.close()
         self._alarm.close()
         if self._console is not None:
@@ -175,32 +113,31 @@ class Logs:
     def _write(self, day: date, line: str, console: Console | None) -> None:
         if console is not None:
             if console.missed:
-                self._tell_missed(console)
+                text = f"{console.missed} lines are missing here: nobody read them"
+                console.note(self._own_line(LineSeverity.WARN, text))
             console.write(line)
         news = self._file.write(day, line)
-        if news is None:
-            return
-        stamp, _ = self._moment(None)
-        told = self._line(stamp, LineSeverity.ERROR if news.refused else LineSeverity.WARN, __name__, news.text)
-        if news.refused:
-            self._alarm.write(told)
-        elif self._file.is_used_up(day):
-            self._file.write_last(told)
-            (console or self._alarm).write(told)
-        else:
-            # Into the file too, where a reader sees the gap. This recursion ends, because a file that failed reports
-            # no news for a second.
-            self._write(day, told, console or self._alarm)
+        if news is not None:
+            self._tell(news, day, console or self._alarm)
 
-    def _tell_missed(self, console: Console) -> None:
-        """Writes the number of the missing lines in their place, as soon as the stream takes lines again."""
+    def _tell(self, news: News, day: date, console: Console) -> None:
+        """Tells the operator of the file, in the file too where that helps a reader."""
+        if news.change is FileChange.REFUSED:
+            self._alarm.write(self._own_line(LineSeverity.ERROR, news.text))
+            return
+        line = self._own_line(LineSeverity.WARN, news.text)
+        if news.change is FileChange.USED_UP:
+            self._file.write_last(line)
+            console.write(line)
+        else:
+            # In the file, the line shows where others are missing. This recursion ends, because a file that has failed
+            # has no news for a second.
+            self._write(day, line, console)
+
+    def _own_line(self, level: LineSeverity, text: str) -> str:
+        """A line about the log itself."""
         stamp, _ = self._moment(None)
-        missed = console.missed
-        console.write(
-            self._line(stamp, LineSeverity.WARN, __name__, f"{missed} lines are missing here: nobody read them")
-        )
-        if console.missed:  # not taken either; this line is not counted, because it is no event
-            console.missed, console.dropped = missed, console.dropped - 1
+        return self._line(stamp, level, __name__, text)
 
 
 def open_logs(settings: Settings, secrets: Iterable[str], stdout: TextIO | None = None) -> Logs:
@@ -217,27 +154,3 @@ def open_logs(settings: Settings, secrets: Iterable[str], stdout: TextIO | None 
     return Logs(
         settings.log_level, Redactor(secrets), file, console, Console(sys.stderr), log_format=settings.log_format
     )
-
-
-def _unwaiting(stream: TextIO) -> UnwaitingStream | None:
-    """Writes to the descriptor of `stream` without waiting; None where the stream has no descriptor."""
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):
-        return None
-    stream.flush()
-    return UnwaitingStream(descriptor)
-
-
-def _write_encodable(stream: TextIO, line: str) -> None:
-    """Write `line`, with escapes for characters that the stream's encoding lacks.
-
-    Raises:
-        OSError, ValueError: when the stream is broken or closed.
-    """
-    try:
-        stream.write(line)
-    except UnicodeEncodeError:
-        encoding = stream.encoding
-        stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()

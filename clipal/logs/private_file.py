@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from attrs import frozen
+
 _REFUSED: Final = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTSUP, errno.EMLINK})
 """The errors of opening anything but a regular file; FreeBSD has EMLINK for a link."""
 _FLAGS: Final = (
@@ -23,6 +25,40 @@ _FLAGS: Final = (
     | getattr(os, "O_NONBLOCK", 0)  # a pipe without a reader would block
     | getattr(os, "O_NOCTTY", 0)
 )
+
+
+@frozen
+class PrivateFile:
+    """A file that is open for appending.
+
+    Attributes:
+        identity: its device and its number on that device.
+    """
+
+    descriptor: int
+    identity: tuple[int, int]
+
+    @classmethod
+    def at(cls, path: Path) -> PrivateFile:
+        """See `open_private`.
+
+        Raises:
+            OSError: the file cannot be opened or made, or is no regular file.
+        """
+        descriptor = open_private(path)
+        return cls(descriptor, _identity(os.fstat(descriptor)))
+
+    def is_at(self, path: Path) -> bool:
+        """Whether `path` still leads to this file; the file or its directory may have been removed."""
+        try:
+            return _identity(os.stat(path)) == self.identity
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        with suppress(OSError):
+            os.close(self.descriptor)
 
 
 def open_private(path: Path) -> int:
@@ -69,3 +105,7 @@ def make_private(directory: Path) -> None:
     make_private(directory.parent)
     directory.mkdir(mode=0o700, exist_ok=True)
     directory.chmod(0o700)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

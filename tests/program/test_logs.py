@@ -23,8 +23,9 @@ from zope.interface.verify import verifyObject
 
 from clipal.config.settings import LogLevel as ConfiguredLevel
 from clipal.config.settings import Settings
+from clipal.logs.console import Console
 from clipal.logs.daily_file import LOOK_EVERY, DailyLogFile
-from clipal.logs.observer import Console, Logs, open_logs
+from clipal.logs.observer import Logs, open_logs
 from clipal.logs.redaction import Redactor
 
 # 2026-11-23T14:05:06.123 in UTC.
@@ -494,3 +495,14 @@ def test_a_logger_reaches_both_outputs(open_with: Callable[..., Logs], stdout: i
     logger = Logger("clipal.downstream", observer=open_with())
     logger.info("{method} {path!r} {status}", method="POST", path=b"/v1/messages", status=200)
     assert stdout.getvalue().endswith(" INFO  [clipal.downstream] POST b'/v1/messages' 200\n")
+
+
+def test_a_stream_that_is_closed_counts_one_dropped_line(directory: Path) -> None:
+    stdout = io.StringIO()
+    stdout.close()
+    logs = Logs(ConfiguredLevel.INFO, Redactor(), DailyLogFile(directory, 7), Console(stdout), Console(None))
+    for text in ("a", "b", "c"):
+        logs(event(text))
+    logs.close()
+    assert logs.dropped == 1
+    assert [text.count("\n") for text in files(directory).values()] == [3]
