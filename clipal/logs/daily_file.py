@@ -31,7 +31,7 @@ _LAST_LINE: Final = 512
 _NAME = re.compile(r"clipal-([0-9]{4}-[0-9]{2}-[0-9]{2})\.log")
 
 
-class FileChange(Enum):
+class LogFileEvent(Enum):
     """What has happened to the file."""
 
     FAILED = "lines cannot be written"
@@ -44,7 +44,7 @@ class FileChange(Enum):
 class News:
     """What the operator must know about the file."""
 
-    change: FileChange
+    event: LogFileEvent
     text: str
 
 
@@ -111,7 +111,7 @@ class DailyLogFile:
             if self._max_bytes and current.used + len(line.encode()) + 2 + _LAST_LINE > self._max_bytes:
                 self._used_up = day
                 return News(
-                    FileChange.USED_UP,
+                    LogFileEvent.USED_UP,
                     f"log_max_bytes ({self._max_bytes}) is reached: "
                     "nothing more is logged today but errors, to standard error",
                 )
@@ -186,14 +186,14 @@ class DailyLogFile:
         self._failing = True
         if is_refused(day.path, error):
             problem = "it is no regular file, or a symbolic link; clipal serves without it"
-            return News(FileChange.REFUSED, f"logs are not written to {day.path}: {problem}")
-        return News(FileChange.FAILED, f"logs cannot be written to {day.path}: {error.strerror}")
+            return News(LogFileEvent.REFUSED, f"logs are not written to {day.path}: {problem}")
+        return News(LogFileEvent.FAILED, f"logs cannot be written to {day.path}: {error.strerror}")
 
     def _recovered(self, day: _Day) -> News | None:
         if not self._failing:
             return None
         self._failing = False
-        return News(FileChange.RECOVERED, f"logs are written to {day.path} again; those in between are lost")
+        return News(LogFileEvent.RECOVERED, f"logs are written to {day.path} again; those in between are lost")
 
 
 def _append(file: PrivateFile, day: _Day, line: str) -> None:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from clipal.config.settings import LogFormat, LogLevel, Settings
 from clipal.logs.console import Console
-from clipal.logs.daily_file import DailyLogFile, FileChange, News
+from clipal.logs.daily_file import DailyLogFile, LogFileEvent, News
 from clipal.logs.json_line import json_line
 from clipal.logs.line import LineSeverity, LocalTime, event_text, namespace, one_line, severity
 from clipal.logs.redaction import Redactor
@@ -122,11 +122,11 @@ class Logs:
 
     def _tell(self, news: News, day: date, console: Console) -> None:
         """Tells the operator of the file, in the file too where that helps a reader."""
-        if news.change is FileChange.REFUSED:
+        if news.event is LogFileEvent.REFUSED:
             self._alarm.write(self._own_line(LineSeverity.ERROR, news.text))
             return
         line = self._own_line(LineSeverity.WARN, news.text)
-        if news.change is FileChange.USED_UP:
+        if news.event is LogFileEvent.USED_UP:
             self._file.write_last(line)
             console.write(line)
         else:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from clipal.logs.daily_file import LOOK_EVERY, DailyLogFile, FileChange, News
+from clipal.logs.daily_file import LOOK_EVERY, DailyLogFile, LogFileEvent, News
 
 TODAY = date(2026, 11, 23)
 TOMORROW = date(2026, 11, 24)
@@ -304,7 +304,7 @@ def test_what_is_no_regular_file_is_refused_once_and_not_touched(
     make(directory / NAME)
     news = file.write(TODAY, "lost")
     assert news is not None
-    assert news.change is FileChange.REFUSED
+    assert news.event is LogFileEvent.REFUSED
     assert news.text.startswith(f"logs are not written to {directory / NAME}: ")
     for _ in range(3):
         clock.advance(LOOK_EVERY)
@@ -326,7 +326,7 @@ def test_a_pipe_that_somebody_reads_is_refused_too(file: DailyLogFile, directory
     reader = os.open(directory / NAME, os.O_RDONLY | os.O_NONBLOCK)
     news = file.write(TODAY, "lost")
     assert news is not None
-    assert news.change is FileChange.REFUSED
+    assert news.event is LogFileEvent.REFUSED
     assert os.read(reader, 100) == b""
     os.close(reader)
 
