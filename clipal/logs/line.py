@@ -49,7 +49,7 @@ def severity(event: LogEvent) -> LineSeverity:
     An operator does not need `Site starting on 3333` or `Timing out client`. Twisted's warnings keep their level.
     """
     found = _SEVERITIES.get(event.get("log_level"), LineSeverity.INFO)
-    if found is LineSeverity.INFO and namespace(event).startswith(_CHATTER):
+    if found is LineSeverity.INFO and str(event.get("log_namespace", "")).startswith(_CHATTER):
         return LineSeverity.DEBUG
     return found
 
@@ -69,7 +69,7 @@ def event_text(event: LogEvent) -> str:
 
 def one_line(text: str) -> str:
     r"""`text` with every unprintable character escaped as in Python: `\n`, `\x1b`, `\u2028`."""
-    return UNPRINTABLE.sub(_escape, text)
+    return text if text.isprintable() else UNPRINTABLE.sub(_escape, text)
 
 
 def shown_path(path: bytes) -> str:
