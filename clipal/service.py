@@ -41,7 +41,7 @@ from clipal.process.signals import Signals
 from clipal.process.systemd import Systemd
 from clipal.providers.health_state import HealthPolicy
 from clipal.providers.route import Route
-from clipal.status.counters import Snapshot
+from clipal.status.snapshot import Snapshot
 from clipal.status.status import Combined, Status
 
 UPKEEP: Final = 2.0

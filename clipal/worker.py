@@ -32,7 +32,7 @@ from clipal.process.listening import Listener
 from clipal.providers.route import Route
 from clipal.providers.shared import SharedRoutes
 from clipal.service import Clipal
-from clipal.status.counters import Snapshot
+from clipal.status.snapshot import Snapshot
 from clipal.transport.tls_server import BadCertificate, ServerTLS
 
 REPORTS: Final = 0.5

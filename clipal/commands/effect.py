@@ -9,15 +9,16 @@ from typing import Any, Final, TypeAlias
 
 from twisted.internet.task import deferLater
 
-from clipal.commands.running import Address, NotRunning, Report, ask, in_reactor
+from clipal.commands.running import Address, NotRunning, ask, in_reactor
 from clipal.commands.status_table import clock, lasting
 from clipal.config.model import Configuration
+from clipal.status.document import ClientReport, StatusReport
 
 LONGEST: Final = 3.0
 """Seconds in which the running clipal should notice a change; it looks every two seconds."""
 _EVERY: Final = 0.1
 
-Seen: TypeAlias = Callable[[Report], bool]
+Seen: TypeAlias = Callable[[StatusReport], bool]
 
 
 def show_effect(address: Address, configuration: Configuration, clients: Sequence[str], seen: Seen) -> int:
@@ -40,7 +41,7 @@ def show_effect(address: Address, configuration: Configuration, clients: Sequenc
     return 0
 
 
-async def _wait(reactor: Any, address: Address, seen: Seen) -> Report:
+async def _wait(reactor: Any, address: Address, seen: Seen) -> StatusReport:
     """The first report of which `seen` is true; the last report where the time is over."""
     began = reactor.seconds()
     while True:
@@ -50,7 +51,7 @@ async def _wait(reactor: Any, address: Address, seen: Seen) -> Report:
         await deferLater(reactor, _EVERY)
 
 
-def _problem(address: Address, configuration: Configuration, report: Report, seen: Seen) -> str:
+def _problem(address: Address, configuration: Configuration, report: StatusReport, seen: Seen) -> str:
     """Why the change is not in force; empty where it is."""
     loaded = report["configuration"]
     if os.path.realpath(loaded["directory"]) != os.path.realpath(configuration.directory):
@@ -62,7 +63,7 @@ def _problem(address: Address, configuration: Configuration, report: Report, see
     return f"the clipal at {address} has not taken the change within {LONGEST:.0f} s; see its log"
 
 
-def doing(name: str, client: dict[str, Any]) -> str:
+def doing(name: str, client: ClientReport) -> str:
     """In words, which provider clipal asks for a client, and which providers have a cooldown."""
     if not client["can_answer"]:
         words = f"has no provider of {name} that can answer"

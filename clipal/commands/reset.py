@@ -12,8 +12,9 @@ from datetime import datetime
 
 from clipal.commands.connect import checked
 from clipal.commands.effect import show_effect
-from clipal.commands.running import Report, RunningOptions
+from clipal.commands.running import RunningOptions
 from clipal.connect.registry import PROGRAMS
+from clipal.status.document import StatusReport
 
 
 class Options(RunningOptions):
@@ -46,7 +47,7 @@ def run(options: Options) -> int:
             return 1
         print(f"{path}: {name} begins afresh")
 
-    def seen(report: Report) -> bool:
+    def seen(report: StatusReport) -> bool:
         loaded = report["configuration"]
         return loaded["error"] is None and datetime.fromisoformat(loaded["loaded"]).timestamp() >= began - 0.001
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
@@ -36,6 +36,7 @@ from clipal.config.problems import ConfigurationError
 from clipal.config.secret import Secret
 from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
+from clipal.status.document import StatusReport
 
 LONGEST_ANSWER: Final = 5.0
 """Seconds for one answer; `/status` takes milliseconds."""
@@ -43,8 +44,6 @@ LONGEST_ANSWER: Final = 5.0
 _TOKEN: Final = "CLIPAL_TOKEN"  # noqa: S105 (the name of a variable)
 
 _T = TypeVar("_T")
-Report: TypeAlias = dict[str, Any]
-"""The document of `/status`."""
 
 
 class NotRunning(Exception):
@@ -169,7 +168,7 @@ class RunningOptions(CommandOptions):
         return evolve(address, token=Secret(token))
 
 
-async def ask(reactor: Any, address: Address) -> Report:
+async def ask(reactor: Any, address: Address) -> StatusReport:
     """The document of `/status` at `address`.
 
     Raises:
@@ -188,7 +187,7 @@ async def ask(reactor: Any, address: Address) -> Report:
     try:
         found = json.loads(content)
         if response.code == 200 and isinstance(found["clients"], dict):
-            return dict(found)
+            return cast("StatusReport", found)
     except (ValueError, LookupError, TypeError):
         pass
     raise NotRunning(f"what answers at {address} is no clipal that has /status")

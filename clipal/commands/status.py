@@ -18,8 +18,9 @@ from rich.live import Live
 from rich.text import Text
 from twisted.internet.task import deferLater
 
-from clipal.commands.running import Address, NotRunning, Report, RunningOptions, ask, in_reactor
+from clipal.commands.running import Address, NotRunning, RunningOptions, ask, in_reactor
 from clipal.commands.status_table import exit_status, tables
+from clipal.status.document import StatusReport
 
 COLUMNS: Final = 80
 """Columns where standard output is no terminal."""
@@ -115,5 +116,5 @@ class _Watch:
             self._console.file.flush()
 
 
-def _print_json(report: Report) -> None:
+def _print_json(report: StatusReport) -> None:
     print(json.dumps(report, indent=2, ensure_ascii=False), flush=True)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-Values = dict[str, Any]
+from clipal.status.document import ClientReport, ProviderReport, StatusReport
 
 _STATES: Final = {"closed": ("healthy", "green"), "open": ("resting", "red"), "half-open": ("on trial", "yellow")}
 _NOBODY: Final = "has no providers"
 
 
-def tables(report: Values) -> RenderableType:
+def tables(report: StatusReport) -> RenderableType:
     """The whole picture of a report."""
     return Group(*_head(report), *(part for name, each in report["clients"].items() for part in _client(name, each)))
 
 
-def exit_status(report: Values) -> int:
+def exit_status(report: StatusReport) -> int:
     """0 all is well, 1 some provider has a cooldown, 2 a client has no provider that can answer."""
     clients = [each for each in report["clients"].values() if _enabled(each)]
     if not all(each["can_answer"] for each in clients):
@@ -29,11 +29,11 @@ def exit_status(report: Values) -> int:
     return int(any(provider["health"] == "open" for each in clients for provider in _enabled(each)))
 
 
-def _enabled(client: Values) -> list[Values]:
+def _enabled(client: ClientReport) -> list[ProviderReport]:
     return [each for each in client["providers"] if each["enabled"]]
 
 
-def _head(report: Values) -> Iterator[RenderableType]:
+def _head(report: StatusReport) -> Iterator[RenderableType]:
     state = Text(report["state"], "green" if report["state"] == "serving" else "yellow")
     requests = report["open_requests"]
     yield Text.assemble(
@@ -47,14 +47,14 @@ def _head(report: Values) -> Iterator[RenderableType]:
         yield Text(f"not taken, the one before stays in force: {configuration['error']}", "red")
 
 
-def _client(name: str, client: Values) -> Iterator[RenderableType]:
+def _client(name: str, client: ClientReport) -> Iterator[RenderableType]:
     yield Text()
     yield Text.assemble((name, "bold"), ": ", _summary(client))
     if client["providers"]:
         yield _providers(client)
 
 
-def _summary(client: Values) -> Text:
+def _summary(client: ClientReport) -> Text:
     if not _enabled(client):
         return Text("has no provider that is enabled and has a key" if client["providers"] else _NOBODY, "dim")
     if not client["can_answer"]:
@@ -64,7 +64,7 @@ def _summary(client: Values) -> Text:
     return Text(f"automatic, preferred: {client['preferred']}")
 
 
-def _providers(client: Values) -> Table:
+def _providers(client: ClientReport) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
     table.add_column("\n")
     table.add_column("\nprovider", overflow="fold", max_width=18)
@@ -77,7 +77,7 @@ def _providers(client: Values) -> Table:
     return table
 
 
-def _row(client: Values, provider: Values) -> Iterator[Text]:
+def _row(client: ClientReport, provider: ProviderReport) -> Iterator[Text]:
     preferred = provider["name"] == client["preferred"] and client["can_answer"]
     yield Text(">" if preferred else "", "bold cyan")
     yield Text(provider["name"], "bold" if preferred else "")
@@ -97,7 +97,7 @@ def _row(client: Values, provider: Values) -> Iterator[Text]:
     yield Text(f"{short(tokens['input'])}/{short(tokens['output'])}")
 
 
-def _why(client: Values, provider: Values) -> Text:
+def _why(client: ClientReport, provider: ProviderReport) -> Text:
     if not provider["enabled"]:
         return Text("enabled: false, or its key is the template's", "dim")
     if client["pinned"] not in (None, provider["name"]):

@@ -13,12 +13,13 @@ from twisted.python import usage
 
 from clipal.commands.effect import show_effect
 from clipal.commands.options import hint
-from clipal.commands.running import Report, RunningOptions
+from clipal.commands.running import RunningOptions
 from clipal.config.model import ClientConfig
 from clipal.config.pinning import with_pin
 from clipal.config.problems import ConfigurationError
 from clipal.connect.files import FileError, Replacement, read_settings_file, remove_leftovers, write_all
 from clipal.connect.registry import PROGRAMS
+from clipal.status.document import StatusReport
 
 AUTO: Final = "auto"
 
@@ -66,7 +67,7 @@ def run(options: Options) -> int:
     print(_done(path, client, provider, changed=after != before))
     mode = "auto" if provider is None else "manual"
 
-    def seen(report: Report) -> bool:
+    def seen(report: StatusReport) -> bool:
         found = report["clients"][client]
         return bool((found["mode"], found["pinned"]) == (mode, provider))
 

@@ -1,14 +1,9 @@
-"""The state of one process as plain data.
-
-A `Snapshot` holds only numbers, texts, lists and dictionaries, so that it can pass between processes as JSON. Numbers
-that add up across processes are in `counts`; all other values (a provider's health, a moment) are in `states`.
-`clipal.status.totals` adds snapshots.
-"""
+"""Takes the snapshot of one process: what its routes, its site, its log and its reloader know at one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from attrs import frozen
 from prometheus_client import ProcessCollector
@@ -22,8 +17,19 @@ from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import can_answer
 from clipal.providers.tally import ClientTally, Histogram, ProviderTally
-
-Plain: TypeAlias = dict[str, Any]
+from clipal.status.snapshot import (
+    ClientCounts,
+    ClientState,
+    Counts,
+    HistogramCounts,
+    KeyState,
+    LoadedState,
+    ProviderCounts,
+    ProviderState,
+    Snapshot,
+    States,
+    TokenUseCounts,
+)
 
 _START: Final = "process_start_time_seconds"
 _process = ProcessCollector(registry=None)
@@ -52,14 +58,6 @@ class Lag(Protocol):
 
 
 @frozen
-class Snapshot:
-    """The state of one moment."""
-
-    counts: Plain
-    states: Plain
-
-
-@frozen
 class Counters:
     """Where the numbers of this process are.
 
@@ -84,7 +82,7 @@ class Counters:
         process = process_metrics()
         began = process.pop(_START, self.started)
         routes = {prefix: failover.route for prefix, failover in self.failovers.items()}
-        counts = {
+        counts: Counts = {
             "workers": 1,
             "connections": len(self.site.channels),
             "refused": dict(self.site.refused),
@@ -94,7 +92,7 @@ class Counters:
             "clients": {prefix: _client_counts(route.tally) for prefix, route in routes.items()},
         }
         now, wall = self.clock(), self.wall()
-        states = {
+        states: States = {
             "now": wall,
             "started": self.started,
             "process_started": began,
@@ -105,7 +103,7 @@ class Counters:
         }
         return Snapshot(counts, states)
 
-    def _configuration(self) -> Plain:
+    def _configuration(self) -> LoadedState:
         """What the reloader knows. All processes read the same files, so these numbers do not add up."""
         reloader = self.reloader
         return {
@@ -117,12 +115,12 @@ class Counters:
         }
 
 
-def process_metrics() -> Plain:
+def process_metrics() -> dict[str, float]:
     """The system's metrics of this process, by Prometheus' names; empty where the system has none."""
     return {sample.name: sample.value for family in _process.collect() for sample in family.samples}
 
 
-def _client_counts(tally: ClientTally) -> Plain:
+def _client_counts(tally: ClientTally) -> ClientCounts:
     return {
         "requests": tally.requests,
         "statuses": _texts(tally.statuses),
@@ -136,11 +134,11 @@ def _client_counts(tally: ClientTally) -> Plain:
     }
 
 
-def _token_counts(use: TokenUse) -> Plain:
+def _token_counts(use: TokenUse) -> TokenUseCounts:
     return {"refused": _texts(use.refused), "open_requests": use.open}
 
 
-def _provider_counts(tally: ProviderTally) -> Plain:
+def _provider_counts(tally: ProviderTally) -> ProviderCounts:
     return {
         "attempts": tally.attempts,
         "outcomes": dict(tally.outcomes),
@@ -151,7 +149,7 @@ def _provider_counts(tally: ProviderTally) -> Plain:
     }
 
 
-def _histogram(histogram: Histogram) -> Plain:
+def _histogram(histogram: Histogram) -> HistogramCounts:
     return {"counts": list(histogram.counts), "total": histogram.total}
 
 
@@ -160,7 +158,7 @@ def _texts(numbers: Mapping[int, int]) -> dict[str, int]:
     return {str(key): value for key, value in numbers.items()}
 
 
-def _client_state(route: Route, now: float, wall: float) -> Plain:
+def _client_state(route: Route, now: float, wall: float) -> ClientState:
     return {
         "preferred": None if route.preferred is None else route.preferred.name,
         "can_answer": can_answer(route, now),
@@ -168,7 +166,7 @@ def _client_state(route: Route, now: float, wall: float) -> Plain:
     }
 
 
-def _provider_state(provider: Provider, now: float, wall: float) -> Plain:
+def _provider_state(provider: Provider, now: float, wall: float) -> ProviderState:
     tally, state, wait = provider.tally, provider.state(now), provider.wait(now)
     last = tally.last_failure
     return {
@@ -182,5 +180,5 @@ def _provider_state(provider: Provider, now: float, wall: float) -> Plain:
     }
 
 
-def _key_state(key: Health, now: float) -> Plain:
+def _key_state(key: Health, now: float) -> KeyState:
     return {"health": key.state(now).value, "reason": key.reason or None, "rests_seconds": key.remaining(now)}

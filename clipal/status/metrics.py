@@ -6,10 +6,10 @@ Labels have few values: names of the configuration, statuses, and reasons in cli
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from itertools import accumulate, chain
-from typing import Final
+from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,8 +17,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from clipal.providers.tally import BOUNDS
-from clipal.status.counters import Plain, Snapshot
 from clipal.status.report import VERSION
+from clipal.status.snapshot import ClientCounts, ClientState, Counts, HistogramCounts, ProviderCounts, Snapshot, States
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -30,7 +30,8 @@ _PROCESS: Final = {
     "process_open_fds": "Number of open file descriptors.",
     "process_max_fds": "Maximum number of open file descriptors.",
 }
-_Labelled = Iterable[tuple[tuple[str, ...], float]]
+_Labelled: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
+_Clients: TypeAlias = Mapping[str, ClientCounts]
 
 
 class Metrics(Collector):
@@ -60,34 +61,42 @@ class Metrics(Collector):
         yield from _of_process(counts, states)
 
 
-def _of_clients(clients: Plain) -> Iterator[Metric]:
+def _of_clients(clients: _Clients) -> Iterator[Metric]:
     names = ("client",)
     yield _counter(
         "clipal_requests",
         "Requests of clients, by the status that was sent; 0 where the client disconnected first.",
         ("client", "status"),
-        _nested(clients, "statuses"),
+        _nested(clients, lambda each: each["statuses"]),
     )
-    yield _gauge("clipal_open_requests", "Requests that are being answered.", names, _each(clients, "open_requests"))
+    yield _gauge(
+        "clipal_open_requests",
+        "Requests that are being answered.",
+        names,
+        _each(clients, lambda each: each["open_requests"]),
+    )
     yield _counter(
-        "clipal_request_bytes", "Bytes of the bodies of clients' requests.", names, _each(clients, "request_bytes")
+        "clipal_request_bytes",
+        "Bytes of the bodies of clients' requests.",
+        names,
+        _each(clients, lambda each: each["request_bytes"]),
     )
     yield _counter(
         "clipal_response_bytes",
         "Bytes of the bodies of answers that went to clients.",
         names,
-        _each(clients, "response_bytes"),
+        _each(clients, lambda each: each["response_bytes"]),
     )
     durations = (((client,), each["duration"]) for client, each in clients.items())
     help_text = "Time from a request's head to the end of its answer."
     yield _histogram("clipal_request_duration_seconds", help_text, names, durations)
 
 
-def _of_tokens(counts: Plain) -> Metric:
+def _of_tokens(counts: Counts) -> Metric:
     tokens: dict[tuple[str, ...], float] = {}
     answered = [each["by_token"] for each in counts["clients"].values()]
     refused = {name: each["refused"] for name, each in counts["client_tokens"].items()}
-    for label, value in chain.from_iterable(map(_nested, (*answered, refused))):
+    for label, value in chain.from_iterable(map(_of_tables, (*answered, refused))):
         tokens[label] = tokens.get(label, 0) + value
     return _counter(
         "clipal_token_requests",
@@ -97,28 +106,33 @@ def _of_tokens(counts: Plain) -> Metric:
     )
 
 
-def _of_providers(clients: Plain) -> Iterator[Metric]:
+def _of_providers(clients: _Clients) -> Iterator[Metric]:
     names = ("client", "provider")
     found = {(client, name): each for client, of in clients.items() for name, each in of["providers"].items()}
     yield _counter(
         "clipal_attempts",
         "Attempts with a provider that have ended, by their outcome.",
         (*names, "outcome"),
-        _of_pairs(found, "outcomes"),
+        _of_pairs(found, lambda each: each["outcomes"]),
     )
     yield _counter(
         "clipal_failovers",
         "Requests that went on to another provider, by the one that failed and why.",
         (*names, "reason"),
-        _of_pairs(found, "failovers"),
+        _of_pairs(found, lambda each: each["failovers"]),
     )
-    yield _counter("clipal_tokens", "Tokens that answers say they cost.", (*names, "kind"), _of_pairs(found, "tokens"))
+    yield _counter(
+        "clipal_tokens",
+        "Tokens that answers say they cost.",
+        (*names, "kind"),
+        _of_pairs(found, lambda each: each["tokens"]),
+    )
     times = ((pair, each["first_byte"]) for pair, each in found.items())
     help_text = "Time from the beginning of an attempt until its answer began to go to the client."
     yield _histogram("clipal_time_to_first_byte_seconds", help_text, names, times)
 
 
-def _of_health(clients: Plain) -> Iterator[Metric]:
+def _of_health(clients: Mapping[str, ClientState]) -> Iterator[Metric]:
     names = ("client", "provider")
     rests = {
         (client, name): each["rests_seconds"]
@@ -126,11 +140,13 @@ def _of_health(clients: Plain) -> Iterator[Metric]:
         for name, each in of["providers"].items()
     }
     available = ((pair, float(not seconds)) for pair, seconds in rests.items())
-    yield _gauge("clipal_provider_available", "1 where a provider may be asked, 0 while it rests.", names, available)
+    yield _gauge(
+        "clipal_provider_available", "1 where a provider may be asked, 0 during its cooldown.", names, available
+    )
     yield _gauge("clipal_provider_rest_seconds", "Time until a provider may be asked again.", names, rests.items())
 
 
-def _of_process(counts: Plain, states: Plain) -> Iterator[Metric]:
+def _of_process(counts: Counts, states: States) -> Iterator[Metric]:
     configuration = states["configuration"]
     yield _gauge("clipal_connections", "Open connections of clients.", (), [((), counts["connections"])])
     yield _counter(
@@ -184,7 +200,7 @@ def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: _Labelled) 
 
 
 def _histogram(
-    name: str, help_text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], Plain]]
+    name: str, help_text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], HistogramCounts]]
 ) -> Metric:
     family = HistogramMetricFamily(name, help_text, labels=labels)
     for label, each in values:
@@ -193,15 +209,19 @@ def _histogram(
     return family
 
 
-def _each(clients: Plain, name: str) -> _Labelled:
-    return (((client,), each[name]) for client, each in clients.items())
+def _each(clients: _Clients, number: Callable[[ClientCounts], float]) -> _Labelled:
+    return (((client,), number(each)) for client, each in clients.items())
 
 
-def _nested(table: Plain, name: str | None = None) -> _Labelled:
-    for key, each in table.items():
-        for inner, value in (each if name is None else each[name]).items():
-            yield (key, inner), value
+def _nested(clients: _Clients, table: Callable[[ClientCounts], Mapping[str, int]]) -> _Labelled:
+    return _of_tables({client: table(each) for client, each in clients.items()})
 
 
-def _of_pairs(found: dict[tuple[str, str], Plain], name: str) -> _Labelled:
-    return (((*pair, key), value) for pair, each in found.items() for key, value in each[name].items())
+def _of_tables(tables: Mapping[str, Mapping[str, int]]) -> _Labelled:
+    return (((outer, inner), value) for outer, table in tables.items() for inner, value in table.items())
+
+
+def _of_pairs(
+    found: Mapping[tuple[str, str], ProviderCounts], table: Callable[[ProviderCounts], Mapping[str, int]]
+) -> _Labelled:
+    return (((*pair, key), value) for pair, each in found.items() for key, value in table(each).items())

@@ -11,14 +11,41 @@ from clipal.config.client_token import ClientToken
 from clipal.config.model import BaseURL, ClientConfig, Configuration, ProviderConfig
 from clipal.providers.health_state import HealthState
 from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
-from clipal.status.counters import Plain, Snapshot
+from clipal.status.document import (
+    ClientReport,
+    FailureReport,
+    KeyReport,
+    ProviderReport,
+    Quantiles,
+    StatusReport,
+    TokenReport,
+)
+from clipal.status.snapshot import (
+    ClientCounts,
+    ClientState,
+    Counts,
+    FailureState,
+    HistogramCounts,
+    KeyState,
+    ProviderCounts,
+    ProviderState,
+    Snapshot,
+)
 
 VERSION: Final = version("clipal")
 _NO_FAILURES: Final = (ANSWERED, DISCONNECTED, BUG)
-_NOTHING: Final[Plain] = {}
+_NO_TIMES: Final[HistogramCounts] = {"counts": [], "total": 0.0}
+_UNUSED_PROVIDER: Final[ProviderCounts] = {
+    "attempts": 0,
+    "outcomes": {},
+    "failovers": {},
+    "open_requests": 0,
+    "first_byte": _NO_TIMES,
+    "tokens": {},
+}
 
 
-def report(snapshot: Snapshot, configuration: Configuration) -> Plain:
+def report(snapshot: Snapshot, configuration: Configuration) -> StatusReport:
     """The whole document.
 
     Parameters:
@@ -42,79 +69,100 @@ def report(snapshot: Snapshot, configuration: Configuration) -> Plain:
         "open_requests": sum(each["open_requests"] for each in counts["clients"].values()),
         "client_tokens": [_token(each, counts) for each in configuration.settings.client_tokens],
         "clients": {
-            prefix: _client(config, counts["clients"].get(prefix, _NOTHING), states["clients"].get(prefix, _NOTHING))
+            prefix: _client(config, counts["clients"].get(prefix), states["clients"].get(prefix))
             for prefix, config in configuration.clients.items()
         },
     }
 
 
-def _token(token: ClientToken, counts: Plain) -> Plain:
-    used = counts["client_tokens"].get(token.name, _NOTHING)
-    statuses = [client["by_token"].get(token.name, _NOTHING) for client in counts["clients"].values()]
+def _token(token: ClientToken, counts: Counts) -> TokenReport:
+    used = counts["client_tokens"].get(token.name)
+    statuses = [client["by_token"].get(token.name, {}) for client in counts["clients"].values()]
     return {
         "name": token.name,
         "clients": None if token.clients is None else sorted(token.clients),
         "status": token.status,
         "requests": sum(sum(each.values()) for each in statuses),
-        "refused": sum(used.get("refused", _NOTHING).values()),
-        "open_requests": used.get("open_requests", 0),
+        "refused": 0 if used is None else sum(used["refused"].values()),
+        "open_requests": 0 if used is None else used["open_requests"],
     }
 
 
-def _client(config: ClientConfig, counts: Plain, states: Plain) -> Plain:
-    tallies, health = counts.get("providers", _NOTHING), states.get("providers", _NOTHING)
+def _client(config: ClientConfig, counts: ClientCounts | None, state: ClientState | None) -> ClientReport:
+    tallies = {} if counts is None else counts["providers"]
+    health = {} if state is None else state["providers"]
     return {
         "mode": config.mode.value,
         "pinned": config.pinned_provider,
-        "preferred": states.get("preferred"),
-        "can_answer": states.get("can_answer", False),
-        "requests": counts.get("requests", 0),
+        "preferred": None if state is None else state["preferred"],
+        "can_answer": False if state is None else state["can_answer"],
+        "requests": 0 if counts is None else counts["requests"],
         "failovers": sum(sum(each["failovers"].values()) for each in tallies.values()),
-        "unanswered": counts.get("unanswered", 0),
+        "unanswered": 0 if counts is None else counts["unanswered"],
         "providers": [
-            _provider(each, tallies.get(each.name, _NOTHING), health.get(each.name, _NOTHING))
+            _provider(each, tallies.get(each.name, _UNUSED_PROVIDER), health.get(each.name) or _not_asked(each))
             for each in config.providers
         ],
     }
 
 
-def _provider(config: ProviderConfig, counts: Plain, states: Plain) -> Plain:
-    outcomes = counts.get("outcomes", _NOTHING)
-    last, until = states.get("last_failure"), states.get("until")
+def _provider(config: ProviderConfig, counts: ProviderCounts, state: ProviderState) -> ProviderReport:
+    outcomes, tokens, last, until = counts["outcomes"], counts["tokens"], state["last_failure"], state["until"]
     return {
         "name": config.name,
         "base_url": shown_url(config.base_url),
         "priority": config.priority,
         "enabled": config.is_asked,
-        "health": states.get("health", HealthState.CLOSED.value),
-        "reason": states.get("reason"),
-        "rests_seconds": round(states.get("rests_seconds", 0.0), 3),
+        "health": state["health"],
+        "reason": state["reason"],
+        "rests_seconds": round(state["rests_seconds"], 3),
         "until": None if until is None else moment(until),
-        "keys": [{**key, "rests_seconds": round(key["rests_seconds"], 3)} for key in states.get("keys", _keys(config))],
-        "attempts": counts.get("attempts", 0),
+        "keys": [_key(each) for each in state["keys"]],
+        "attempts": counts["attempts"],
         "answers": outcomes.get(ANSWERED, 0),
         "failures": {reason: times for reason, times in outcomes.items() if reason not in _NO_FAILURES},
-        "last_failure": None if last is None else {**last, "at": moment(last["at"])},
-        "open_requests": counts.get("open_requests", 0),
-        "first_byte_seconds": quantiles(states.get("recent", ())),
-        "tokens": {kind: counts.get("tokens", _NOTHING).get(kind, 0) for kind in ("input", "cached_input", "output")},
+        "last_failure": None if last is None else _failure(last),
+        "open_requests": counts["open_requests"],
+        "first_byte_seconds": quantiles(state["recent"]),
+        "tokens": {
+            "input": tokens.get("input", 0),
+            "cached_input": tokens.get("cached_input", 0),
+            "output": tokens.get("output", 0),
+        },
     }
 
 
-def _keys(config: ProviderConfig) -> list[Plain]:
-    """The keys of a provider that is not asked: it is disabled, or another provider is pinned."""
-    return [
-        {"health": HealthState.CLOSED.value, "reason": None, "rests_seconds": 0.0} for _ in config.api_keys or ("",)
-    ]
+def _not_asked(config: ProviderConfig) -> ProviderState:
+    """The state of a provider that is not asked: it is disabled, or another provider is pinned."""
+    healthy: KeyState = {"health": HealthState.CLOSED.value, "reason": None, "rests_seconds": 0.0}
+    return {
+        **healthy,
+        "until": None,
+        "keys": [healthy for _ in config.api_keys or ("",)],
+        "last_failure": None,
+        "recent": [],
+    }
 
 
-def quantiles(values: Sequence[float]) -> Plain:
+def _key(state: KeyState) -> KeyReport:
+    return {
+        "health": state["health"],
+        "reason": state["reason"],
+        "rests_seconds": round(state["rests_seconds"], 3),
+    }
+
+
+def _failure(last: FailureState) -> FailureReport:
+    return {"reason": last["reason"], "status": last["status"], "at": moment(last["at"])}
+
+
+def quantiles(values: Sequence[float]) -> Quantiles:
     """The median and the 99th percentile of `values`; None where there are no values."""
+    if not values:
+        return {"p50": None, "p99": None}
     ordered = sorted(values)
     last = len(ordered) - 1
-    return {
-        name: round(ordered[round(part * last)], 4) if ordered else None for name, part in (("p50", 0.5), ("p99", 0.99))
-    }
+    return {"p50": round(ordered[round(0.5 * last)], 4), "p99": round(ordered[round(0.99 * last)], 4)}
 
 
 def shown_url(url: BaseURL) -> str:

@@ -19,12 +19,13 @@ from clipal.downstream.admission import Refusal
 from clipal.downstream.page import PageRequest
 from clipal.downstream.site import Site
 from clipal.failover.failover import Failover
-from clipal.status.counters import Counters, Drops, Snapshot
+from clipal.status.counters import Counters, Drops
 from clipal.status.lag import ReactorLag
 from clipal.status.listening import OpenAccess, StatusListening, StatusSite
 from clipal.status.metrics import Metrics
 from clipal.status.report import report
 from clipal.status.resources import LocalAccess, pages
+from clipal.status.snapshot import Snapshot
 
 
 class Combined(Protocol):

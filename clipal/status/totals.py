@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, Final
 
 from clipal.providers.tally import RECENT
-from clipal.status.counters import Plain, Snapshot
+from clipal.status.snapshot import ClientState, Counts, LoadedState, ProviderState, Snapshot, States
 
 _GAUGES: Final = ("connections", "open_requests", "process", "workers")
 """Counts that end with their process."""
@@ -38,7 +38,7 @@ def ended(counts: Any) -> Any:
     return counts
 
 
-def _join(first: Plain, second: Plain) -> Plain:
+def _join(first: States, second: States) -> States:
     one, other = first["configuration"], second["configuration"]
     latest = max(one, other, key=lambda each: (each["error"] is not None, each["loaded"]))
     clients = {**second["clients"], **first["clients"]}
@@ -49,12 +49,16 @@ def _join(first: Plain, second: Plain) -> Plain:
         "process_started": min(first["process_started"], second["process_started"]),
         "draining": first["draining"] and second["draining"],
         "lag": max(first["lag"], second["lag"]),
-        "configuration": {**latest, **{key: max(one[key], other[key]) for key in ("succeeded", "failed")}},
+        "configuration": {
+            **latest,
+            "succeeded": max(one["succeeded"], other["succeeded"]),
+            "failed": max(one["failed"], other["failed"]),
+        },
         "clients": clients | {key: _join_clients(first["clients"][key], second["clients"][key]) for key in both},
     }
 
 
-def _join_clients(first: Plain, second: Plain) -> Plain:
+def _join_clients(first: ClientState, second: ClientState) -> ClientState:
     providers = {**second["providers"], **first["providers"]}
     both = first["providers"].keys() & second["providers"].keys()
     return {
@@ -65,7 +69,7 @@ def _join_clients(first: Plain, second: Plain) -> Plain:
     }
 
 
-def _join_providers(first: Plain, second: Plain) -> Plain:
+def _join_providers(first: ProviderState, second: ProviderState) -> ProviderState:
     """Each process has its own view of a provider: the longer cooldown counts, and the later failure."""
     worse = max(first, second, key=lambda each: each["rests_seconds"])
     failures = [each["last_failure"] for each in (first, second) if each["last_failure"] is not None]
@@ -93,7 +97,7 @@ class Totals:
         self._ended: Any = {}
         self.succeeded = self.failed = 0
 
-    def update(self, worker: Hashable, counts: Plain, states: Plain) -> None:
+    def update(self, worker: Hashable, counts: Counts, states: States) -> None:
         """What a worker says of itself, in place of what it said before."""
         self._last[worker] = Snapshot(counts, states)
 
@@ -108,14 +112,11 @@ class Totals:
         if not self._last:
             return None
         found = reduce(added, self._last.values())
-        configuration = found.states["configuration"]
-        states = {
-            **found.states,
-            "started": self._started,
-            "configuration": {
-                **configuration,
-                "succeeded": configuration["succeeded"] + self.succeeded,
-                "failed": configuration["failed"] + self.failed,
-            },
+        loaded = found.states["configuration"]
+        configuration: LoadedState = {
+            **loaded,
+            "succeeded": loaded["succeeded"] + self.succeeded,
+            "failed": loaded["failed"] + self.failed,
         }
+        states: States = {**found.states, "started": self._started, "configuration": configuration}
         return Snapshot(add_counts(self._ended, found.counts), states)

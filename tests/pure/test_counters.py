@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from clipal.providers.tally import BOUNDS, REASONS, RECENT, ClientTally, Histogram
-from clipal.status.counters import Plain, Snapshot
 from clipal.status.lag import LOOKS, ReactorLag
 from clipal.status.metrics import Metrics
 from clipal.status.report import quantiles
+from clipal.status.snapshot import ClientCounts, Counts, FailureState, LoadedState, ProviderState, Snapshot, States
 from clipal.status.totals import add_counts, added, ended
 from tests.seen import Samples
 
 
-def provider_state(rests: float, failed_at: float | None, *recent: float) -> Plain:
-    last = None if failed_at is None else {"reason": "auth", "status": 401, "at": failed_at}
+def provider_state(rests: float, failed_at: float | None, *recent: float) -> ProviderState:
+    last: FailureState | None = None if failed_at is None else {"reason": "auth", "status": 401, "at": failed_at}
     health, reason = ("open", "auth") if rests else ("closed", None)
     return {
         "health": health,
@@ -34,9 +34,15 @@ def provider_state(rests: float, failed_at: float | None, *recent: float) -> Pla
 
 
 def snapshot(
-    provider: Plain, *, requests: int = 1, lag: float = 0.0, draining: bool = False, **loaded: object
+    provider: ProviderState,
+    *,
+    requests: int = 1,
+    lag: float = 0.0,
+    draining: bool = False,
+    failed: int = 0,
+    error: str | None = None,
 ) -> Snapshot:
-    client = {
+    client: ClientCounts = {
         "requests": requests,
         "statuses": {"200": requests},
         "unanswered": 0,
@@ -56,7 +62,7 @@ def snapshot(
             }
         },
     }
-    counts = {
+    counts: Counts = {
         "workers": 1,
         "connections": 2,
         "refused": {"host": 1},
@@ -65,8 +71,14 @@ def snapshot(
         "process": {"process_resident_memory_bytes": 1000.0},
         "clients": {"codex": client},
     }
-    configuration = {"fingerprint": "a", "loaded": 50.0, "error": None, "succeeded": 1, "failed": 0, **loaded}
-    states = {
+    configuration: LoadedState = {
+        "fingerprint": "a",
+        "loaded": 50.0,
+        "error": error,
+        "succeeded": 1,
+        "failed": failed,
+    }
+    states: States = {
         "now": 100.0,
         "started": 10.0,
         "process_started": 9.0,
@@ -89,7 +101,8 @@ def test_counts_add_up_and_a_provider_is_as_its_longest_cooldown_says() -> None:
     assert both.states["configuration"]["error"] == "codex.yaml: wrong"
     assert both.states["configuration"]["failed"] == 2, "all of them read the same files"
     provider = both.states["clients"]["codex"]["providers"]["one"]
-    assert (provider["health"], provider["rests_seconds"], provider["last_failure"]["at"]) == ("open", 30, 90.0)
+    assert (provider["health"], provider["rests_seconds"]) == ("open", 30)
+    assert provider["last_failure"] == {"reason": "auth", "status": 401, "at": 90.0}
     assert provider["recent"] == [0.1, 0.3]
     assert both.states["draining"] is False
 
