@@ -38,7 +38,14 @@ def run(options: Options) -> int:
     """
     from twisted.internet import reactor
 
-    with TemporaryDirectory(prefix="clipal-demo-") as name:
+    try:
+        directory = TemporaryDirectory(prefix="clipal-demo-")
+    except OSError as error:  # of a read-only container, say
+        print(
+            f"clipal: the demo needs a temporary directory: {(error.strerror or str(error)).lower()}", file=sys.stderr
+        )
+        return 1
+    with directory as name:
         demo = Demo(reactor, Path(name), Terminal(sys.stdout))  # type: ignore[arg-type]
         globalLogBeginner.beginLoggingTo([demo.logs], redirectStandardIO=False)
         status = Run(reactor, demo, once=bool(options["once"])).run()  # type: ignore[arg-type]

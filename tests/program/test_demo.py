@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from attrs import evolve
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import Clock
 
+from clipal.__main__ import main
 from clipal.commands.demo import Run
 from clipal.demo.answers import ANSWER, APIS, Api
 from clipal.demo.clients import CLIENTS, DemoClient
@@ -78,6 +80,20 @@ async def test_each_answer_came_from_the_second(world: World, tmp_path: Path) ->
     assert max(map(len, printed(program).splitlines())) <= WIDTH
     assert "demo-key" not in printed(program)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_place_for_its_files_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container that is read-only."""
+
+    def none(prefix: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("clipal.commands.demo.TemporaryDirectory", none)
+    assert main(["demo", "--once"]) == 1
+    said = "clipal: the demo needs a temporary directory: no usable temporary directory found in ['/tmp']\n"
+    assert capsys.readouterr() == ("", said)
 
 
 async def staying(run_program: RunProgram, directory: Path) -> tuple[Program, int]:

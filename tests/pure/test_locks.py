@@ -79,3 +79,14 @@ def test_the_locks_that_share_an_environment_agree_with_the_tests(name: str) -> 
 
 def test_what_runs_is_what_is_tested() -> None:
     assert releases("run") <= releases("test")
+
+
+def test_the_container_has_what_the_locks_name() -> None:
+    text = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    images = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert (len(images), len(set(images))) == (2, 1)  # the environment that is copied needs the same interpreter
+    commands = re.findall(r"bin/pip (.*?)(?:&&|$)", text, re.MULTILINE)
+    fetching = [each for each in commands if "--no-index" not in each]
+    assert [re.findall(r"--requirement requirements/(\w+)\.txt", each) for each in fetching] == [["build"], ["run"]]
+    assert all("--require-hashes" in each for each in fetching)
+    assert [each for each in commands if "/opt/clipal" in each and "build.txt" in each] == []
