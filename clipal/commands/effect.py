@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from twisted.internet.task import deferLater
 
-from clipal.commands.running import Address, NotRunning, ask, in_reactor
+from clipal.commands.address import Address
+from clipal.commands.running import NotRunning, ask, in_reactor
 from clipal.commands.status_table import clock, lasting
 from clipal.config.model import Configuration
 from clipal.status.document import ClientReport, StatusReport

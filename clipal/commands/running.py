@@ -11,30 +11,26 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionRefusedError
 from twisted.internet.task import react
 from twisted.python import usage
-from twisted.web.client import Agent, ResponseFailed
+from twisted.web.client import ResponseFailed
 from twisted.web.http_headers import Headers
 
-from clipal.commands.connect import given_token, own_base_url
+from clipal.commands.address import Address
+from clipal.commands.connect import given_token
 from clipal.commands.options import CommandOptions
-from clipal.commands.own_certificate import OwnCertificate
-from clipal.commands.socket_file import SocketFile
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
 from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.secret import Secret
-from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.status.document import StatusReport
 
@@ -48,57 +44,6 @@ _T = TypeVar("_T")
 
 class NotRunning(Exception):
     """No clipal could be asked; the text says where and why."""
-
-
-@frozen
-class Address:
-    """The address of a clipal.
-
-    Attributes:
-        url: paths are appended to this URL.
-        socket: the file of the UNIX socket; None for TCP.
-        certificate: the file of the only certificate that is trusted; None for the system's authorities.
-        token: sent as a Bearer token; empty for none.
-    """
-
-    url: str
-    socket: Path | None = None
-    certificate: Path | None = None
-    token: Secret = field(default=Secret(b""), repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """From `http://…`, `https://…` or `unix:PATH`.
-
-        Raises:
-            usage.UsageError: `text` is none of these.
-        """
-        if text.startswith("unix:") and len(text) > len("unix:"):
-            return cls("http://localhost", Path(text.removeprefix("unix:")).expanduser().absolute())
-        try:
-            parts = urlsplit(text)
-            whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
-        except ValueError:
-            whole = False
-        if not whole or "@" in parts.netloc:
-            raise usage.UsageError("--url: must be a URL such as http://127.0.0.1:3333, or unix:PATH")
-        return cls(text.rstrip("/").removesuffix("/status"))
-
-    @classmethod
-    def of(cls, settings: Settings) -> Address:
-        """The address of a clipal with these settings: the first endpoint that is an address or a socket's file.
-
-        The token is the first one that may read the status and that the configuration has itself, not as a hash.
-        """
-        token = next((each.text for each in settings.client_tokens if each.status and each.text), Secret(b""))
-        plain = [each for each in settings.endpoints if not each.proxied and (each.host or each.path)]
-        if plain and plain[0].path is not None:
-            return cls("http://localhost", plain[0].path, token=token)
-        tls = plain[0].tls if plain else None
-        return cls(own_base_url(settings), certificate=None if tls is None else tls.certificate, token=token)
-
-    def __str__(self) -> str:
-        return self.url if self.socket is None else f"unix:{self.socket}"
 
 
 class RunningOptions(CommandOptions):
@@ -175,7 +120,7 @@ async def ask(reactor: Any, address: Address) -> StatusReport:
         NotRunning: there is no answer, or the answer is not that of a clipal that shows its status.
     """
     try:
-        client = HTTPClient(_agent(reactor, address))
+        client = HTTPClient(address.agent(reactor, LONGEST_ANSWER))
         token = address.token.reveal().decode("ascii")
         headers = Headers({"Authorization": [f"Bearer {token}"]} if token else {})
         response = await client.get(f"{address.url}/status", headers=headers, timeout=LONGEST_ANSWER)
@@ -215,18 +160,6 @@ def in_reactor(work: Callable[[Any], Coroutine[Deferred[Any], Any, _T]]) -> _T:
     if not ended:
         raise KeyboardInterrupt
     return ended[0]
-
-
-# Within
-
-
-def _agent(reactor: Any, address: Address) -> Agent:
-    if address.certificate is not None:
-        return Agent(reactor, OwnCertificate(address.certificate), connectTimeout=LONGEST_ANSWER)
-    if address.socket is None:
-        return Agent(reactor, connectTimeout=LONGEST_ANSWER)
-    agent: Agent = Agent.usingEndpointFactory(reactor, SocketFile(reactor, address.socket, LONGEST_ANSWER))
-    return agent
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,8 @@ from rich.live import Live
 from rich.text import Text
 from twisted.internet.task import deferLater
 
-from clipal.commands.running import Address, NotRunning, RunningOptions, ask, in_reactor
+from clipal.commands.address import Address
+from clipal.commands.running import NotRunning, RunningOptions, ask, in_reactor
 from clipal.commands.status_table import exit_status, tables
 from clipal.status.document import StatusReport
 

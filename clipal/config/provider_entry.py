@@ -40,7 +40,7 @@ _PROVIDER: Final = Table(
     },
     foreign=PROVIDER,
 )
-_FILES: Final = ("ca_file", "client_certificate", "client_key")
+_FILES: Final[tuple[str, ...]] = ("ca_file", "client_certificate", "client_key")
 
 
 def read_provider(
@@ -62,39 +62,47 @@ class _Entry:
         self._place = place
         self._node = node
         self._problems = problems
+        self._errors_before = len(problems.of(Severity.ERROR))
         self._references = References(path.parent)
 
     def read(self, upstream_proxy: ProxyChoice) -> ProviderConfig | None:
-        node, problems = self._node, self._problems
-        before = len(problems.of(Severity.ERROR))
-        values = _PROVIDER.read(self._path, self._place, node, problems)
+        values = _PROVIDER.read(self._path, self._place, self._node, self._problems)
         for required in ("name", "base_url"):
-            if required not in node.items:
-                problems.error(self._path, node.line, f"{self._place}.{required}", "is missing")
-        asked = bool(values.get("enabled", True))
-        needed = asked and values.get("auth") is not Carrier.NONE
-        keys = self._keys(values, needed=needed)
-        trust = self._trust(values, asked=asked)
-        proxy = PROVIDER_PROXY.take(values, self._path, f"{self._place}.", node, problems)
-        if len(problems.of(Severity.ERROR)) > before:
+            if required not in self._node.items:
+                self._wrong(required, "is missing")
+        is_enabled = bool(values.get("enabled", True))
+        needs_key = is_enabled and values.get("auth") is not Carrier.NONE
+        values["api_keys"] = self._keys(values.pop("api_key", None), values.pop("api_keys", None), needed=needs_key)
+        files = {key: values.pop(key) for key in _FILES if key in values}
+        values["trust"] = self._trust(files, asked=is_enabled)
+        proxy = PROVIDER_PROXY.take(values, self._path, f"{self._place}.", self._node, self._problems)
+        if self._has_errors:
             return None
-        if needed and not keys:
+        if needs_key and not values["api_keys"]:
             self._wrong("api_key", "is missing; without any, set auth to none")
             return None
-        provider = ProviderConfig(**values, api_keys=keys, trust=trust)
+        provider = ProviderConfig(**values)
         self._warn_of_websocket(provider)
-        if needed:
+        if needs_key:
             provider = self._without_placeholders(provider)
         return self._through_a_proxy(provider, upstream_proxy if proxy is None else proxy)
+
+    @property
+    def _has_errors(self) -> bool:
+        return len(self._problems.of(Severity.ERROR)) > self._errors_before
 
     def _wrong(self, key: str, text: str) -> None:
         self._problems.error(self._path, self._node.lines.get(key, self._node.line), f"{self._place}.{key}", text)
 
     # Keys
 
-    def _keys(self, values: dict[str, Any], *, needed: bool) -> tuple[Secret, ...]:
-        """The keys, each once. Where no key is needed, what a key refers to may be missing."""
-        one, several = values.pop("api_key", None), values.pop("api_keys", None)
+    def _keys(self, one: Node | None, several: Node | None, *, needed: bool) -> tuple[Secret, ...]:
+        """The keys, each once. Where no key is needed, what a key refers to may be missing.
+
+        Parameters:
+            one: the value of `api_key`.
+            several: the value of `api_keys`.
+        """
         found = [] if one is None else [self._read("api_key", self._references.key, one, needed=needed)]
         if several is not None and not isinstance(several, Sequence):
             self._wrong("api_keys", "must be a list")
@@ -125,18 +133,15 @@ class _Entry:
             return provider
         key = "api_key" if "api_key" in self._node.items else "api_keys"
         line = self._node.lines[key]
+        text = "the key is still the template's, and this provider is left out"
         if keys:
             text = "a key of the template's is not used"
-            self._problems.warn(self._path, line, f"{self._place}.{key}", text, "put your own in its place")
-            return evolve(provider, api_keys=keys)
-        text = "the key is still the template's, and this provider is left out"
         self._problems.warn(self._path, line, f"{self._place}.{key}", text, "put your own in its place")
-        return evolve(provider, api_keys=())
+        return evolve(provider, api_keys=keys)
 
     # How it is reached
 
-    def _trust(self, values: dict[str, Any], *, asked: bool) -> Trust | None:
-        nodes = {key: values.pop(key) for key in _FILES if key in values}
+    def _trust(self, nodes: dict[str, Node], *, asked: bool) -> Trust | None:
         files = {key: self._read(key, self._references.file, node, needed=True) for key, node in nodes.items()}
         authorities, certificate, private = (files.get(key) for key in _FILES)
         if private is not None and certificate is None:
