@@ -25,7 +25,8 @@ from clipal.process.handover import HandOver, Offering, handover_path
 from clipal.process.listening import Listener
 from clipal.process.signals import Signals
 from clipal.process.systemd import Systemd
-from clipal.process.workers import Worker, Workers
+from clipal.process.worker import Worker
+from clipal.process.workers import Workers
 from clipal.providers.shared import SharedState
 from clipal.status.totals import Totals
 
@@ -89,9 +90,8 @@ class Parent(MultiService):
             parent.setComponent(ILogObserver, self._logs)
         super().setServiceParent(parent)
 
-    def _assignment(self, number: int) -> str:
+    def _assignment(self) -> str:
         return Assignment(
-            number,
             self._resets,
             self._supervised,
             str(self._configuration.directory),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -75,9 +76,11 @@ class Instance:
         await ended(self.program)
 
     def workers(self) -> set[int]:
-        """The processes that it has started."""
+        """The processes that serve for it."""
         pid = self.program.pid
-        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        started = set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        logs = "".join(each.read_text() for each in (self.directory / "logs").glob("*"))
+        return started & set(map(int, re.findall(r" serves \((\d+)\)", logs)))
 
 
 async def ended(program: subprocess.Popen[bytes]) -> None:
@@ -148,6 +151,7 @@ async def roll(instance: Instance, load: Load) -> str:
 
 async def kill_worker(instance: Instance, load: Load) -> str:
     """SIGKILL to one worker; how long its place was empty."""
+    await asyncio.sleep(5)  # the load begins with the service, and this is to show one that has served for a while
     serving = instance.count(" serves (")
     load.killed = time.monotonic()
     os.kill(min(instance.workers()), signal.SIGKILL)

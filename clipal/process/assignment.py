@@ -1,4 +1,4 @@
-"""What a worker is told when it is started: which sockets it inherits, and where its configuration is."""
+"""What a worker is told when it is to serve: which sockets it has inherited, and where its configuration is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from attrs import asdict, frozen
 from clipal.config.endpoint import Endpoint, TLSFiles
 from clipal.config.overrides import Overrides
 
-VARIABLE: Final = "CLIPAL_WORKER"
-"""The variable of the environment that holds it."""
 CONTROL: Final = 3
 """The worker's descriptor of the connection to its parent."""
 FIRST_LISTENER: Final = 4
@@ -22,17 +20,15 @@ FIRST_LISTENER: Final = 4
 
 @frozen
 class Assignment:
-    """One worker's.
+    """The same for all workers that start at one time.
 
     Attributes:
-        number: of the worker, from 1.
         resets: how often an operator has asked for a fresh start.
         supervised: whether a supervisor started the parent, or it is a daemon.
         endpoints: what the inherited sockets listen on.
         has_status: whether there is one for `status_listen`.
     """
 
-    number: int
     resets: int
     supervised: bool
     directory: str
@@ -41,7 +37,7 @@ class Assignment:
     has_status: bool
 
     def text(self) -> str:
-        """For the environment."""
+        """For a message."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod

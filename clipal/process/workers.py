@@ -1,74 +1,35 @@
 """Several processes on the same listening sockets.
 
 The parent holds the sockets, serves nothing, and keeps N workers: fresh interpreters that inherit the sockets. One that
-dies is replaced, at once or, if it dies again soon, after a while. A roll replaces all, one by one: the next worker
-serves before the one that it replaces is told to drain. No socket is closed meanwhile, so no connection is refused.
+dies is replaced, at once or, if it dies again soon, after a while. A spare process has loaded the program already, so
+that the next worker serves within milliseconds. A roll replaces all, one by one: the next worker serves before the one
+that it replaces is told to drain. No socket is closed meanwhile, so no connection is refused.
 """
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-import clipal
-from clipal.process.assignment import CONTROL, FIRST_LISTENER, VARIABLE
-from clipal.process.control import Control, Message
+from clipal.process.control import Message
+from clipal.process.worker import Stage, Worker
 
 SHORT_LIFE: Final = 10.0
 """Seconds: a worker that dies sooner has not recovered from what its predecessor died of."""
 LONGEST_PAUSE: Final = 30.0
-"""Seconds between two starts of a worker that dies again and again."""
+"""Seconds between two starts of a worker that dies again and again, or of a spare process."""
+SLOWEST_START: Final = 120.0
+"""Seconds for a worker to come to serve, after which it is ended."""
 LAST_RESPITE: Final = 5.0
 """Seconds for workers to end that were told to cut what is open."""
-_NOT_FOR_WORKERS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS")
-
-
-class Worker(ProcessProtocol):
-    """One process.
-
-    Attributes:
-        number: its place among the workers, from 1.
-        generation: how many rolls there had been when it was started.
-        ready: fires with whether it came to serve.
-        draining: whether it was told to end.
-    """
-
-    def __init__(self, number: int, generation: int, born: float, ended: Callable[[Worker, Any], None]) -> None:
-        self.number = number
-        self.generation = generation
-        self.born = born
-        self.ready: Deferred[bool] = Deferred()
-        self.draining = False
-        self.control: Control
-        self._ended = ended
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id."""
-        found: int | None = self.transport.pid  # type: ignore[union-attr]
-        return found
-
-    def kill(self) -> None:
-        """Ends it at once."""
-        with suppress(ProcessExitedAlready):
-            self.transport.signalProcess("KILL")  # type: ignore[union-attr]
-
-    def processEnded(self, reason: Failure) -> None:
-        self.control.close()
-        self._ended(self, reason.value)
 
 
 class Workers(Service):
@@ -76,7 +37,7 @@ class Workers(Service):
 
     Parameters:
         sockets: what each inherits, in this order.
-        assignment: makes the text with which one is started, from its number.
+        assignment: makes the text that tells one what to serve.
         received: gets each message of a worker but those about its own state.
         gone: told of each worker that has ended.
     """
@@ -88,7 +49,7 @@ class Workers(Service):
         reactor: Any,
         count: int,
         sockets: Sequence[socket.socket],
-        assignment: Callable[[int], str],
+        assignment: Callable[[], str],
         received: Callable[[Worker, Message], None],
         gone: Callable[[Worker], None],
     ) -> None:
@@ -104,72 +65,101 @@ class Workers(Service):
         self._roll: Deferred[bool] | None = None
         self._rolls: list[Deferred[bool]] = []
         self._stopping: Deferred[None] | None = None
-        self.running_workers: set[Worker] = set()
+        self._processes: set[Worker] = set()
+
+    @property
+    def running_workers(self) -> list[Worker]:
+        """All but the spare ones."""
+        return [each for each in self._processes if each.stage is not Stage.SPARE]
 
     def start(self) -> list[Worker]:
         """Starts all of them."""
-        return [self._spawn(number) for number in range(1, self._count + 1)]
+        return [self._start(number) for number in range(1, self._count + 1)]
 
     def tell(self, what: str, **message: Any) -> None:
         """Sends a message to all."""
         for worker in self.running_workers:
             worker.control.tell(what, **message)
 
-    def _spawn(self, number: int) -> Worker:
-        worker = Worker(number, self._generation, self._reactor.seconds(), self._ended)
-        ours, theirs = socket.socketpair()
-        worker.control = Control.over(self._reactor, ours, lambda message: self._message(worker, message), lambda: None)
-        descriptors = {each: each for each in (0, 1, 2) if _is_open(each)}
-        descriptors[CONTROL] = theirs.fileno()
-        for place, listening in enumerate(self._sockets, FIRST_LISTENER):
-            descriptors[place] = listening.fileno()
-        self._reactor.spawnProcess(
-            worker,
-            sys.executable,
-            [sys.executable, "-m", "clipal.worker"],
-            env=_environment(self._assignment(number)),
-            childFDs=descriptors,
-        )
-        theirs.close()
-        self.running_workers.add(worker)
+    def _start(self, number: int) -> Worker:
+        """Lets a spare process serve, or else a new one."""
+        worker = self._spare() or self._spawn()
+        slow = self._reactor.callLater(SLOWEST_START, worker.kill)
+        worker.ready.addCallback(partial(self._started, worker, slow))
+        worker.serve(number, self._assignment(), self._reactor.seconds())
+        return worker
+
+    def _started(self, worker: Worker, slow: IDelayedCall, serves: bool) -> bool:
+        if slow.active():
+            slow.cancel()
+        if serves:
+            self._log.info("Worker {number} serves ({pid})", number=worker.number, pid=worker.pid)
+            self._keep_spare()
+        return serves
+
+    def _spawn(self) -> Worker:
+        worker = Worker(self._generation, self._ended)
+        worker.spawn(self._reactor, self._sockets, partial(self._message, worker))
+        self._processes.add(worker)
         return worker
 
     def _message(self, worker: Worker, message: Message) -> None:
-        if message["do"] != "ready":
+        if message["do"] == "ready":
+            worker.serves()
+        else:
             self._received(worker, message)
-        elif not worker.ready.called:
-            self._log.info("Worker {number} serves ({pid})", number=worker.number, pid=worker.pid)
-            worker.ready.callback(True)
 
     def _ended(self, worker: Worker, how: Any) -> None:
-        self.running_workers.discard(worker)
+        self._processes.discard(worker)
         self._gone(worker)
         served = worker.ready.called
-        has_successor = any(each.number == worker.number and not each.draining for each in self.running_workers)
+        has_successor = any(
+            each.number == worker.number and each.stage is not Stage.DRAINING for each in self.running_workers
+        )
         if not served:
             worker.ready.callback(False)
         if self._stopping is not None:
-            if not self.running_workers:
+            if not self._processes:
                 self._stopping.callback(None)
-            return
-        if not worker.draining and not has_successor:
+        elif worker.stage is Stage.SPARE:
+            if worker.generation == self._generation:
+                self._say_ended("A spare worker", how, LONGEST_PAUSE)
+                self._wait(worker.number, LONGEST_PAUSE, self._keep_spare)
+        elif worker.stage is not Stage.DRAINING and not has_successor:
             self._replace(worker, served, how)
 
     def _replace(self, worker: Worker, served: bool, how: Any) -> None:
         quick = not served or self._reactor.seconds() - worker.born < SHORT_LIFE
         failures = self._failures[worker.number] = self._failures.get(worker.number, 0) + 1 if quick else 1
         wait = 0.0 if failures == 1 else min(LONGEST_PAUSE, 2.0 ** (failures - 2))
+        self._say_ended(f"Worker {worker.number}", how, wait)
+        self._wait(worker.number, wait, partial(self._start, worker.number))
+
+    def _say_ended(self, what: str, how: Any, wait: float) -> None:
         self._log.warn(
-            "Worker {number} ended by {how}; another one starts {when}",
-            number=worker.number,
+            "{what} ended by {how}; another one starts {when}",
+            what=what,
             how=f"signal {how.signal}" if how.signal else f"itself with status {how.exitCode}",
             when=f"in {wait:g} s" if wait else "now",
         )
-        self._waiting[worker.number] = self._reactor.callLater(wait, self._start_again, worker.number)
 
-    def _start_again(self, number: int) -> None:
-        del self._waiting[number]
-        self._spawn(number)
+    def _wait(self, number: int, seconds: float, begin: Callable[[], object]) -> None:
+        if (call := self._waiting.get(number)) is not None and call.active():
+            call.cancel()
+        self._waiting[number] = self._reactor.callLater(seconds, begin)
+
+    # The spare process
+
+    def _spare(self) -> Worker | None:
+        """One of the installed code, as far as rolls have told of it."""
+        spare = (each for each in self._processes if each.stage is Stage.SPARE and each.generation == self._generation)
+        return next(spare, None)
+
+    def _keep_spare(self) -> None:
+        """Begins a spare process, unless there is one or the workers themselves are still starting."""
+        starting = any(each.stage is Stage.STARTING for each in self._processes)
+        if self._stopping is None and not starting and self._roll is None and self._spare() is None:
+            self._spawn()
 
     # Replacing all
 
@@ -178,6 +168,8 @@ class Workers(Service):
 
         Asked for again meanwhile, it replaces those too that the first roll has started.
         """
+        for spare in self._processes.difference(self.running_workers):
+            spare.kill()  # it has the code of before
         self._generation += 1
         asked: Deferred[bool] = Deferred()
         self._rolls.append(asked)
@@ -193,21 +185,27 @@ class Workers(Service):
         rolls, self._rolls = self._rolls, []
         for asked in rolls:
             asked.callback(result is True)
+        self._keep_spare()
 
     async def _replace_old(self) -> bool:
         while self._stopping is None and (old := self._next_old()) is not None:
-            if not await self._spawn(old.number).ready:
+            if not await self._start(old.number).ready:
                 if self._stopping is None:
                     self._log.error("The workers stay as they are: the next one did not start")
                 return False
             if self._stopping is None:
-                old.draining = True
-                old.control.tell("drain", patient=True, leaves=True)
+                old.drain(patient=True, leaves=True)
         return self._stopping is None
 
     def _next_old(self) -> Worker | None:
-        old = [each for each in self.running_workers if each.generation < self._generation and not each.draining]
-        return min(old, key=lambda each: (each.number, each.generation), default=None)
+        return min(
+            (each for each in self.running_workers if self._is_old(each)),
+            key=lambda each: (each.number, each.generation),
+            default=None,
+        )
+
+    def _is_old(self, worker: Worker) -> bool:
+        return worker.generation < self._generation and worker.stage is not Stage.DRAINING
 
     # The end
 
@@ -215,13 +213,14 @@ class Workers(Service):
         """Lets all of them drain; fires when they have ended."""
         self._stopping = Deferred()
         for call in self._waiting.values():
-            call.cancel()
-        for worker in list(self.running_workers):
+            if call.active():
+                call.cancel()
+        for worker in list(self._processes):
             if worker.ready.called:
-                worker.control.tell("drain", patient=patient, leaves=worker.draining)
+                worker.drain(patient=patient, leaves=False)
             else:
                 worker.kill()
-        if not self.running_workers:
+        if not self._processes:
             self._stopping.callback(None)
         return self._stopping
 
@@ -231,22 +230,5 @@ class Workers(Service):
         self._reactor.callLater(LAST_RESPITE, self._kill)
 
     def _kill(self) -> None:
-        for worker in self.running_workers:
+        for worker in self._processes:
             worker.kill()
-
-
-def _environment(assignment: str) -> Mapping[str, str]:
-    """A worker's: without what is meant for its parent, and with where this program is, however it was found."""
-    found = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS}
-    here = os.fspath(Path(clipal.__file__).parents[1])
-    found["PYTHONPATH"] = os.pathsep.join(filter(None, (found.get("PYTHONPATH"), here)))
-    found["PYTHONSAFEPATH"] = "1"  # what lies in the current directory is no part of the program
-    return {**found, VARIABLE: assignment}
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True

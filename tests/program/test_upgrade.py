@@ -97,7 +97,7 @@ async def test_workers_are_replaced_without_a_reset(world: World, tmp_path: Path
     upgrade = world.program(*UPGRADE, *arguments(tmp_path, port))
     assert (await upgrade.ended(30)).code == 0
     assert "All workers run the installed code" in printed(upgrade)
-    await replaced(program, before)
+    await replaced(program, tmp_path, before)
     status = await status_of(world, port)
     assert status["clients"]["claudecode"]["providers"][0]["health"] == "open"
 

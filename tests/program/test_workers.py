@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,11 @@ def children(pid: int) -> set[int]:
     return set(map(int, found.read_text().split())) if found.exists() else set()
 
 
+def workers(pid: int, directory: Path) -> set[int]:
+    """Those of them that have come to serve, which a spare one has not."""
+    return children(pid) & set(map(int, re.findall(r"Worker \d+ serves \((\d+)\)", log_of(directory))))
+
+
 async def on_each(world: World, port: int) -> list[RawClient]:
     """A connection to each of the two workers: the ids of requests tell them apart."""
     found: dict[bytes, RawClient] = {}
@@ -63,10 +69,9 @@ async def status_of(world: World, port: int) -> Any:
     return json.loads((await client.read_response()).body)
 
 
-async def replaced(program: Program, before: set[int]) -> set[int]:
-    """Waits until no worker is left of those `before`, and two serve."""
-    await until(lambda: not children(program.pid) & before and len(children(program.pid)) == 2)
-    return children(program.pid)
+async def replaced(program: Program, directory: Path, before: set[int]) -> None:
+    """Waits until no process is left of those `before`, and two serve."""
+    await until(lambda: not children(program.pid) & before and len(workers(program.pid, directory)) == 2)
 
 
 def rested(status: Any) -> str:
@@ -81,15 +86,15 @@ async def test_two_workers_serve_and_end_together(way: tuple[str, ...], world: W
     for client in await on_each(world, port):
         client.send(POST)
         assert (await client.read_response()).status == 503
-    workers = children(program.pid)
-    assert len(workers) == 2
+    started_by_it = children(program.pid)
+    assert len(workers(program.pid, tmp_path)) == 2
     await deferLater(reactor, 1)  # as old may what is known of the other one be
     status = await status_of(world, port)
     assert (status["workers"], status["clients"]["claudecode"]["requests"]) == (2, 2)
     program.signal(signal.SIGTERM)
     assert (await program.ended(30)).code == 0
     assert printed(program).rstrip().endswith("Stopped; no open request was cut")
-    assert not any(Path(f"/proc/{each}").exists() for each in workers)
+    assert not any(Path(f"/proc/{each}").exists() for each in started_by_it)
     assert "Traceback" not in log_of(tmp_path)
 
 
@@ -102,7 +107,7 @@ async def test_a_daemon_has_workers(world: World, tmp_path: Path) -> None:
     await until(lambda: "Listening on" in log_of(tmp_path))
     pid = int(pidfile.read_text())
     try:
-        assert len(children(pid)) == 2
+        assert len(workers(pid, tmp_path)) == 2
         assert (await status_of(world, port))["workers"] == 2
     finally:
         os.kill(pid, signal.SIGTERM)
@@ -138,7 +143,7 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(world: Worl
     upstream = world.upstream(*[answer(200, b"served")] * 300)
     configure(tmp_path, upstream.base_url)
     program, port = await started(world, tmp_path)
-    before = children(program.pid)
+    before, started_by_it = workers(program.pid, tmp_path), children(program.pid)
     for client in await on_each(world, port):
         client.send(POST)
         assert (await client.read_response()).status == 200
@@ -147,8 +152,9 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(world: Worl
     (victim, *_) = before
     os.kill(victim, signal.SIGKILL)
     killed = monotonic()
-    await until(lambda: victim not in children(program.pid) and len(children(program.pid)) == 2)
+    await until(lambda: len(workers(program.pid, tmp_path) - {victim}) == 2)
     assert monotonic() - killed < 2
+    assert workers(program.pid, tmp_path) <= started_by_it, "a spare process was there, which had loaded everything"
     await until(lambda: printed(program).count(" serves (") == 3)
     assert (await status_of(world, port))["clients"]["claudecode"]["requests"] == counted
     assert "ended by signal 9; another one starts now" in printed(program)
@@ -179,7 +185,7 @@ async def test_a_roll_replaces_all_and_cuts_nothing(world: World, tmp_path: Path
     await program.wait_for_output("All workers have begun afresh", 30)
     go.callback(None)
     assert (await stream.read_response()).body == b"beginend"
-    await replaced(program, before)
+    await replaced(program, tmp_path, before)
     assert (await status_of(world, port))["workers"] == 2
 
 
@@ -196,7 +202,7 @@ async def test_a_reset_reaches_what_the_workers_know_in_common(world: World, tmp
     before = children(program.pid)
     program.signal(signal.SIGHUP)
     await program.wait_for_output("All workers have begun afresh", 30)
-    await replaced(program, before)
+    await replaced(program, tmp_path, before)
     assert rested(await status_of(world, port)) == "closed"
 
 
@@ -217,7 +223,7 @@ async def test_workers_whose_parent_is_gone_drain_and_end(world: World, tmp_path
     long = (*chunked(b"begin", last=False), Wait(go), Send(chunk(b"end") + b"0\r\n\r\n"))
     configure(tmp_path, world.upstream(long).base_url)
     program, port = await started(world, tmp_path)
-    workers = children(program.pid)
+    started_by_it = children(program.pid)
     stream = await world.connect(port)
     stream.send(POST)
     await stream.wait_for(b"begin")
@@ -225,7 +231,7 @@ async def test_workers_whose_parent_is_gone_drain_and_end(world: World, tmp_path
     await deferLater(reactor, 0.3)
     go.callback(None)
     assert (await stream.read_response()).body == b"beginend"
-    await until(lambda: not any(running(each) for each in workers))
+    await until(lambda: not any(running(each) for each in started_by_it))
 
 
 def running(pid: int) -> bool:
@@ -259,7 +265,7 @@ async def test_workers_serve_on_unix_sockets_whose_files_the_parent_removes(worl
     before = children(program.pid)
     program.signal(signal.SIGHUP)
     await program.wait_for_output("All workers have begun afresh", 30)
-    await replaced(program, before)
+    await replaced(program, tmp_path, before)
     for name in ("s", "t"):
         asked = subprocess.run(
             ["curl", "-s", "--unix-socket", str(tmp_path / name), "http://localhost/status"], capture_output=True
