@@ -13,13 +13,14 @@ from twisted.internet.interfaces import IReactorTime
 from clipal.config.settings import FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.beginning import Beginning, MediaType, media_type
-from clipal.failover.gate import EMPTY, HOLD, PAGE, Decision, FirstByte, Gate
+from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision, FirstByte, Gate
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.trail import Trail
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.classification import classify, classify_error, needs_body
 from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import Charge, Outcome
+from clipal.providers.provider import Permit, Provider
 from clipal.transport.deadline import Deadline
 from clipal.upstream.errors import (
     ConnectFailed,
@@ -30,7 +31,6 @@ from clipal.upstream.errors import (
     TLSFailed,
     UpstreamError,
 )
-from clipal.upstream.provider_agent import ProviderAgent
 from clipal.upstream.request import UpstreamRequest
 from clipal.upstream.response import Response
 from clipal.wire.message import ResponseHead
@@ -38,18 +38,6 @@ from clipal.wire.websocket import accepts_websocket
 
 _ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
 _SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
-
-
-@frozen
-class Result:
-    """How an attempt ended.
-
-    Attributes:
-        answer: the provider's answer, which is held; None without an answer.
-    """
-
-    outcome: Outcome
-    answer: HeldAnswer | None
 
 
 @frozen
@@ -72,126 +60,143 @@ class Terms:
 
 
 class Attempt:
-    """Sends `request` to `upstream`, and sends it again over a fresh connection if the first connection was stale.
+    """Sends `request` to `provider`, and sends it again over a fresh connection if the first connection was stale.
 
     Parameters:
+        permit: leave to ask; the caller ends it.
         deadline: for the first byte of the answer's body.
+        limit: seconds until that byte; 0 for no limit. Where `event_time` is 0, the limit applies between the events of
+            a stream's preamble, too.
         trail: counts how often the request is sent.
+        began: when the attempt begins, on the clock.
+
+    Attributes:
+        answer: the provider's answer, which is held; None without an answer.
+        outcome: None until the caller has counted and charged it.
     """
 
+    answer: HeldAnswer | None = None
+    outcome: Outcome | None = None
     _waiting: Deferred[Any] | None = None
     _late = False
-    _limit = 0.0
 
     def __init__(
-        self, request: UpstreamRequest, upstream: ProviderAgent, terms: Terms, deadline: Deadline, trail: Trail
+        self,
+        request: UpstreamRequest,
+        provider: Provider,
+        permit: Permit,
+        terms: Terms,
+        deadline: Deadline,
+        limit: float,
+        trail: Trail,
+        began: float,
     ) -> None:
+        self.provider = provider
+        self.permit = permit
+        self.began = began
         self._request = request
-        self._upstream = upstream
         self._terms = terms
         self._deadline = deadline
+        self._limit = limit
         self._trail = trail
 
-    async def run(self, key: int, limit: float) -> Result:
-        """Makes the attempt with the provider's key number `key`. Cancelling it aborts the connection.
-
-        Parameters:
-            limit: seconds until the first byte of the answer's body; 0 for no limit. Where `event_time` is 0, the limit
-                applies between the events of a stream's preamble, too.
-        """
-        self._limit = limit
-        self._deadline.begin(limit, self._too_late)
-        answer: HeldAnswer | None = None
+    async def run(self) -> Outcome:
+        """Makes the attempt. Cancelling it aborts the connection."""
+        self._deadline.begin(self._limit, self._too_late)
         try:
             try:
-                answer = HeldAnswer(await self._send(key), self._terms.clock)
+                response = await self._send()
             except StaleConnection:
-                answer = HeldAnswer(await self._send(key), self._terms.clock)
+                response = await self._send()
+            answer = self.answer = HeldAnswer(response, self._terms.clock)
+            head = answer.head
             if self._request.opens_websocket:
                 return await self._judge_handshake(answer)
-            if self._terms.judge and needs_body(answer.head.status, self._request.method):
+            if head.status >= 400 and self._terms.judge and needs_body(head.status, self._request.head.method):
                 return await self._judge_error(answer)
-            return Result(self._outcome(await self._decide(answer), answer), answer)
+            decision = answer.look(self._gate(answer))
+            if decision is HOLD:
+                decision = await self._decision(answer)
+            return outcomes.relayed(head.status) if decision is OPEN else self._no_answer(decision, head)
         except CancelledError:
+            self.drop()
             if not self._late:
                 raise
-            return Result(outcomes.TIMED_OUT, None)
+            return outcomes.TIMED_OUT
         except UpstreamError as error:
-            return Result(_failure(error), None)
+            self.drop()
+            return _failure(error)
         except Exception:  # a bug of clipal's must not keep the provider producing
-            if answer is not None:
-                answer.abort()
+            self.drop()
             raise
         finally:
             self._deadline.end()
             self._waiting = None
 
-    def _send(self, key: int) -> Deferred[Response]:
+    def drop(self) -> None:
+        """Aborts the answer, if there is one."""
+        answer, self.answer = self.answer, None
+        if answer is not None:
+            answer.abort()
+
+    def _send(self) -> Deferred[Response]:
         self._trail.attempts += 1
-        waiting = self._waiting = self._upstream.ask(self._request, key)
+        waiting = self._waiting = self.provider.upstream.ask(self._request, self.permit.key)
         return waiting
 
-    async def _judge_error(self, answer: HeldAnswer) -> Result:
+    async def _judge_error(self, answer: HeldAnswer) -> Outcome:
         self._deadline.clear()
         head = answer.head
         body = await answer.read_error()
-        return Result(classify(head.status, head.fields, body, self._terms.wall()), answer)
+        return classify(head.status, head.fields, body, self._terms.wall())
 
-    async def _judge_handshake(self, answer: HeldAnswer) -> Result:
+    async def _judge_handshake(self, answer: HeldAnswer) -> Outcome:
         """A provider that does not answer with a 101 may be well: perhaps it does not speak WebSocket."""
         status = answer.head.status
         if needs_body(status):
-            result = await self._judge_error(answer)
-            if result.outcome.charge not in (Charge.SUCCESS, Charge.NEUTRAL):
-                return result
+            outcome = await self._judge_error(answer)
+            if outcome.charge not in (Charge.SUCCESS, Charge.NEUTRAL):
+                return outcome
         if status != 101:
-            return Result(outcomes.NO_WEBSOCKET, answer)
+            return outcomes.NO_WEBSOCKET
         if accepts_websocket(self._request.head, answer.head):
-            return Result(outcomes.relayed(status), answer)
-        answer.abort()
-        return Result(outcomes.BROKEN_ANSWER, None)
+            return outcomes.relayed(status)
+        self.drop()
+        return outcomes.BROKEN_ANSWER
 
-    async def _decide(self, answer: HeldAnswer) -> Decision:
-        decision = answer.look(self._gate(answer))
-        if decision is HOLD:
-            time = self._terms.event_time
-            waiting = self._waiting = answer.decide(time, self._deadline.clear if time else self._begin_again)
-            decision = await waiting
-        return decision
+    def _decision(self, answer: HeldAnswer) -> Deferred[Decision]:
+        """The decision of a gate that holds what has come so far."""
+        time = self._terms.event_time
+        waiting = self._waiting = answer.decide(time, self._deadline.clear if time else self._begin_again)
+        return waiting
 
     def _gate(self, answer: HeldAnswer) -> Gate:
-        head, terms = answer.head, self._terms
+        head, terms, request = answer.head, self._terms, self._request
         if not terms.judge or head.status != 200:
             return _ANY_ANSWER
         kind = media_type(head)
-        posted = self._request.method == b"POST"
+        posted = request.head.method == b"POST"
         mode = terms.first_event
         if mode is FirstEventMode.SHADOW and (kind is MediaType.EVENTS or self._asks_for_stream()):
             coding = head.table.get(b"content-encoding", b"")
             # The shadow judges after the request's body is forgotten, so whether a stream was asked for is settled now.
-            watching = Beginning(terms.dialect, self._request.path, kind, coding, lambda: True, events=True)
-            answer.watch(watching, self._upstream.name)
+            watching = Beginning(terms.dialect, request.path, kind, coding, lambda: True, events=True)
+            answer.watch(watching, self.provider.name)
         if kind is MediaType.OTHER or not (posted or kind is MediaType.EVENTS):
             return _SOME_ANSWER if posted else _ANY_ANSWER
-        return self._beginning(head, kind, events=mode is FirstEventMode.ON)
-
-    def _beginning(self, head: ResponseHead, kind: MediaType, *, events: bool) -> Gate:
         coding = head.table.get(b"content-encoding", b"")
-        return Beginning(self._terms.dialect, self._request.path, kind, coding, self._asks_for_stream, events=events)
+        events = mode is FirstEventMode.ON
+        return Beginning(terms.dialect, request.path, kind, coding, self._asks_for_stream, events=events)
 
     def _asks_for_stream(self) -> bool:
         request, dialect = self._request, self._terms.dialect
         return dialect.asks_for_stream(request.path, request.query or b"", request.head.table, request.body.ends)
 
-    def _outcome(self, decision: Decision, answer: HeldAnswer) -> Outcome:
-        head = answer.head
-        if decision is EMPTY:
-            return outcomes.EMPTY_ANSWER
-        if decision is PAGE:
-            return outcomes.PAGE_FOR_ANSWER
+    def _no_answer(self, decision: Decision, head: ResponseHead) -> Outcome:
+        """The outcome of a 200 that is no answer."""
         if isinstance(decision, ErrorBody):
             return classify_error(decision, head.fields, self._terms.wall())
-        return outcomes.relayed(head.status)
+        return outcomes.EMPTY_ANSWER if decision is EMPTY else outcomes.PAGE_FOR_ANSWER
 
     def _begin_again(self) -> None:
         self._deadline.set(self._limit)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from attrs import define, field
 
+from clipal.failover.attempt import Attempt
 from clipal.outcomes.outcome import Outcome
-from clipal.providers.provider import Permit, Provider
 from clipal.providers.selection import Purpose
 
 
@@ -30,30 +30,35 @@ class Charges:
     purpose: Purpose
     now: Callable[[], float]
     reached: bool = False
-    unreached: list[tuple[Provider, Permit, Outcome]] = field(factory=list)
+    unreached: list[Attempt] = field(factory=list)
 
-    def failed(self, provider: Provider, permit: Permit, outcome: Outcome) -> None:
+    def failed(self, attempt: Attempt, outcome: Outcome) -> None:
         """An attempt has ended, and its answer was not committed."""
+        attempt.outcome = outcome
         self.reached = self.reached or not outcome.network
         if outcome.network and self.purpose.charges(outcome):
-            self.unreached.append((provider, permit, outcome))
+            self.unreached.append(attempt)
         else:
-            self.settle(provider, permit, outcome)
+            self.settle(attempt, outcome)
 
-    def settle(self, provider: Provider, permit: Permit, outcome: Outcome | None) -> None:
-        """Ends `permit`, and charges `outcome` if there is one and the request's purpose allows it."""
+    def settle(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        """Ends the attempt's permit, and charges `outcome` if there is one and the request's purpose allows it."""
         if outcome is not None and self.purpose.charges(outcome):
-            provider.settle(permit, outcome, self.now())
+            attempt.provider.settle(attempt.permit, outcome, self.now())
         else:
-            provider.release(permit, self.now())
+            self.release(attempt)
+
+    def release(self, attempt: Attempt) -> None:
+        """Ends the attempt's permit and charges nothing."""
+        attempt.provider.release(attempt.permit, self.now())
 
     def settle_unreached(self) -> None:
         """Charges the attempts that found no connection, because another attempt has reached its provider."""
         unreached, self.unreached = self.unreached, []
-        for provider, permit, outcome in unreached:
-            self.settle(provider, permit, outcome)
+        for attempt in unreached:
+            self.settle(attempt, attempt.outcome)
 
     def release_unreached(self) -> None:
         """Ends the permits of attempts that are not charged: no attempt reached its provider."""
-        for provider, permit, _ in self.unreached:
-            provider.release(permit, self.now())
+        for attempt in self.unreached:
+            self.release(attempt)

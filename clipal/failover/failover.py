@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.settings import Settings
@@ -51,22 +50,16 @@ class Failover:
                 route = route.serving(request.model.name)
                 if not route.providers:
                     return self._unserved(request.model.name, trail)
-        round_ = self._round(route, request, trail, deadline)
-        try:
-            return await round_.ask_all() or round_.give_up()
-        except CancelledError:
-            round_.client_disconnected()
-            raise
-        finally:
-            round_.release()
+        return await self._round(route, request, trail, deadline).run()
 
     def _round(self, route: Route, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> Round:
+        now = self._clock.seconds
         purpose = purpose_of(request, route, self.settings)
-        order = candidates(route, purpose, self.settings, self._clock.seconds())
+        order = candidates(route, purpose, self.settings, now())
         if request.opens_websocket:
             order = [provider for provider in order if provider.upstream.provider.takes_websockets]
-        charges = Charges(purpose, self._clock.seconds)
-        return Round(route, order, request, charges, trail, self._limit(request), deadline, self._terms)
+        charges = Charges(purpose, now)
+        return Round(route, order, request, charges, trail, self._limit(request), deadline, self._terms, now)
 
     def _limit(self, request: UpstreamRequest) -> float:
         """Seconds until the first byte of an answer's body: those of the setting, or else of the client's dialect."""

@@ -6,23 +6,24 @@ passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, field
+from twisted.internet.defer import CancelledError
 
 from clipal.dialects.dialect import whole_seconds
-from clipal.failover.attempt import Attempt, Result, Terms
+from clipal.failover.attempt import Attempt, Terms
 from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.passed_over import cooldown, not_asked, passed_over
 from clipal.failover.trail import Ending, Step, Trail, Unanswered
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.outcome import Action, Charge, Outcome
-from clipal.providers.provider import Permit, Provider
+from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import last_resort, succeeded
-from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
+from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED, ProviderTally
 from clipal.transport.deadline import Deadline
 from clipal.upstream.request import UpstreamRequest
 
@@ -38,14 +39,11 @@ class Round:
         route: its providers are asked; all of them have the model of the request.
         candidates: these providers, in the order in which they are asked.
         limit: seconds until the first byte of an answer's body; 0 for no limit.
-        asked: the providers that were asked.
-        under_way: the provider that is being asked, and the permit for that.
-        began: when the last attempt began.
-        committed: the provider of the answer that the client gets, with the permit and the result of the attempt.
-        last: the provider that was asked last, with an answer that may still be relayed.
-        fallback: the first provider that lacks what was asked for, with its answer. The answer is relayed if no other
-            provider answers.
-        failed: the provider that failed last, and the reason.
+        now: the reactor's clock.
+        attempts: those that have begun, in order.
+        fallback: the first attempt whose provider lacks what was asked for. Its answer is relayed if no other provider
+            answers.
+        relayed: the attempt whose answer the client gets; None before, and after that answer's end.
         abandoned: what an attempt that has no outcome is counted as.
     """
 
@@ -57,149 +55,163 @@ class Round:
     limit: float
     deadline: Deadline
     terms: Terms
-    asked: set[Provider] = field(factory=set)
-    under_way: tuple[Provider, Permit] | None = None
-    began: float = 0.0
-    committed: tuple[Provider, Permit, Result] | None = None
-    last: tuple[Provider, HeldAnswer] | None = None
-    fallback: tuple[Provider, HeldAnswer] | None = None
-    failed: tuple[Provider, str] | None = None
+    now: Callable[[], float]
+    attempts: list[Attempt] = field(factory=list)
+    fallback: Attempt | None = None
+    relayed: Attempt | None = None
     abandoned: str = BUG
+
+    async def run(self) -> HeldAnswer | Unanswered:
+        """Asks one provider after another, until one has answered or all have failed."""
+        manual = self.route.manual
+        try:
+            for attempt in self._each_attempt():
+                outcome = await attempt.run()
+                if outcome.action is Action.RELAY or (manual and attempt.answer is not None):
+                    return self._commit(attempt, outcome)
+                self._failed(attempt, outcome)
+            return self._give_up()
+        except CancelledError:
+            self._client_disconnected()
+            raise
+        finally:
+            self._release()
 
     # Asking
 
-    async def ask_all(self) -> HeldAnswer | None:
-        """Asks the candidates one after another; None where no answer is committed."""
-        now = self._now()
+    def _each_attempt(self) -> Iterator[Attempt]:
+        """The attempts, each to be made, and to be committed or failed, before the next one is asked for."""
+        now = self.now()
         for provider in self.candidates:
-            answer = await self._ask_keys(provider, force=self.route.manual)
-            if answer is not None:
-                return answer
-        if self.asked:
-            return None
-        last = last_resort(self.candidates, now)
-        return None if last is None else await self._ask_keys(last, force=True)
+            yield from self._with_keys(provider, force=self.route.manual)
+        last = None if self.attempts else last_resort(self.candidates, now)
+        if last is not None:
+            yield from self._with_keys(last, force=True)
 
-    async def _ask_keys(self, provider: Provider, *, force: bool) -> HeldAnswer | None:
-        """Asks one provider, and asks it again with its next key if the outcome concerns the key alone."""
+    def _with_keys(self, provider: Provider, *, force: bool) -> Iterator[Attempt]:
+        """An attempt with one provider, and one more with its next key if the outcome concerns the key alone."""
         tried: set[int] = set()
-        while (permit := provider.admit(self._now(), tried, force=force)) is not None:
-            tried.add(permit.key)
-            self._drop_last()
-            result = await self._attempt(provider, permit)
-            if result.answer is not None:
-                self._keep(provider, result.answer, result.outcome)
-            if result.outcome.action is Action.RELAY or (self.route.manual and result.answer is not None):
-                return self._commit(provider, permit, result)
-            self._failed(provider, permit, result.outcome)
-            if not result.outcome.of_key:
+        while (permit := provider.admit(self.now(), tried, force=force)) is not None:
+            if self.attempts:
+                self._go_on_to(provider)
+            provider.tally.began()
+            attempt = Attempt(
+                self.request, provider, permit, self.terms, self.deadline, self.limit, self.trail, self.now()
+            )
+            self.attempts.append(attempt)
+            yield attempt
+            if attempt.outcome is None or not attempt.outcome.of_key:
                 break
-        return None
+            tried.add(permit.key)
 
-    async def _attempt(self, provider: Provider, permit: Permit) -> Result:
-        self.asked.add(provider)
-        if self.failed is not None and self.failed[0] is not provider:
-            self.failed[0].tally.failed_over(self.failed[1])
-        provider.tally.began()
-        self.under_way, self.began = (provider, permit), self._now()
-        attempt = Attempt(self.request, provider.upstream, self.terms, self.deadline, self.trail)
-        result = await attempt.run(permit.key, self.limit)
-        self.under_way = None
-        return result
+    def _go_on_to(self, provider: Provider) -> None:
+        """Leaves the last attempt, which has failed, for one with `provider`."""
+        failed = self.attempts[-1]
+        if failed.provider is not provider and failed.outcome is not None:
+            failed.provider.tally.failed_over(failed.outcome.reason)
+        if failed is not self.fallback:
+            failed.drop()
 
-    def _keep(self, provider: Provider, answer: HeldAnswer, outcome: Outcome) -> None:
-        if outcome.fallback and self.fallback is None:
-            self.fallback = (provider, answer)
-        else:
-            self.last = (provider, answer)
-
-    def _failed(self, provider: Provider, permit: Permit, outcome: Outcome) -> None:
+    def _failed(self, attempt: Attempt, outcome: Outcome) -> None:
         """Charges and counts an attempt without a committed answer, and adds it to the trail."""
-        self.failed = (provider, outcome.reason)
+        provider = attempt.provider
+        if outcome.fallback and self.fallback is None:
+            self.fallback = attempt
         provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
-        self.charges.failed(provider, permit, outcome)
-        seconds, until = cooldown(provider, self._now(), self.terms.wall)
+        self.charges.failed(attempt, outcome)
+        seconds, until = cooldown(provider, self.now(), self.terms.wall)
         self.trail.steps.append(
             Step(provider.name, outcome.reason, outcome.status, seconds, until, warns=outcome.warns)
         )
 
-    def client_disconnected(self) -> None:
+    def _client_disconnected(self) -> None:
         """The client did not wait: the provider has failed only if it was silent for longer than its limit."""
         self.abandoned = DISCONNECTED
-        if self.under_way is not None and self._is_over_limit():
-            (provider, permit), self.under_way = self.under_way, None
-            self._failed(provider, permit, outcomes.TIMED_OUT)
+        for attempt in self._under_way():
+            if self._is_over_limit(attempt):
+                self._failed(attempt, outcomes.TIMED_OUT)
 
-    def _is_over_limit(self) -> bool:
-        return self.limit > 0 and self._now() - self.began >= self.limit
+    def _under_way(self) -> list[Attempt]:
+        """The attempt that has no outcome, if there is one."""
+        return [attempt for attempt in self.attempts[-1:] if attempt.outcome is None]
+
+    def _is_over_limit(self, attempt: Attempt) -> bool:
+        return self.limit > 0 and self.now() - attempt.began >= self.limit
 
     # A committed answer
 
-    def _commit(self, provider: Provider, permit: Permit, result: Result) -> HeldAnswer:
-        answer, outcome = result.answer, result.outcome
-        assert answer is not None
-        self.charges.settle_unreached()
-        provider.tally.handed_on(self._now() - self.began)
+    def _commit(self, attempt: Attempt, outcome: Outcome) -> HeldAnswer:
+        provider, now = attempt.provider, self.now()
+        if self.charges.unreached:
+            self.charges.settle_unreached()
+        provider.tally.handed_on(now - attempt.began)
         if outcome.charge is Charge.SUCCESS and self.charges.purpose.charges(outcome):
-            now = self._now()
-            provider.answered(permit, now)
+            provider.answered(attempt.permit, now)
             if outcome.status in _PREFERRED:  # for an error under a 200, the status that it stands for
                 succeeded(self.route, self.charges.purpose, provider, now)
-                if self.route.dialect.builds_on_answers:
-                    self.route.answers.put(self.route.dialect.made_answer(answer.beginning), provider, now)
-        self.committed, self.last = (provider, permit, result), None
-        return self._hand_over(provider, answer, self._ended)
+                if self.route.dialect.builds_on_answers and attempt.answer is not None:
+                    made = self.route.dialect.made_answer(attempt.answer.beginning)
+                    self.route.answers.put(made, provider, now)
+        answer = self._hand_over(attempt, self._ended)
+        attempt.outcome = outcome
+        return answer
 
-    def _hand_over(self, provider: Provider, answer: HeldAnswer, ended: Callable[[Ending], None]) -> HeldAnswer:
-        """Gives the client the answer of `provider`."""
-        self.trail.passed_over = passed_over(self.route.providers, provider, self.asked, self._now(), self.terms.wall)
+    def _hand_over(self, attempt: Attempt, ended: Callable[[Ending], None]) -> HeldAnswer:
+        """Gives the client the answer of `attempt`."""
+        answer, provider = attempt.answer, attempt.provider
+        assert answer is not None, "only an attempt with an answer is relayed"
+        if provider is not self.route.providers[0]:
+            asked = self._asked()
+            self.trail.passed_over = passed_over(self.route.providers, provider, asked, self.now(), self.terms.wall)
+        self.relayed = attempt
         return answer.commit(provider.name, ended)
+
+    def _asked(self) -> set[Provider]:
+        return {attempt.provider for attempt in self.attempts}
 
     def _ended(self, how: Ending) -> None:
         """The committed answer has ended."""
-        assert self.committed is not None
-        (provider, permit, result), self.committed = self.committed, None
-        charged: Outcome | None = None
-        if how.whole:
-            charged = result.outcome
+        attempt, self.relayed = self.relayed, None
+        assert attempt is not None
+        outcome: Outcome | None = None
+        if how is Ending.WHOLE:
+            outcome = attempt.outcome
         elif how.blamed:
-            charged = outcomes.CUT
-        elif result.answer is not None and result.answer.silent and self._is_over_limit():
-            charged = outcomes.TIMED_OUT
-        self._count(provider, charged)
-        self.charges.settle(provider, permit, charged)
+            outcome = outcomes.CUT
+        elif attempt.answer is not None and attempt.answer.silent and self._is_over_limit(attempt):
+            outcome = outcomes.TIMED_OUT
+        self._count(attempt.provider.tally, outcome)
+        self.charges.settle(attempt, outcome)
 
-    def _count(self, provider: Provider, outcome: Outcome | None) -> None:
+    def _count(self, tally: ProviderTally, outcome: Outcome | None) -> None:
         """Counts the answer that the client got; `outcome` is None where the client disconnected before its end."""
         if outcome is not None and outcome.reason:
-            provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
+            tally.failed(outcome.reason, outcome.status, self.terms.wall())
         else:
-            provider.tally.ended(DISCONNECTED if outcome is None else ANSWERED)
+            tally.ended(DISCONNECTED if outcome is None else ANSWERED)
 
     # No committed answer
 
-    def give_up(self) -> HeldAnswer | Unanswered:
+    def _give_up(self) -> HeldAnswer | Unanswered:
         """No answer was committed: relays one that was kept, or says why no provider could answer."""
         if self.charges.reached:
             self.charges.settle_unreached()
         if self.fallback is not None:
-            (provider, answer), self.fallback = self.fallback, None
-            return self._hand_over(provider, answer, _charged_already)
-        if self.last is not None and self._is_back_first(self.last[0]):
-            (provider, answer), self.last = self.last, None
-            return self._hand_over(provider, answer, _charged_already)
+            return self._hand_over(self.fallback, _charged_already)
+        if self.attempts and self.attempts[-1].answer is not None and self._is_back_first(self.attempts[-1].provider):
+            return self._hand_over(self.attempts[-1], _charged_already)
         return self._unanswered()
 
     def _is_back_first(self, provider: Provider) -> bool:
         """Whether only `provider` was asked, and no other provider may be asked before it."""
-        now = self._now()
-        return len(self.asked) == 1 and all(provider.wait(now) <= each.wait(now) for each in self.candidates)
+        now = self.now()
+        return len(self._asked()) == 1 and all(provider.wait(now) <= each.wait(now) for each in self.candidates)
 
     def _unanswered(self) -> Unanswered:
         """Adds the providers that were not asked to the trail, and tells the client why there is no answer."""
-        now = self._now()
+        now, asked = self.now(), self._asked()
         for provider in self.route.providers:
-            if provider not in self.asked:
+            if provider not in asked:
                 self.trail.steps.append(not_asked(provider, now, self.terms.wall))
         wait = self._wait(now)
         again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
@@ -217,25 +229,16 @@ class Round:
 
     # The end
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Ends the permits and aborts the answers that are left, however the round ended."""
-        self.charges.release_unreached()
-        if self.under_way is not None:
-            provider, permit = self.under_way
-            provider.tally.ended(self.abandoned)
-            provider.release(permit, self._now())
-        self._drop_last()
-        fallback, self.fallback = self.fallback, None
-        if fallback is not None:
-            fallback[1].abort()
-
-    def _drop_last(self) -> None:
-        last, self.last = self.last, None
-        if last is not None:
-            last[1].abort()
-
-    def _now(self) -> float:
-        return self.terms.clock.seconds()
+        if self.charges.unreached:
+            self.charges.release_unreached()
+        for attempt in self._under_way():
+            attempt.provider.tally.ended(self.abandoned)
+            self.charges.release(attempt)
+        for attempt in self.attempts:
+            if attempt is not self.relayed:
+                attempt.drop()
 
 
 def _charged_already(how: Ending) -> None:

@@ -25,6 +25,7 @@ class Route:
         providers: the enabled ones, by priority; ties in file order.
 
     Attributes:
+        manual: whether one provider is pinned, and its answers are relayed whatever they say.
         concerns_models: whether it makes a difference which model a request names.
         cursor: the provider that answered last; it is asked first.
         token_cursor: the same for requests that count tokens, where they have a cursor of their own.
@@ -47,6 +48,7 @@ class Route:
     ) -> None:
         self.dialect = dialect
         self.config = config
+        self.manual = config.mode is Mode.MANUAL
         self.providers = tuple(providers)
         self.concerns_models = any(provider.upstream.provider.concerns_models for provider in self.providers)
         self._parts: dict[tuple[Provider, ...], Route] = {}
@@ -75,9 +77,9 @@ class Route:
             part.answers, part.latest, part.on_change = self.answers, self.latest, self.on_change
         return self._parts[providers]
 
-    def bind(self, session: bytes | None, provider: Provider, now: float) -> None:
+    def bind(self, session: bytes, provider: Provider, now: float) -> None:
         """`provider` answered an agent session."""
-        if self.sessions.put(session, provider, now) and session is not None and self.on_change is not None:
+        if self.sessions.put(session, provider, now) and self.on_change is not None:
             self.on_change("session", self.providers, session.decode("latin-1"), provider)
 
     def adopt(self, kind: str, session: str, provider: Provider, now: float) -> None:
@@ -101,7 +103,8 @@ class Route:
 
         Within a session, "before" means in the same session: two sessions that have two providers switch nothing.
         """
-        before = self.sessions.get(session, now) or self.cursor or self.providers[0]
+        bound = None if session is None else self.sessions.get(session, now)
+        before = bound or self.cursor or self.providers[0]
         moved, self.cursor = self.cursor is not provider, provider
         self.latest[:] = [provider]
         if moved and self.on_change is not None:
@@ -119,11 +122,6 @@ class Route:
     def preferred(self) -> Provider | None:
         """The provider that answered last; at first, the one that will be asked first."""
         return next(iter((*self.latest, *self.providers)), None)
-
-    @property
-    def manual(self) -> bool:
-        """Whether one provider is pinned, and its answers are relayed whatever they say."""
-        return self.config.mode is Mode.MANUAL
 
     def close(self) -> None:
         """Closes the idle connections to its providers; those in use are closed when their requests end."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import define
 
 from clipal.config.settings import Affinity, FailBack, Settings
 from clipal.outcomes.outcome import Charge, Outcome
@@ -27,7 +27,7 @@ from clipal.upstream.request import UpstreamRequest
 _REFUSED: Final = frozenset([401, 402, 403])
 
 
-@frozen
+@define(eq=False)  # not frozen, because that doubles the cost of making one
 class Purpose:
     """What a request is for, as far as that decides which provider is asked and what it is charged.
 
@@ -36,6 +36,7 @@ class Purpose:
         own_cursor: whether it has a cursor of its own, and moves no other.
         probe: whether its outcome is not charged at all (HEAD).
         looks: whether its outcome is charged only if a key is refused (GET).
+        moves: whether the provider that answers is preferred from then on.
         session: its agent session, or None.
         builds_on: the earlier answer on which it builds, or None.
     """
@@ -44,6 +45,7 @@ class Purpose:
     own_cursor: bool
     probe: bool
     looks: bool
+    moves: bool
     session: bytes | None
     builds_on: bytes | None
 
@@ -56,22 +58,20 @@ class Purpose:
             return refused and outcome.status in _REFUSED
         return refused or outcome.charge is Charge.SUCCESS or not self.counts_tokens
 
-    @property
-    def moves(self) -> bool:
-        """Whether the provider that answers is preferred from then on."""
-        return not (self.probe or self.looks)
-
 
 def purpose_of(request: UpstreamRequest, route: Route, settings: Settings) -> Purpose:
     """The purpose of a request, for all of its attempts."""
-    dialect = route.dialect
+    dialect, method = route.dialect, request.head.method
     counts_tokens = dialect.counts_tokens(request.path)
+    probe = method == b"HEAD" or dialect.is_probe(request.path)
+    looks = method == b"GET" and not request.opens_websocket
     by_session = settings.affinity is Affinity.SESSION
     return Purpose(
         counts_tokens=counts_tokens,
         own_cursor=counts_tokens and settings.ignore_count_tokens_failover,
-        probe=request.method == b"HEAD" or dialect.is_probe(request.path),
-        looks=request.method == b"GET" and not request.opens_websocket,
+        probe=probe,
+        looks=looks,
+        moves=not (probe or looks),
         session=dialect.session(request.head.table) if by_session else None,
         builds_on=dialect.previous_answer(request.body.whole) if dialect.builds_on_answers else None,
     )
@@ -114,17 +114,17 @@ def succeeded(route: Route, purpose: Purpose, provider: Provider, now: float) ->
         route.prefer_for_tokens(provider)
         return
     route.prefer(provider, purpose.session, now)
-    if not purpose.counts_tokens:
+    if purpose.session is not None and not purpose.counts_tokens:
         route.bind(purpose.session, provider, now)
 
 
 def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -> Provider | None:
     if purpose.own_cursor:
         return route.token_cursor or route.cursor
-    maker = route.answers.get(purpose.builds_on, now)
+    maker = None if purpose.builds_on is None else route.answers.get(purpose.builds_on, now)
     if maker is not None:
         return maker  # no other provider has that answer
-    bound = route.sessions.get(purpose.session, now)
+    bound = None if purpose.session is None else route.sessions.get(purpose.session, now)
     if settings.failback is not FailBack.ALWAYS and bound is not None:
         return bound
     no_new_session = purpose.session is None and settings.failback is FailBack.NEW_SESSIONS

@@ -147,7 +147,7 @@ class ProviderAgent:
         if request.opens_websocket:
             fields += UPGRADE_FIELDS
         url = self._target.origin + self._target.request_target(path, query)
-        return self._clients[key].request(request.method, url, headers=fields, data=body if body.length else None)
+        return self._clients[key].request(request.head.method, url, headers=fields, data=body if body.length else None)
 
     async def reach(self) -> None:
         """Makes a connection to the provider and closes it. Sends no request, so that it costs nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import define
 
 from clipal.config.model import Carrier
 from clipal.dialects.model_name import RequestedModel
@@ -12,7 +12,7 @@ from clipal.upstream.body import BytesBody
 from clipal.wire.message import RequestHead
 
 
-@frozen
+@define(eq=False)  # not frozen, because that doubles the cost of making one
 class UpstreamRequest:
     """A request whose body is complete.
 
@@ -32,11 +32,6 @@ class UpstreamRequest:
     carrier: Carrier
     opens_websocket: bool = False
     model: RequestedModel | None = None
-
-    @property
-    def method(self) -> bytes:
-        """As it came."""
-        return self.head.method
 
 
 def ordinary_request(

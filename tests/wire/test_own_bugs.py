@@ -78,6 +78,8 @@ async def test_a_bug_keeps_no_provider_busy(
         assert (await client.read_response()).status == 500
     assert flush_logged_failures(ZeroDivisionError)
     await upstream.next_connection_lost()
+    (one,) = proxy.service.failovers["claudecode"].route.providers
+    assert (one.tally.outcomes, one.tally.open_requests) == ({"bug in clipal": 1}, 0)
 
 
 @pytest.mark.parametrize("leaves", [True, False], ids=["the client leaves", "the answer is whole"])
