@@ -54,6 +54,8 @@ class Health:
     Attributes:
         policy: may be replaced at any time; an opening keeps the time that it has.
         opening: the last one, until an attempt succeeds; None for closed.
+        failures: how many attempts have failed in a row, of those that began while it was closed.
+        permit: leave for an attempt that is no trial; one for all attempts that begin before the next opening.
         recovered: when the last opening that was followed by a success was over; None before the first success of
             that kind.
     """
@@ -62,8 +64,8 @@ class Health:
         self.policy = policy
         self.opening: Opening | None = None
         self.recovered: float | None = None
-        self._failures = 0
-        self._permit = HealthPermit(0)  # one for all attempts that begin before the next opening
+        self.failures = 0
+        self.permit = HealthPermit(0)
         self._last_seconds = 0.0  # of the last opening; a success does not reset it
         self._cooldown_until = 0.0
         self._announced = True
@@ -89,7 +91,7 @@ class Health:
         self._cooldown_until = values.pop("cooldown_until")
         self.opening = Opening(**values)
         self._seconds = self.opening.seconds
-        self._permit = HealthPermit(self._permit.opening + 1)
+        self.permit = HealthPermit(self.permit.opening + 1)
         self._announced = True
 
     # The state
@@ -135,22 +137,22 @@ class Health:
         the same (the last resort, a pinned provider) is not a trial.
         """
         if self.opening is None or not self._wants_trial(now):
-            return self._permit
+            return self.permit
         self._trials += 1
         self._trial = Trial(self._trials, now + LEASE)
-        return HealthPermit(self._permit.opening, self._trials)
+        return HealthPermit(self.permit.opening, self._trials)
 
     def succeeded(self, permit: HealthPermit, now: float) -> HealthChange | None:
         """The attempt was answered, and the answer has ended whole."""
         change = self.answered(permit, now)
-        if permit.opening == self._permit.opening:
-            self._failures = 0
+        if permit.opening == self.permit.opening:
+            self.failures = 0
         return change
 
     def answered(self, permit: HealthPermit, now: float) -> HealthChange | None:
         """The answer has begun: this closes it, but the failures in a row count on until an answer has ended whole."""
         self.released(permit, now)
-        if permit.opening != self._permit.opening or self.opening is None:
+        if permit.opening != self.permit.opening or self.opening is None:
             return None
         change = HealthChange(HealthState.CLOSED, self.opening.reason, 0.0)
         self.recovered, self.opening = min(self.opening.until, now), None
@@ -163,10 +165,10 @@ class Health:
         change = self.trial_failed(permit, now, reason)
         if change is not None:
             return change
-        if self.opening is not None or permit.opening != self._permit.opening:
+        if self.opening is not None or permit.opening != self.permit.opening:
             return None
-        self._failures += 1
-        if not self.policy.failure_threshold or self._failures < self.policy.failure_threshold:
+        self.failures += 1
+        if not self.policy.failure_threshold or self.failures < self.policy.failure_threshold:
             return None
         return self._open(now, self.policy.open_timeout, reason, by_breaker=True)
 
@@ -234,7 +236,7 @@ class Health:
         news = reason != self.reason or seconds > _NEWS * self.remaining(now)
         self.opening = Opening(now + seconds, seconds, reason, by_breaker)
         self._last_seconds = seconds
-        self._permit = HealthPermit(self._permit.opening + 1)
+        self.permit = HealthPermit(self.permit.opening + 1)
         self._trial = None
         self._announced = False
         return HealthChange(HealthState.OPEN, reason, seconds, news)

@@ -7,9 +7,9 @@ and the next key is used. A provider that fails, or shows a challenge page, is i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from attrs import frozen
+from attrs import define
 from twisted.logger import Logger
 
 from clipal.config.duration import format_duration
@@ -20,18 +20,13 @@ from clipal.providers.tally import ProviderTally
 from clipal.upstream.provider_agent import ProviderAgent
 
 
-@frozen
+@define  # not frozen, because that doubles the cost of making one
 class Permit:
     """Leave to ask one provider with one of its keys. `Provider.settle` or `Provider.release` ends it."""
 
     key: int
     provider_permit: HealthPermit
     key_permit: HealthPermit
-
-    @property
-    def trial(self) -> bool:
-        """Whether the provider or the key is on trial with this attempt."""
-        return bool(self.provider_permit.trial or self.key_permit.trial)
 
 
 class Provider:
@@ -74,7 +69,7 @@ class Provider:
         """Whether it has the model that a client calls `model`."""
         return self._serves is None or self._serves.fullmatch(model) is not None
 
-    def usable_key(self, now: float, tried: Container[int] = ()) -> int | None:
+    def usable_key(self, now: float, tried: Collection[int] = ()) -> int | None:
         """The number of the first key that may be used and was not tried, or None."""
         for number, key in enumerate(self.keys):
             if number not in tried and key.usable(now):
@@ -85,12 +80,15 @@ class Provider:
         """Whether it may be asked."""
         return self.health.usable(now) and self.usable_key(now) is not None
 
-    def admit(self, now: float, tried: Container[int] = (), *, force: bool = False) -> Permit | None:
+    def admit(self, now: float, tried: Collection[int] = (), *, force: bool = False) -> Permit | None:
         """Leave to ask it with a key that was not tried, if it may be asked.
 
         Parameters:
             force: whether to ask it though its own health does not allow it; its keys' health counts all the same.
         """
+        first = self.keys[0]
+        if self.health.opening is None and first.opening is None and not tried:  # so nearly always
+            return Permit(0, self.health.permit, first.permit)
         key = self.usable_key(now, tried)
         if key is None or not (force or self.health.usable(now)):
             return None
@@ -104,8 +102,11 @@ class Provider:
         for_provider, for_key = permit.provider_permit, permit.key_permit
         charge, reason = outcome.charge, outcome.reason
         if charge is Charge.SUCCESS:
-            self._changed(provider.succeeded(for_provider, now), now)
-            self._changed(key.succeeded(for_key, now), now, permit.key)
+            # Where there is neither an opening nor a failure, a success changes nothing: that is so nearly always.
+            if provider.opening is not None or provider.failures:
+                self._changed(provider.succeeded(for_provider, now), now)
+            if key.opening is not None or key.failures:
+                self._changed(key.succeeded(for_key, now), now, permit.key)
             return
         if charge is not Charge.NEUTRAL:
             self.unwell_at = now
@@ -132,7 +133,7 @@ class Provider:
 
     def answered(self, permit: Permit, now: float) -> None:
         """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
-        if permit.trial:
+        if permit.provider_permit.trial or permit.key_permit.trial:
             self._changed(self.health.answered(permit.provider_permit, now), now)
             self._changed(self.keys[permit.key].answered(permit.key_permit, now), now, permit.key)
 

@@ -133,10 +133,8 @@ class Agent:
         return [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
 
     def _head(self, method: bytes, uri: bytes, fields: RawFields) -> bytes:
-        lines = [b"%b %b HTTP/1.1" % (method, uri[len(self._target.origin) :] or b"/")]
-        lines += [b": ".join(pair) for pair in fields]
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+        target = uri[len(self._target.origin) :] or b"/"
+        return b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, fields), b"\r\n"])
 
     async def _send_fresh(self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool) -> Response:
         connection = await self._connect()

@@ -34,9 +34,14 @@ def client_carrier(head: RequestHead, query: bytes | None, own: Carrier) -> Carr
 
     A client that shows no key gets `own`.
     """
-    used = [carrier for carrier, (key, _, _) in _FIELDS.items() if key in head.table]
-    if used:
-        return own if own in used else used[0]
+    table, first = head.table, None
+    for carrier, (key, _, _) in _FIELDS.items():
+        if key in table:
+            if carrier is own:
+                return own
+            first = first or carrier
+    if first is not None:
+        return first
     if own is Carrier.X_GOOG_API_KEY and query and with_query_key(query, None) != query:
         return Carrier.QUERY
     return own
