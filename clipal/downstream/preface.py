@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
@@ -12,12 +12,10 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
 from clipal.downstream.addresses import unmapped
+from clipal.downstream.site import Site
 from clipal.transport.deadline import Deadline
 from clipal.transport.tls_server import ServerTLS, TLSServer
 from clipal.wire.proxy_protocol import BadHeader, SocketAddress, read_header
-
-if TYPE_CHECKING:
-    from clipal.downstream.site import Site
 
 _DEADLINE: Final = 10.0
 """Seconds for the header and the handshake together."""

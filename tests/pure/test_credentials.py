@@ -19,7 +19,7 @@ KEYS = ("key", "sk-ant-", "sk-proj-x", "aiza", "x-sk-ant-oat", *KINDS)
 
 
 def expected(key: str, auth: Carrier, client: Carrier) -> Carrier:
-    """As the wire contract has it."""
+    """How a key travels: its own kind decides, else `auth`, else the client."""
     if auth is Carrier.NONE:
         return auth
     if key in KINDS:

@@ -1,4 +1,4 @@
-"""What an answer means: the contract's table row by row, the bodies of a 429, and bodies that mean harm."""
+"""What an answer means: a table row by row, the bodies of a 429, and bodies that mean harm."""
 
 from __future__ import annotations
 

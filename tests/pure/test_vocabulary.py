@@ -18,11 +18,17 @@ MODULES = sorted(ROOT.rglob("*.py"))
 TWICE = {"Options", "run"}
 """Every command has these two."""
 
-EVERYWHERE = (
-    r"managers?|helpers?|engines?|utils?|processors?|"  # words that fit everything
-    r"doors?|house|wants? money|nobody cares|last roads?|the sketch|go original|wire contract"  # private ones
-)
+PRIVATE = r"wants? money|nobody cares|last roads?|the sketch|go original|wire contract"
+EVERYWHERE = rf"managers?|helpers?|engines?|utils?|processors?|doors?|house|{PRIVATE}"
+"""Words that fit everything, and private ones."""
 FORBIDDEN = re.compile(rf"\b(?:{EVERYWHERE})\b|\bissue \d+|\d ?[uµ]s\b", re.IGNORECASE)
+UNEXPLAINED = re.compile(rf"\b(?:{PRIVATE})\b|\bissue \d+", re.IGNORECASE)
+TEXTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "examples/*", "tests/**/*.py", "acceptance/*.py", "soak/*.py", "fuzz/*.py")
+    for path in ROOT.parent.glob(pattern)
+    if path.name not in ("CHANGELOG.md", Path(__file__).name) and path.is_file()
+)
 IN_PLACES = {
     "member": ("connect/formats/", "dialects/", "wire/coding.py"),  # JSON, TOML and gzip have members
     "handler": ("process/",),  # Python's word for what a signal calls
@@ -80,6 +86,17 @@ def test_no_word_is_a_private_one(path: Path) -> None:
     assert [each for each in found if not each.endswith(": utils")] == []  # the standard library's email.utils
 
 
+def test_no_text_beside_the_package_says_what_a_stranger_cannot_know() -> None:
+    found = [
+        f"{path.relative_to(ROOT.parent)}:{number}: {line}"
+        for path in TEXTS
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if UNEXPLAINED.search(line)
+    ]
+    assert len(TEXTS) > 100
+    assert found == []
+
+
 @pytest.mark.parametrize("word", IN_PLACES)
 def test_a_word_with_one_meaning_stays_where_it_has_it(word: str) -> None:
     found = [
@@ -96,3 +113,5 @@ def test_a_forbidden_word_is_found() -> None:
     """Else the tests above would hold whatever is written."""
     for text in ("class KeyManager", "# at the door", "costs 8 µs", "see issue 11", "key_helper"):
         assert FORBIDDEN.search(apart(text)), text
+    for text in ("As the wire contract has it", "of issue 6"):
+        assert UNEXPLAINED.search(text), text

@@ -1,4 +1,4 @@
-"""The contract downwards: what a client gets is what the provider sent, but for hop-by-hop fields and framing."""
+"""Answers pass unchanged: what a client gets is what the provider sent, but for hop-by-hop fields and framing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract upwards: what a provider gets is what the client sent, but for the differences in `PERMITTED`.
+"""Requests pass unchanged: what a provider gets is what the client sent, but for the differences in `PERMITTED`.
 
 A few hundred generated requests go through the proxy to a raw upstream, and bytes are compared.
 """
