@@ -24,7 +24,7 @@ help:
 	@echo "make test-latest   run the tests with the newest release of every dependency"
 	@echo "make check    format, lint, types, import rules, tests with branch coverage"
 	@echo "make format   format the code"
-	@echo "make bench    measure speed and memory against nginx (Linux; about six minutes)"
+	@echo "make bench    measure speed and memory against nginx (Linux; about seven minutes)"
 	@echo "make pictures   draw the pictures of the docs from real runs (about two minutes)"
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
 	@echo "make fuzz     throw damaged input at all parsers (SECONDS_EACH=20)"

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.connections import Broken
+from benchmarks.contestants import CONTESTANTS, OWN, Peer, command_of
 from benchmarks.item import Item
 from benchmarks.items import ITEMS
 from benchmarks.measure import machine
-from benchmarks.processes import Cores, Unavailable, end_on_sigterm, on_core
-from benchmarks.proxies import CONTESTANTS, Site, command_of
+from benchmarks.processes import Cores, Unavailable, end_on_sigterm, on_cores
+from benchmarks.proxies import Site
 from benchmarks.report import markdown
 from benchmarks.results import Results
+from benchmarks.tally import Broken
 
-FULL = {"rounds": 4, "budget": 440.0, "seconds": 2.0, "warm_up": 0.3, "probes": 30, "starts": 3}
-QUICK = {"rounds": 1, "budget": 75.0, "seconds": 1.0, "warm_up": 0.2, "probes": 15, "starts": 2}
+FULL = {"rounds": 3, "budget": 470.0, "seconds": 1.0, "turn": 3.0, "warm_up": 0.2, "probes": 30, "starts": 3}
+QUICK = {"rounds": 1, "budget": 75.0, "seconds": 0.5, "turn": 1.5, "warm_up": 0.2, "probes": 10, "starts": 2}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,15 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.disable()  # in this process too, because it makes the load
     begun = time.monotonic()
     with ExitStack() as ending:
-        bench = _bench(ending, length, options.clipal)
-        results = measure(bench, items, options.only, options.rounds or int(length["rounds"]), length["budget"])
+        bench = _bench(ending, length, options.clipal, options.peer)
+        names = [*options.only, *(peer.name for peer in options.peer)]
+        budget = math.inf if options.rounds else length["budget"]
+        results = measure(bench, items, names, options.rounds or int(length["rounds"]), budget)
     taken = time.monotonic() - begun
-    setting = f"Rounds: {results.rounds}, with windows of {length['seconds']:g} s; {taken:.0f} s in all."
+    windows = f"windows of {length['seconds']:g} s ({length['turn']:g} s for turns)"
+    setting = f"Rounds: {results.rounds}, with {windows}; {taken:.0f} s in all."
     _write(results, items, setting, options.report, options.plot)
     return 0
 
 
-def measure(bench: Bench, items: Sequence[Item], names: Iterable[str], rounds: int, budget: float) -> Results:
+def measure(bench: Bench, items: Sequence[Item], names: Sequence[str], rounds: int, budget: float) -> Results:
     """Runs all items in turn, for as many rounds as fit.
 
     Parameters:
@@ -60,12 +65,18 @@ def measure(bench: Bench, items: Sequence[Item], names: Iterable[str], rounds: i
         before = time.monotonic()
         for item in items:
             if number % item.every == 0:
-                _measure_item(bench, item, [name for name in item.contestants if name in names], number, results)
+                _measure_item(bench, item, _contestants(bench, item, names), number, results)
         results.rounds += 1
         now = time.monotonic()
         if now - begun + (now - before) > budget:
             break
     return results
+
+
+def _contestants(bench: Bench, item: Item, names: Sequence[str]) -> list[str]:
+    """Who takes part in an item, of those that are asked for."""
+    peers = [peer.name for peer in bench.site.peers] if item.peers else []
+    return [name for name in (*item.contestants, *peers) if name in names]
 
 
 def _measure_item(bench: Bench, item: Item, names: Sequence[str], number: int, results: Results) -> None:
@@ -80,19 +91,20 @@ def _measure_item(bench: Bench, item: Item, names: Sequence[str], number: int, r
         gc.collect()
 
 
-def _bench(ending: ExitStack, length: dict[str, float], clipal: str | None) -> Bench:
+def _bench(ending: ExitStack, length: dict[str, float], clipal: str | None, peers: Sequence[Peer]) -> Bench:
     """The bench; `ending` stops its processes and removes its files."""
     directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="clipal-bench-")))
-    cores = Cores.available()
-    site = Site(directory, cores) if clipal is None else Site(directory, cores, command_of(clipal))
+    command = OWN if clipal is None else command_of(clipal)
+    site = Site(directory, Cores.available(), command, peers)
     upstream = site.start_upstream()
     ending.callback(upstream.running.stop)
-    ending.enter_context(on_core(cores.load))
+    ending.enter_context(on_cores(site.cores.load))
     return Bench(
         site,
         upstream,
         ending,
         seconds=length["seconds"],
+        turn_seconds=length["turn"],
         warm_up=length["warm_up"],
         probes=int(length["probes"]),
         starts=int(length["starts"]),
@@ -139,10 +151,18 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
     parser.add_argument("--items", help="only these, for example 1,3tls; else all")
     parser.add_argument("--only", type=_names, default=list(CONTESTANTS), help=f"of {', '.join(CONTESTANTS)}")
-    parser.add_argument("--rounds", type=int, help="at most so many")
+    parser.add_argument("--rounds", type=int, help="so many, however long they take")
     parser.add_argument("--report", type=Path, help="a file for the report, in Markdown; else standard output")
     parser.add_argument("--plot", type=Path, help="a file for the plot, in SVG")
     parser.add_argument("--clipal", help="the command that is clipal, of another checkout or interpreter")
+    parser.add_argument(
+        "--peer",
+        type=Peer.of,
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="one more proxy; {port}, {upstream}, {config_dir} and {authority} in its command are filled in",
+    )
     return parser
 
 

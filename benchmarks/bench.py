@@ -1,7 +1,7 @@
 """The bench on which items are measured: the upstream, the running contestants, and the load on them.
 
 A contestant is started when an item first needs it, once without and once with TLS to the upstream, and runs until the
-benchmark ends. So the effects of one item show in the next. Only where memory is measured is it started afresh.
+benchmark ends. So the effects of one item show in the next. Where memory is measured it is started afresh.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Final, TypeAlias
 import uvloop
 from attrs import define, field
 
+from benchmarks.contestants import DIRECT
 from benchmarks.load import Plan, Run, Target, first_bytes_of
 from benchmarks.processes import Running
-from benchmarks.proxies import DIRECT, Site, Upstream
+from benchmarks.proxies import Site, Upstream
 
 Sample: TypeAlias = Mapping[str, float]
 """The figures of one run of an item, by the keys of the item's metrics."""
@@ -39,6 +40,7 @@ class Bench:
 
     Attributes:
         seconds: the length of a window of measurement.
+        turn_seconds: the same where agents' turns are measured, which take three seconds each.
         warm_up: seconds before the window.
         probes: how many single requests are timed, in items that time them.
         starts: how many cold starts are timed.
@@ -48,10 +50,11 @@ class Bench:
     site: Site
     upstream: Upstream
     ending: ExitStack
-    seconds: float = 2.0
-    warm_up: float = 0.3
-    probes: int = 30
-    starts: int = 3
+    seconds: float
+    turn_seconds: float
+    warm_up: float
+    probes: int
+    starts: int
     _running: dict[tuple[str, bool], Running] = field(factory=dict, init=False)
 
     def load(self, plan: Plan, name: str, *, tls: bool = False) -> Run:
@@ -72,9 +75,9 @@ class Bench:
         return uvloop.run(first_bytes_of(targets, count))
 
     @contextmanager
-    def fresh(self, name: str) -> Iterator[Target]:
+    def fresh(self, name: str, *, tls: bool = False) -> Iterator[Target]:
         """A contestant in a new process, which is stopped at the end."""
-        running = self.site.start_proxy(name, self.upstream)
+        running = self.site.start_proxy(name, self.upstream, tls=tls)
         try:
             yield self._target_of(running)
         finally:

@@ -8,16 +8,35 @@ from enum import Enum
 from attrs import frozen
 
 from benchmarks.bench import Bench, Sample
-from benchmarks.proxies import CONTESTANTS
+from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX
 
 
 class Compare(Enum):
-    """How a figure of clipal is compared with a goal."""
+    """How a figure is compared with a goal."""
 
     RATIO = "÷ nginx"
+    RATIO_TO_CLIPAL = "÷ clipal"
     OVER_NGINX = "minus nginx"
     OVER_DIRECT = "minus direct"
     PLAIN = ""
+
+    @property
+    def reference(self) -> str | None:
+        """With whose figure the comparison is."""
+        return _REFERENCES.get(self)
+
+    @property
+    def divides(self) -> bool:
+        """Whether the comparison is a ratio, and not a difference."""
+        return self in {Compare.RATIO, Compare.RATIO_TO_CLIPAL}
+
+
+_REFERENCES = {
+    Compare.RATIO: NGINX,
+    Compare.RATIO_TO_CLIPAL: CLIPAL,
+    Compare.OVER_NGINX: NGINX,
+    Compare.OVER_DIRECT: DIRECT,
+}
 
 
 @frozen
@@ -37,17 +56,24 @@ class Metric:
 
 @frozen
 class Goal:
-    """A limit that clipal should keep.
+    """What a contestant should reach.
 
     Attributes:
-        limit: the most that `compare` of the metric may be.
+        limit: the most that `compare` of the metric may be, or the least where `least` is set.
         original: the least and the most that the original in Go had, if it was measured.
+        contestant: whose goal it is.
     """
 
     metric: str
     compare: Compare
     limit: float
     original: tuple[float, float] | None = None
+    contestant: str = CLIPAL
+    least: bool = False
+
+    def reached(self, value: float) -> bool:
+        """Whether a figure, compared, reaches the goal."""
+        return value >= self.limit if self.least else value <= self.limit
 
 
 @frozen
@@ -57,6 +83,7 @@ class Item:
     Attributes:
         key: its name for `--items`.
         every: with 2, it is measured in every second round.
+        peers: whether peers that the command line names take part.
     """
 
     key: str
@@ -64,5 +91,6 @@ class Item:
     metrics: Sequence[Metric]
     goals: Sequence[Goal]
     run: Callable[[Bench, str], Sample]
-    contestants: Sequence[str] = CONTESTANTS
+    contestants: Sequence[str] = (DIRECT, NGINX, FORWARDER, CLIPAL)
     every: int = 1
+    peers: bool = True

@@ -6,13 +6,16 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from attrs import field, frozen
 
 from benchmarks import traffic
-from benchmarks.connections import Asking, Probe, Tally
+from benchmarks.connections import Asking
 from benchmarks.measure import Meter, Reading, resident_bytes
+from benchmarks.probe import Probe
+from benchmarks.requests import Heads, Requests
+from benchmarks.tally import Broken, Tally
 
 SETTLE: Final = 0.2
 """Seconds for a proxy to close the connections of the last run."""
@@ -22,6 +25,16 @@ UNCOUNTED: Final = 3
 """Probes that come first and do not count: they open the proxy's own connections."""
 PAUSE: Final = 0.005
 """Seconds before each probe, so that every probe finds an idle proxy."""
+SHORT: Final = 2048
+"""The length of a small request's body, in bytes."""
+LONG: Final = 60_000
+"""The length of the body of an agent's turn, in bytes."""
+
+
+class Kind(Protocol):
+    """Makes one connection of the load."""
+
+    def __call__(self, requests: Requests, wanted: bytes, tally: Tally) -> Asking: ...
 
 
 @frozen
@@ -44,9 +57,8 @@ class Target:
         return Meter(self.proxy, (self.upstream, os.getpid()))
 
     def memory(self) -> float:
-        """Resident bytes of the proxy."""
-        assert self.proxy is not None
-        return resident_bytes(self.proxy)
+        """Resident bytes of the proxy; 0 where there is none."""
+        return 0 if self.proxy is None else resident_bytes(self.proxy)
 
 
 @frozen
@@ -55,14 +67,16 @@ class Run:
 
     Attributes:
         times: of each unit, in microseconds.
-        first_bytes: what the probes took until the first byte, in seconds.
-        held: the value of `Plan.look` while all connections were open.
+        first_bytes: of the load's own requests, in microseconds, where their kind notes them.
+        probes: what the probes took until the first byte, in seconds.
+        held: resident bytes of the proxy while all connections were open.
     """
 
     units: int
     reading: Reading
     times: Sequence[int] = field(repr=False)
-    first_bytes: Sequence[float] = field(repr=False)
+    first_bytes: Sequence[int] = field(repr=False)
+    probes: Sequence[float] = field(repr=False)
     held: float
 
 
@@ -71,66 +85,75 @@ class Plan:
     """One run: `connections` of a kind that ask for the same.
 
     Attributes:
+        body_length: of a request, in bytes.
+        in_pieces: whether a request's body goes out in pieces.
         warm_up: seconds before the window of `seconds`.
         probes: how many short streams are asked for beside the load, before the window.
-        look: called at the end of the window, with all connections open.
+        probe_length: the length of a probe's body.
     """
 
-    kind: type[Asking]
+    kind: Kind
     wanted: bytes
     connections: int
     body_length: int
     warm_up: float
     seconds: float
+    heads: Heads = Heads.REPEATING
+    in_pieces: bool = False
     probes: int = 0
-    look: Callable[[], float] = float
+    probe_length: int = SHORT
 
     async def run(self, target: Target) -> Run:
         """Puts the load on `target`.
 
         Raises:
-            Broken: a connection got an unexpected answer, or was closed.
+            Broken: a connection got an unexpected answer or none in the window, or was closed.
             OSError: a connection could not be made.
         """
         tally = Tally(self.connections)
-        stream = self.wanted != traffic.JSON
-        request = traffic.request(self.wanted, self.body_length, target.port, stream=stream)
         transports: list[asyncio.BaseTransport] = []
         try:
-            await _open(transports, lambda: self.kind(request, tally), self.connections, target)
+            await _open(transports, lambda: self._connection(target, tally), self.connections, target)
             await tally.ready()
             await tally.hold(self.warm_up)
-            first_bytes = await first_bytes_of([target], self.probes)
+            probes = await first_bytes_of([target], self.probes, self.probe_length)
             tally.clear()
             meter = target.meter
             await tally.hold(self.seconds)
-            return Run(tally.units, meter.read(), tally.times, first_bytes[0], self.look())
+            if self.seconds and not tally.units:
+                raise Broken("nothing was answered in the window")
+            return Run(tally.units, meter.read(), tally.times, tally.first_bytes, probes[0], target.memory())
         finally:
             for transport in transports:
                 cast("asyncio.Transport", transport).abort()
             await asyncio.sleep(SETTLE)
 
+    def _connection(self, target: Target, tally: Tally) -> Asking:
+        stream = self.wanted != traffic.JSON
+        requests = Requests(self.body_length, target.port, stream, self.heads, self.in_pieces)
+        return self.kind(requests, self.wanted, tally)
 
-async def first_bytes_of(targets: Sequence[Target], count: int) -> list[list[float]]:
+
+async def first_bytes_of(targets: Sequence[Target], count: int, length: int = SHORT) -> list[list[float]]:
     """Asks each of `targets` in turn, `count` times: the seconds until the first bytes."""
     if count == 0:
         return [[] for _ in targets]
     transports: list[asyncio.BaseTransport] = []
     try:
         probes = [cast("Probe", (await _open(transports, Probe, 1, target))[0]) for target in targets]
-        requests = [traffic.request(traffic.BRIEF, 2048, target.port, stream=True) for target in targets]
+        requests = [Requests(length, target.port, stream=True) for target in targets]
         rounds = []
         for _ in range(UNCOUNTED + count):
-            rounds.append([await _ask(probe, request) for probe, request in zip(probes, requests, strict=True)])
+            rounds.append([await _ask(probe, each) for probe, each in zip(probes, requests, strict=True)])
         return [list(times) for times in zip(*rounds[UNCOUNTED:], strict=True)]
     finally:
         for transport in transports:
             cast("asyncio.Transport", transport).abort()
 
 
-async def _ask(probe: Probe, request: bytes) -> float:
+async def _ask(probe: Probe, requests: Requests) -> float:
     await asyncio.sleep(PAUSE)
-    return await probe.ask(request)
+    return await probe.ask(requests.next(traffic.BRIEF))
 
 
 async def _open(

@@ -12,7 +12,6 @@ from typing import Final
 
 from attrs import frozen
 
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PROC: Final = Path("/proc")
 KIBIBYTE: Final = 1024
 
@@ -25,14 +24,31 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in family(child))]
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time, user and system, of a process and its descendants; in steps of a clock tick, 10 ms."""
-    return sum(_ticks(each) for each in family(pid)) / _TICKS
-
-
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process and its descendants; pages that they share count for each."""
     return sum(_resident(each) for each in family(pid))
+
+
+@frozen
+class Spent:
+    """The CPU time that a process has taken so far.
+
+    Attributes:
+        seconds: all of it, to the nanosecond.
+        user: in clock ticks; with `system`, only the share of each is used.
+    """
+
+    seconds: float
+    user: int
+    system: int
+
+    @classmethod
+    def of(cls, pid: int) -> Spent:
+        """What a process has taken, without its children. proc(5): `stat` gives ticks, 14 and 15 behind the name."""
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return cls(
+            sum(map(_nanoseconds, (_PROC / str(pid) / "task").iterdir())) / 1e9, int(fields[11]), int(fields[12])
+        )
 
 
 @frozen
@@ -42,11 +58,15 @@ class Reading:
     Attributes:
         seconds: its length.
         proxy: CPU seconds of the proxy.
+        user: of these, the part that was not the kernel's, from 0 to 1.
+        busiest: CPU seconds of the busiest of the proxy's processes.
         others: CPU seconds of the upstream and the load.
     """
 
     seconds: float
     proxy: float
+    user: float
+    busiest: float
     others: float
 
 
@@ -59,18 +79,23 @@ class Meter:
     """
 
     def __init__(self, proxy: int | None, others: Sequence[int]) -> None:
-        self._proxy = proxy
+        self._proxy = [] if proxy is None else family(proxy)
         self._others = others
+        self._begun = time.monotonic()
         self._before = self._read()
 
     def read(self) -> Reading:
         """The window from the beginning until now."""
-        before, now = self._before, self._read()
-        return Reading(now[0] - before[0], now[1] - before[1], now[2] - before[2])
+        seconds, before, now = time.monotonic() - self._begun, self._before, self._read()
+        taken = {pid: now[pid].seconds - spent.seconds for pid, spent in before.items()}
+        proxy = [taken[pid] for pid in self._proxy]
+        user = sum(now[pid].user - before[pid].user for pid in self._proxy)
+        system = sum(now[pid].system - before[pid].system for pid in self._proxy)
+        share = user / (user + system) if user + system else 0.0
+        return Reading(seconds, sum(proxy), share, max(proxy, default=0.0), sum(taken[pid] for pid in self._others))
 
-    def _read(self) -> tuple[float, float, float]:
-        proxy = 0.0 if self._proxy is None else cpu_seconds(self._proxy)
-        return time.monotonic(), proxy, sum(_ticks(each) for each in self._others) / _TICKS
+    def _read(self) -> dict[int, Spent]:
+        return {pid: Spent.of(pid) for pid in (*self._proxy, *self._others)}
 
 
 def machine() -> str:
@@ -82,10 +107,12 @@ def machine() -> str:
     return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB; {system}; {python}; {ssl.OPENSSL_VERSION}"
 
 
-def _ticks(pid: int) -> int:
-    """proc(5): fields 14 and 15, counted behind the command's name, which may hold blanks and parentheses."""
-    fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _nanoseconds(task: Path) -> int:
+    """The CPU time of one thread; 0 if it has ended."""
+    try:
+        return int((task / "schedstat").read_text().split()[0])
+    except FileNotFoundError:
+        return 0
 
 
 def _resident(pid: int) -> int:

@@ -32,17 +32,22 @@ class Unavailable(Exception):
 
 @frozen
 class Cores:
-    """The core of each process. With two cores, the proxy has one, and the upstream and the load share the other."""
+    """The core of each process. With two cores, the proxy has one, and the upstream and the load share the other.
+
+    Attributes:
+        second: of a second process of the proxy's; one of its own only where there are four.
+    """
 
     proxy: int
     upstream: int
     load: int
+    second: int
 
     @classmethod
     def available(cls) -> Cores:
         """The first cores that this process may use."""
         numbers = sorted(os.sched_getaffinity(0))
-        return cls(numbers[0], numbers[min(1, len(numbers) - 1)], numbers[min(2, len(numbers) - 1)])
+        return cls(*(numbers[min(place, len(numbers) - 1)] for place in range(4)))
 
 
 @define
@@ -77,10 +82,10 @@ class Running:
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """Moves this process to `core` for the block; children that are started there stay on it."""
+def on_cores(*cores: int) -> Iterator[None]:
+    """Moves this process to `cores` for the block; children that are started there stay on them."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -99,22 +104,31 @@ def start(
     name: str,
     command: Sequence[str],
     port: int,
-    core: int,
+    cores: Sequence[int],
     output: Path,
     environment: Mapping[str, str] | None = None,
+    working_directory: Path | None = None,
 ) -> Running:
     """Starts a server and waits until it answers `GET /health`.
 
     Parameters:
         output: a file for what it prints.
         environment: variables beside those of this process.
+        working_directory: if it is not that of this process.
 
     Raises:
         Unavailable: if it does not answer in time.
     """
     begun = time.monotonic()
-    with output.open("ab") as file, on_core(core):
-        process = spawn(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, environment=environment)
+    with output.open("ab") as file, on_cores(*cores):
+        process = spawn(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            environment=environment,
+            working_directory=working_directory,
+        )
     running = Running(name, process, port)
     try:
         while not _answers(port):
@@ -135,12 +149,19 @@ def spawn(
     stdout: object,
     stderr: object = None,
     environment: Mapping[str, str] | None = None,
+    working_directory: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts a process that does not get the terminal's Ctrl-C, because the benchmark ends its processes in order."""
     variables = {**os.environ, **(environment or {})}
     try:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # a file or one of subprocess's numbers
-            command, stdin=stdin, stdout=stdout, stderr=stderr, env=variables, start_new_session=True
+            command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=variables,
+            cwd=working_directory,
+            start_new_session=True,
         )
     except OSError as error:
         raise Unavailable(f"{command[0]} cannot be run: {error.strerror}") from error

@@ -1,15 +1,11 @@
-"""The proxies under test, and their configurations. Each has one working process, on the core of the proxies.
+"""The proxies under test, each set up for the same upstream, on the core of the proxies.
 
-nginx is set up to work as clipal does: it reads the whole body of a request before it passes it on (clipal may have to
-send the body twice), and passes answers on as they come. Both keep their connections to the upstream open.
+Each has one working process, except the clipal that shows what a second worker brings.
 """
 
 from __future__ import annotations
 
-import getpass
 import json
-import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,58 +16,22 @@ from typing import Final
 import trustme
 from attrs import frozen
 
-from benchmarks.processes import Cores, Running, Unavailable, free_port, on_core, spawn, start
+from benchmarks import nginx
+from benchmarks.contestants import (
+    CLIPAL,
+    FORWARDER,
+    NGINX,
+    OWN,
+    TWISTD,
+    WORKERS,
+    Peer,
+    Places,
+    clipal_options,
+    twistd_command,
+)
+from benchmarks.processes import Cores, Running, Unavailable, free_port, on_cores, spawn, start
 
-DIRECT: Final = "direct"
-NGINX: Final = "nginx"
-FORWARDER: Final = "portforward"
-CLIPAL: Final = "clipal"
-CONTESTANTS: Final = (DIRECT, NGINX, FORWARDER, CLIPAL)
-
-_NGINX: Final = """
-worker_processes 1;
-user {user};
-pid {directory}/nginx.pid;
-error_log {directory}/error.log warn;
-worker_rlimit_nofile 16384;
-events {{ worker_connections 8192; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    keepalive_requests 1000000000;
-    client_max_body_size 32m;
-    client_body_buffer_size 2m;
-    upstream provider {{
-        server 127.0.0.1:{upstream_port};
-        keepalive 64;
-        keepalive_requests 1000000000;
-    }}
-    server {{
-        listen 127.0.0.1:{port} backlog=1024;
-        location = /health {{ return 200; }}
-        location /claudecode/ {{
-            proxy_pass {scheme}://provider/;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_buffering off;
-            proxy_read_timeout 300s;
-            {tls}
-        }}
-    }}
-}}
-"""
-_NGINX_TLS: Final = """
-            proxy_ssl_session_reuse on;
-            proxy_ssl_server_name on;
-            proxy_ssl_name localhost;
-            proxy_ssl_protocols TLSv1.2 TLSv1.3;
-            proxy_ssl_verify on;
-            proxy_ssl_trusted_certificate {authority};
-"""
+_SETTINGS: Final = {"log_stdout": False}
 
 
 @frozen
@@ -102,11 +62,13 @@ class Site:
     Attributes:
         directory: for configurations and output; the caller removes it.
         clipal: the command that starts clipal.
+        peers: proxies that the command line names.
     """
 
     directory: Path
     cores: Cores
-    clipal: Sequence[str] = (sys.executable, "-m", "clipal")
+    clipal: Sequence[str] = OWN
+    peers: Sequence[Peer] = ()
 
     def start_upstream(self) -> Upstream:
         """The provider's process, with a certificate of an authority of its own."""
@@ -115,7 +77,7 @@ class Site:
         authority.cert_pem.write_to_path(str(authority_file))
         authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
         command = [sys.executable, "-m", "benchmarks.upstream", str(certificate)]
-        with on_core(self.cores.upstream):
+        with on_cores(self.cores.upstream):
             process = spawn(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdout is not None
         ports = process.stdout.readline().split()
@@ -131,51 +93,67 @@ class Site:
         Raises:
             Unavailable: if it is not installed or does not start.
         """
+        base_urls = [upstream.base_url(tls)]
         if name == NGINX:
             return self._start_nginx(upstream, tls)
         if name == FORWARDER:
-            port = free_port()
+            port, cores = free_port(), [self.cores.proxy]
             command = [sys.executable, "-m", "benchmarks.forwarder", str(port), str(upstream.port(tls))]
-            return start(name, command, port, self.cores.proxy, self._fresh(name) / "output")
-        return self.start_clipal(upstream, [upstream.base_url(tls)])
+            return start(name, command, port, cores, self._fresh(name) / "output")
+        if name == CLIPAL:
+            return self.start_clipal(upstream, base_urls)
+        if name == WORKERS:
+            return self.start_clipal(upstream, base_urls, {"workers": 2}, (self.cores.proxy, self.cores.second))
+        if name == TWISTD:
+            return self._start(Peer(name, twistd_command(self.clipal)), upstream, base_urls)
+        return self._start(next(each for each in self.peers if each.name == name), upstream, base_urls)
 
     def start_clipal(
-        self, upstream: Upstream, base_urls: Sequence[str], settings: Mapping[str, object] | None = None
+        self,
+        upstream: Upstream,
+        base_urls: Sequence[str],
+        settings: Mapping[str, object] | None = None,
+        cores: Sequence[int] = (),
     ) -> Running:
         """clipal, with a provider for each of `base_urls`, the first preferred, and settings beside our own."""
-        directory = self._fresh(CLIPAL)
+        command = Peer(CLIPAL, (*self.clipal, *clipal_options()))
+        return self._start(command, upstream, base_urls, settings or {}, cores, Path.cwd())
+
+    def _start(
+        self,
+        peer: Peer,
+        upstream: Upstream,
+        base_urls: Sequence[str],
+        settings: Mapping[str, object] | None = None,
+        cores: Sequence[int] = (),
+        working_directory: Path | None = None,
+    ) -> Running:
+        """A command with its placeholders filled, in a directory with a configuration of clipal's."""
+        directory, port = self._fresh(peer.name), free_port()
         providers = [
             {"name": f"provider-{number}", "base_url": url, "api_key": "any-value", "priority": number}
             for number, url in enumerate(base_urls, 1)
         ]
-        _write_private(directory / "config.yaml", {"log_stdout": False, **(settings or {})})
+        _write_private(directory / "config.yaml", {**_SETTINGS, **(settings or {})})
         _write_private(directory / "claude-code.yaml", {"providers": providers})
-        port = free_port()
-        command = [*self.clipal, "--config-dir", str(directory), "--port", str(port)]
-        trust = {"SSL_CERT_FILE": str(upstream.authority)}
-        return start(CLIPAL, command, port, self.cores.proxy, directory / "output", trust)
+        places = Places(port, base_urls[0], directory, upstream.authority)
+        return start(
+            peer.name,
+            places.fill(peer.command),
+            port,
+            cores or [self.cores.proxy],
+            directory / "output",
+            {"SSL_CERT_FILE": str(upstream.authority)},
+            working_directory or directory,
+        )
 
     def _start_nginx(self, upstream: Upstream, tls: bool) -> Running:
-        program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-        if program is None:
-            raise Unavailable("nginx is not installed (Debian: apt install nginx-light)")
         directory, port = self._fresh(NGINX), free_port()
-        configuration = directory / "nginx.conf"
-        values = {"user": getpass.getuser(), "directory": directory, "port": port}
-        secured = _NGINX_TLS.format(authority=upstream.authority) if tls else ""
-        text = _NGINX.format(**values, tls=secured, scheme="https" if tls else "http", upstream_port=upstream.port(tls))
-        configuration.write_text(text)
-        options = ["-p", str(directory), "-e", str(directory / "error.log"), "-g", "daemon off;"]
-        command = [program, "-c", str(configuration), *options]
-        return start(NGINX, command, port, self.cores.proxy, directory / "output")
+        command = nginx.command(directory, port, upstream.port(tls), upstream.authority if tls else None)
+        return start(NGINX, command, port, [self.cores.proxy], directory / "output")
 
     def _fresh(self, name: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.directory))
-
-
-def command_of(text: str) -> Sequence[str]:
-    """A command line in its words."""
-    return tuple(shlex.split(text))
+        return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '-')}-", dir=self.directory))
 
 
 def _write_private(path: Path, content: Mapping[str, object]) -> None:

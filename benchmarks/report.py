@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from benchmarks.contestants import CLIPAL, DIRECT
 from benchmarks.item import Compare, Goal, Item, Metric
-from benchmarks.proxies import CONTESTANTS, DIRECT
 from benchmarks.results import Figure, Results
 
 _NOTHING: Final = "-"
@@ -32,26 +32,33 @@ def markdown(results: Results, items: Sequence[Item], machine: str, setting: str
 
 
 def goal_title(item: Item, goal: Goal) -> str:
-    """What a goal is about: the metric, and what it is compared with."""
+    """What a goal is about: whose it is, the metric, and what that is compared with."""
     metric = next(each for each in item.metrics if each.key == goal.metric)
-    return f"{metric.title} {goal.compare.value}".strip()
+    whose = "" if goal.contestant == CLIPAL else f"{goal.contestant}: "
+    return f"{whose}{metric.title} {goal.compare.value}".strip()
 
 
 def _goals(results: Results, items: Sequence[Item]) -> Iterator[Sequence[str]]:
-    yield ("item", "figure", "clipal (least to most)", "goal", "reached", "the original in Go")
+    yield ("item", "figure", "median (least to most)", "goal", "reached", "the original in Go")
     for item in items:
         for goal in item.goals:
             figure = results.compared(item, goal)
-            reached = _NOTHING if figure is None else "yes" if figure.median <= goal.limit else "**no**"
-            original = "{:g} to {:g}".format(*goal.original) if goal.original else _NOTHING
-            yield item.key, goal_title(item, goal), _spread(figure), f"≤ {goal.limit:g}", reached, original
+            reached = _NOTHING if figure is None else "yes" if goal.reached(figure.median) else "**no**"
+            limit = f"{'≥' if goal.least else '≤'} {goal.limit:g}"
+            yield item.key, goal_title(item, goal), _spread(figure), limit, reached, _original(goal)
+
+
+def _original(goal: Goal) -> str:
+    if goal.original is None:
+        return _NOTHING
+    least, most = goal.original
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
 
 
 def _figures(results: Results, item: Item) -> Iterator[Sequence[str]]:
     yield ("", *(metric.title for metric in item.metrics))
-    for name in CONTESTANTS:
-        if results.measured(item, name):
-            yield (name, *(_cell(results, item, name, metric) for metric in item.metrics))
+    for name in results.measured(item):
+        yield (name, *(_cell(results, item, name, metric) for metric in item.metrics))
 
 
 def _cell(results: Results, item: Item, name: str, metric: Metric) -> str:

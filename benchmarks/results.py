@@ -12,8 +12,8 @@ from typing import TypeAlias
 from attrs import define, field, frozen
 
 from benchmarks.bench import Sample
-from benchmarks.item import Compare, Goal, Item
-from benchmarks.proxies import CLIPAL, DIRECT, NGINX
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.item import Goal, Item
 
 Rounds: TypeAlias = dict[int, Sample]
 
@@ -44,28 +44,34 @@ class Results:
         """Notes a contestant's sample of round `number`."""
         self._samples.setdefault((item.key, name), {})[number] = sample
 
-    def measured(self, item: Item, name: str) -> bool:
-        """Whether there is a sample."""
-        return (item.key, name) in self._samples
+    def measured(self, item: Item) -> list[str]:
+        """Who has a sample, in the order of the contestants, peers behind them."""
+        names = [name for key, name in self._samples if key == item.key]
+        return sorted(names, key=lambda name: CONTESTANTS.index(name) if name in CONTESTANTS else len(CONTESTANTS))
 
     def figure(self, item: Item, name: str, metric: str) -> Figure | None:
         """A metric of one contestant, over all rounds."""
         return _figure([sample[metric] for sample in self._rounds(item, name).values()])
 
-    def compared(self, item: Item, goal: Goal, name: str = CLIPAL) -> Figure | None:
-        """A contestant's figure, compared as `goal` says; None if a sample is missing."""
-        if goal.compare is Compare.PLAIN:
-            return self.figure(item, name, goal.metric)
-        other = self._rounds(item, DIRECT if goal.compare is Compare.OVER_DIRECT else NGINX)
+    def compared(self, item: Item, goal: Goal, name: str | None = None) -> Figure | None:
+        """A contestant's figure, compared as `goal` says; None if a sample is missing.
+
+        Parameters:
+            name: if it is not the one whose goal it is.
+        """
+        ours, reference = name or goal.contestant, goal.compare.reference
+        if reference is None:
+            return self.figure(item, ours, goal.metric)
+        others = self._rounds(item, reference)
         values = []
-        for number, sample in self._rounds(item, name).items():
-            if number not in other:
+        for number, sample in self._rounds(item, ours).items():
+            if number not in others:
                 continue
-            ours, theirs = sample[goal.metric], other[number][goal.metric]
-            if goal.compare is not Compare.RATIO:
-                values.append(ours - theirs)
-            elif theirs:
-                values.append(ours / theirs)
+            value, other = sample[goal.metric], others[number][goal.metric]
+            if not goal.compare.divides:
+                values.append(value - other)
+            elif other:
+                values.append(value / other)
         return _figure(values)
 
     def _rounds(self, item: Item, name: str) -> Rounds:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import math
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -17,11 +18,45 @@ from typing import Final, cast
 
 import uvloop
 
-from benchmarks import traffic
+from benchmarks import answers, traffic
 
 _GOLDEN: Final = 0.6180339887
 """Multiples of it, modulo one, fill an interval evenly however many there are."""
 _numbers: Final[Iterator[int]] = itertools.count()
+
+
+class PacedAnswer:
+    """The rest of an answer, a piece at a time.
+
+    Parameters:
+        piece: makes one from the moment at which it is written.
+        interval: seconds between two.
+        count: how many come before the answer's end; infinite, if it has none.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, piece: Callable[[int], bytes], interval: float, count: float = math.inf
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._piece = piece
+        self._interval = interval
+        self._left = count
+        self._due = self._loop.time() + interval * (next(_numbers) * _GOLDEN % 1)
+        self._timer = self._loop.call_at(self._due, self._write)
+
+    def stop(self) -> None:
+        """Writes nothing more."""
+        self._timer.cancel()
+
+    def _write(self) -> None:
+        self._transport.write(self._piece(traffic.microseconds()))
+        self._left -= 1
+        if self._left:
+            self._due += self._interval
+            self._timer = self._loop.call_at(self._due, self._write)
+        else:
+            self._transport.write(answers.STREAM_END)
 
 
 class ProviderConnection(asyncio.Protocol):
@@ -35,9 +70,7 @@ class ProviderConnection(asyncio.Protocol):
         self._missing = 0
         self._fast = False
         self._full = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._interval = 0.0
-        self._due = 0.0
+        self._paced: PacedAnswer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -57,41 +90,37 @@ class ProviderConnection(asyncio.Protocol):
 
     def _answer(self) -> None:
         head, self._head = self._head, b""
-        failing = next((each for path, each in traffic.ERRORS.items() if head.startswith(b"POST " + path)), None)
+        failing = next((each for path, each in answers.ERRORS.items() if head.startswith(b"POST " + path)), None)
         wanted = traffic.WANTED.search(head)
         mode = wanted[1] if wanted else traffic.JSON
         if failing is not None:
             self.transport.write(failing)
         elif mode == traffic.JSON:
-            self.transport.write(traffic.JSON_ANSWER)
+            self.transport.write(answers.JSON_ANSWER)
         elif mode == traffic.BRIEF:
-            self.transport.write(traffic.BRIEF_STREAM)
+            self.transport.write(answers.BRIEF_STREAM)
         else:
-            self.transport.write(traffic.STREAM_HEAD)
+            self.transport.write(answers.STREAM_HEAD)  # goes out with what is written in the same turn of the loop
             self._stream(mode)
 
-    # Streams, which end with their connection
-
     def _stream(self, mode: bytes) -> None:
+        kind, _, number = mode.rpartition(b"-")
         if mode == traffic.FAST:
             self._fast = True
             self._write_blocks()
-            return
-        self._interval = 1 / int(mode.removeprefix(traffic.PACED))
-        self._due = self._loop.time() + self._interval * (next(_numbers) * _GOLDEN % 1)
-        self._timer = self._loop.call_at(self._due, self._write_event)
-
-    def _write_event(self) -> None:
-        self.transport.write(traffic.event(traffic.microseconds()))
-        self._due += self._interval
-        self._timer = self._loop.call_at(self._due, self._write_event)
+        elif kind + b"-" == traffic.TURN:
+            self.transport.write(answers.turn_event(traffic.microseconds()))
+            self._paced = PacedAnswer(self.transport, answers.turn_event, traffic.TURN_INTERVAL, int(number) - 1)
+        else:
+            piece = answers.event if kind + b"-" == traffic.PACED else answers.block
+            self._paced = PacedAnswer(self.transport, piece, 1 / int(number))
 
     def _write_blocks(self) -> None:
         """Writes a few blocks at a time, so that other connections have their turn too."""
         for _ in range(4):
             if self._full or self.transport.is_closing():
                 return
-            self.transport.write(traffic.BLOCK)
+            self.transport.write(answers.BLOCK)
         self._loop.call_soon(self._write_blocks)
 
     def pause_writing(self) -> None:
@@ -103,8 +132,8 @@ class ProviderConnection(asyncio.Protocol):
             self._loop.call_soon(self._write_blocks)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._paced is not None:
+            self._paced.stop()
 
 
 def _context(certificate: str) -> ssl.SSLContext:
