@@ -78,19 +78,19 @@ class Health:
         """The opening, or when the last one was over; as plain values."""
         opening = self.opening
         if opening is None:
-            return {"rested": self.rested}
+            return {"recovered": self.recovered}
         return {**asdict(opening), "cooldown_until": self._cooldown_until}
 
     def adopt(self, shared: SharedHealth) -> None:
         """Takes over what another worker tells, which logs it too. Failures that open nothing are each worker's own."""
         self._trial = None
         if "until" not in shared:
-            self.opening, self.rested, self._cooldown_until = None, shared["rested"], 0.0
+            self.opening, self.recovered, self._cooldown_until = None, shared["recovered"], 0.0
             return
         values = dict(shared)
         self._cooldown_until = values.pop("cooldown_until")
         self.opening = Opening(**values)
-        self._seconds = self.opening.seconds
+        self._last_seconds = self.opening.seconds
         self.permit = HealthPermit(self.permit.opening + 1)
         self._announced = True
 

@@ -375,3 +375,54 @@ def test_an_attempt_that_failed_and_is_released_then_counts_once() -> None:
         health.failed(permit, 0.0, "server error")
         assert not health.released(permit, 0.0)
     assert health.state(0.0) is HealthState.CLOSED
+
+
+# What workers tell each other
+
+
+def test_an_opening_that_another_worker_tells_is_the_same_here() -> None:
+    mine, others = resting(30.0), closed()
+    others.adopt(mine.shared())
+    assert facts(others, 10.0) == facts(mine, 10.0)
+    assert others.tick(40.0) is None  # the worker that tells it has logged it
+    trial = others.begin(40.0)
+    assert trial.trial
+    assert others.failed(trial, 40.0, "server error") == HealthChange(HealthState.OPEN, "server error", 60.0)
+
+
+def test_an_opening_by_failures_that_another_worker_tells_is_by_failures_here() -> None:
+    mine, others = closed(), closed()
+    fail(mine, 0.0, 3)
+    others.adopt(mine.shared())
+    assert others.opened_by_breaker(10.0)
+
+
+def test_a_cooldown_that_another_worker_tells_is_no_opening_by_failures_here() -> None:
+    mine, others = closed(), closed()
+    fail(mine, 0.0, 3)
+    mine.cool_down(mine.begin(1.0), 1.0, 30.0, "rate limit")
+    others.adopt(mine.shared())
+    assert [others.opened_by_breaker(now) for now in (30.9, 31.0)] == [False, True]
+
+
+def test_an_attempt_from_before_the_opening_that_another_worker_tells_closes_nothing() -> None:
+    health = closed()
+    permit = health.begin(0.0)
+    health.adopt(resting(30.0).shared())
+    assert health.succeeded(permit, 5.0) is None
+    assert not health.usable(5.0)
+
+
+def test_what_another_worker_closed_is_closed_here_since_the_same_time() -> None:
+    mine, others = resting(30.0), resting(30.0)
+    assert mine.succeeded(mine.begin(40.0), 41.0) is not None
+    others.adopt(mine.shared())
+    assert facts(others, 42.0) == facts(mine, 42.0) == (HealthState.CLOSED, None, "", 0.0, False)
+    assert others.recovered == mine.recovered == 30.0
+
+
+def test_a_health_that_was_never_open_can_be_told() -> None:
+    health = resting(30.0)
+    health.adopt(closed().shared())
+    assert health.usable(0.0)
+    assert health.recovered is None
