@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import inf
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
@@ -24,7 +24,7 @@ from clipal.downstream.admission import Refusal
 from clipal.downstream.backpressure import Backpressure
 from clipal.downstream.capacity import FULL
 from clipal.downstream.channel_site import ChannelSite
-from clipal.downstream.channel_state import ChannelState, may_follow
+from clipal.downstream.channel_state import NEXT, ChannelState
 from clipal.downstream.closing import Closing, unsent
 from clipal.downstream.incoming import Incoming
 from clipal.downstream.request import Request
@@ -57,14 +57,10 @@ class Channel(HTTPChannel):
         self._state = ChannelState.READING
         self._incoming = Incoming(self)
         self._deadline = Deadline(site.reactor, self._expired)
-        self._current: Request | None = None
         self._backpressure = Backpressure(self._resumed)
+        self._current: Request | None = None
         self._receive_upgraded: Callable[[bytes], None] | None = None
-        self._advancing = False
-        self._next_turn: IDelayedCall | None = None
-        self._reading = True
         self._closing: Closing | None = None
-        self._patience = 0.0
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -76,7 +72,7 @@ class Channel(HTTPChannel):
         self.peer = self.source.address
         self.local_address = plain_host(getattr(self.transport.getHost(), "host", ""))
         if self.site.connection_made(self, self.peer):
-            self._be_patient()
+            self._wait()
         else:
             self.transport.write(self.site.refuse(FULL, None, self.peer))
             self.close()
@@ -85,8 +81,6 @@ class Channel(HTTPChannel):
         self._become(ChannelState.CLOSED)
         for deadline in (self._deadline, self.first_byte, self.silence, self._untaken):
             deadline.close()
-        if self._next_turn is not None:
-            self._next_turn.cancel()
         if self._closing is not None:
             self._closing.lost()
         current, self._current = self._current, None
@@ -100,26 +94,25 @@ class Channel(HTTPChannel):
             self.site.connection_lost(self)
 
     def _become(self, state: ChannelState) -> None:
-        assert may_follow(state, self._state), f"{state} after {self._state}"
+        assert state in NEXT[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 
     def _expired(self) -> None:
         if self._incoming.idle:
             self.transport.loseConnection()
         else:
-            self._incoming.too_slow()
-            self._advance()
+            self._begin(self._incoming.too_slow())
 
     @property
     def idle(self) -> bool:
         """Whether no request is coming in or being answered."""
-        return self._state is ChannelState.READING and self._incoming.idle
+        return self._state in (ChannelState.READING, ChannelState.FULL) and self._incoming.idle
 
     @property
     def idle_since(self) -> float:
-        """Since when the connection is idle, on the reactor's clock; infinity while it is not idle."""
+        """Since when the connection is idle, on the reactor's clock; infinity while it is not."""
         until = self._deadline.at
-        return until - self._patience if self.idle and until is not None else inf
+        return until - self._incoming.patience() if self.idle and until is not None else inf
 
     @property
     def busy(self) -> bool:
@@ -136,83 +129,71 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         state = self._state
-        if state is ChannelState.READING and not self._backpressure.paused and self._next_turn is None:
-            self._parse(data)
+        if state is ChannelState.READING:
+            self._read(data)
         elif state is ChannelState.UPGRADED:
             assert self._receive_upgraded is not None
             self._receive_upgraded(data)
-        elif state is not ChannelState.CLOSING and not self._incoming.keep(data):
-            self._reading = False
-            self.transport.pauseProducing()
+        elif state is not ChannelState.CLOSING:
+            self._incoming.keep(data)
 
-    def _parse(self, data: bytes) -> None:
-        incoming = self._incoming
-        was_in_head = incoming.in_head
-        incoming.feed(data)
-        if incoming.ready is not None:
-            self._advance()
-        elif was_in_head and incoming.in_head:
-            return  # the deadline of a head does not move with each byte
-        else:
+    def _read(self, data: bytes) -> None:
+        """Parses `data`, and begins to answer the request that it completes."""
+        ready = self._incoming.feed(data)
+        if ready is None:
             self._wait()
+        else:
+            self._begin(ready)
 
     def _wait(self) -> None:
         """Waits for more from the client."""
-        if self._incoming.continue_due:
-            self._incoming.continue_due = False
+        incoming = self._incoming
+        if incoming.continue_due:
+            incoming.continue_due = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._be_patient()
-
-    def _be_patient(self) -> None:
-        self._patience = self._incoming.patience()
-        self._deadline.set(self._patience)
+        self._deadline.set(incoming.patience())
+        if incoming.overfull:
+            incoming.read_on()  # last, because over TLS it may deliver bytes at once
 
     def drain(self) -> None:
         """A drain begins: an idle connection gets the deadline of a drain."""
         if self.idle and self._deadline.at is not None:
-            self._be_patient()
+            self._wait()
 
     # Answering, in order
 
-    def _advance(self) -> None:
-        """Begins to answer one request; the next turn of the reactor goes on with the bytes that are kept behind it."""
-        if self._advancing or self._next_turn is not None:
+    def _begin(self, ready: Request | Refusal) -> None:
+        """Begins to answer."""
+        if isinstance(ready, Refusal):
+            self.transport.write(self.site.refuse(ready, self._incoming.refused_head, self.peer))
+            self.close()
             return
-        self._advancing = True
-        try:
-            if self._state is ChannelState.READING and not self._backpressure.paused and self._incoming.advance():
-                self._deadline.clear()
-                self._begin()
-        finally:
-            self._advancing = False
-        if self._state is not ChannelState.READING:
-            return
-        if self._incoming.has_kept and not self._backpressure.paused:
-            self._next_turn = self.site.reactor.callLater(0, self._go_on)
-            return
-        if self._backpressure.paused:
-            self._deadline.clear()
-            return
-        if not self._reading:
-            self._reading = True
-            self.transport.resumeProducing()
-        self._wait()
+        self._deadline.clear()
+        self._become(ChannelState.ANSWERING)
+        self._current = ready
+        self.site.serve(ready, self)
 
     def _go_on(self) -> None:
-        self._next_turn = None
-        self._advance()
+        """Goes on behind an answer: with the bytes that are kept, or with what is still to come."""
+        if self._backpressure.paused:
+            self._become(ChannelState.FULL)
+        elif self._incoming.has_kept:
+            self._become(ChannelState.QUEUED)
+            self.site.reactor.callLater(0, self._take_turn)
+        else:
+            self._become(ChannelState.READING)
+            self._wait()
 
-    def _begin(self) -> None:
-        """Begins to answer what is ready."""
-        incoming = self._incoming
-        ready, incoming.ready = incoming.ready, None
-        if isinstance(ready, Refusal):
-            self.transport.write(self.site.refuse(ready, incoming.refused_head, self.peer))
-            self.close()
-        elif ready is not None:
-            self._become(ChannelState.ANSWERING)
-            self._current = ready
-            self.site.serve(ready, self)
+    def _take_turn(self) -> None:
+        """Goes on with the bytes that are kept, unless the connection was lost meanwhile."""
+        if self._state is ChannelState.QUEUED:
+            self._become(ChannelState.READING)
+            self._read(self._incoming.take_kept())
+
+    def _resumed(self) -> None:
+        """The client takes bytes again, and no producer is registered."""
+        if self._state is ChannelState.FULL:
+            self._go_on()
 
     def closes_behind(self) -> bool:
         """Whether the connection ends with the answer that is being begun.
@@ -230,10 +211,10 @@ class Channel(HTTPChannel):
 
     def upgrade(self, receive: Callable[[bytes], None]) -> None:
         """Upgrades the connection: `receive` gets what the client sends, beginning with what has come already."""
+        while self._incoming.overfull:
+            self._incoming.read_on()
         self._become(ChannelState.UPGRADED)
         self._receive_upgraded = receive
-        self._reading = True
-        self.transport.resumeProducing()
         early = self._incoming.take_kept()
         if early:
             receive(early)
@@ -241,11 +222,10 @@ class Channel(HTTPChannel):
     def answered(self) -> None:
         """The answer is written to its end: goes on with the next request, or closes the connection."""
         self._current = None
-        if self._state is ChannelState.UPGRADED or self._incoming.last_is_in:
+        if self._incoming.last_is_in or self._state is ChannelState.UPGRADED:
             self.close()
         else:
-            self._become(ChannelState.READING)
-            self._advance()
+            self._go_on()
 
     def requestDone(self, request: object) -> None:
         """A page is written to its end: twisted.web's request calls this."""
@@ -286,8 +266,3 @@ class Channel(HTTPChannel):
 
     def unregisterProducer(self) -> None:
         self._backpressure.unregister()
-
-    def _resumed(self) -> None:
-        """The client takes bytes again, and no producer is registered: goes on with the next request."""
-        if self._state is ChannelState.READING:
-            self._advance()

@@ -1,35 +1,40 @@
-"""The states of a client's connection, and which state may follow which."""
+"""The states of a client's connection, and which state may follow which.
+
+What comes from the client is parsed in READING, passed on in UPGRADED, dropped in CLOSING, and kept in any other state.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum
 from typing import Final
 
 
-class ChannelState(Enum):
-    """The state of a channel."""
+class ChannelState(IntEnum):
+    """The state of a channel. An IntEnum, because a plain Enum is slower to look up in a set."""
 
-    READING = "reading"
+    READING = 0
     """No request is being answered: one is coming in, or is expected."""
-    ANSWERING = "answering"
+    ANSWERING = 1
     """One request is being answered."""
-    UPGRADED = "upgraded"
+    QUEUED = 2
+    """The answer is written. The reactor's next turn goes on with the bytes that are kept behind its request."""
+    FULL = 3
+    """The answer is written, and the client takes too little of it. Nothing is parsed until it has taken more."""
+    UPGRADED = 4
     """The connection is a WebSocket: bytes pass as they are."""
-    CLOSING = "closing"
+    CLOSING = 5
     """Everything is written: the connection ends when the client has taken it."""
-    CLOSED = "closed"
+    CLOSED = 6
 
 
-_NEXT: Final = {
-    ChannelState.READING: (ChannelState.ANSWERING, ChannelState.CLOSING, ChannelState.CLOSED),
-    ChannelState.ANSWERING: (ChannelState.READING, ChannelState.UPGRADED, ChannelState.CLOSING, ChannelState.CLOSED),
-    ChannelState.UPGRADED: (ChannelState.CLOSING, ChannelState.CLOSED),
-    ChannelState.CLOSING: (ChannelState.CLOSED,),
-    ChannelState.CLOSED: (),
+_READING, _ANSWERING, _QUEUED, _FULL, _UPGRADED, _CLOSING, _CLOSED = ChannelState
+NEXT: Final = {
+    _READING: frozenset([_ANSWERING, _CLOSING, _CLOSED]),
+    _ANSWERING: frozenset([_READING, _QUEUED, _FULL, _UPGRADED, _CLOSING, _CLOSED]),
+    _QUEUED: frozenset([_READING, _CLOSED]),
+    _FULL: frozenset([_READING, _QUEUED, _CLOSED]),
+    _UPGRADED: frozenset([_CLOSING, _CLOSED]),
+    _CLOSING: frozenset([_CLOSED]),
+    _CLOSED: frozenset[ChannelState](),
 }
-"""The states that may follow each state."""
-
-
-def may_follow(state: ChannelState, before: ChannelState) -> bool:
-    """Whether `state` may follow `before`."""
-    return state in _NEXT[before]
+"""What may follow what."""

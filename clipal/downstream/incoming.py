@@ -2,7 +2,7 @@
 
 Bytes that come behind a request wait unparsed until it is answered. A head is let in or refused as soon as it is
 complete, a body is bounded while it comes, and nothing is read after a refusal. Nothing is answered here: the channel
-answers what is `ready`.
+answers what `feed` returns.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Incoming:
     """The receiving half of a channel.
 
     Attributes:
-        ready: what is to be answered next: a request that is complete, or a refusal.
         refused_head: the head of the request that is refused; None where no head was complete.
         last_is_in: whether nothing more is read, because the last request is complete or refused.
         continue_due: whether the client waits for a 100 Continue before it sends the body.
+        overfull: whether reading has stopped because many bytes are kept.
     """
 
     def __init__(self, channel: IncomingChannel) -> None:
@@ -56,29 +56,28 @@ class Incoming:
         self._site = channel.site
         self._parser = RequestParser(channel.site.may_upgrade)
         self._request: Request | None = None
-        self._body_due = 0.0
+        self._ready: Request | Refusal | None = None
+        self._due = 0.0  # when the head or the body that is coming must be complete; 0 between requests
         self._ahead = bytearray()
-        self.ready: Request | Refusal | None = None
         self.refused_head: RequestHead | None = None
         self.last_is_in = False
         self.continue_due = False
+        self.overfull = False
 
     @property
     def idle(self) -> bool:
         """Whether no byte has come since the last request was complete."""
-        return self._parser.idle and self.ready is None and not self._ahead
-
-    @property
-    def in_head(self) -> bool:
-        """Whether a request has begun and its head is not complete."""
-        return self._parser.in_head
+        return self._parser.idle and not self._ahead
 
     def patience(self) -> float:
         """Seconds in which the client must send more."""
-        if self._request is not None:
-            left = self._body_due - self._site.reactor.seconds()
-            return min(BODY_SILENCE, max(_LEAST, left))
-        return HEAD_DEADLINE if self._parser.in_head else self._site.drain.idle_deadline or IDLE_DEADLINE
+        if self._parser.idle:
+            return self._site.drain.idle_deadline or IDLE_DEADLINE
+        now = self._site.reactor.seconds()
+        if not self._due:
+            self._due = now + HEAD_DEADLINE
+        left = max(_LEAST, self._due - now)
+        return left if self._request is None else min(BODY_SILENCE, left)
 
     # Bytes
 
@@ -87,11 +86,13 @@ class Incoming:
         """Whether bytes have come behind the request that is being answered."""
         return bool(self._ahead)
 
-    def keep(self, data: bytes) -> bool:
-        """Keeps `data` until its turn. Returns whether more may be read."""
+    def keep(self, data: bytes) -> None:
+        """Keeps `data` until its turn. With too many bytes, reading stops."""
         if not self.last_is_in:
             self._ahead += data
-        return len(self._ahead) <= READ_AHEAD
+        if len(self._ahead) > READ_AHEAD:
+            self.overfull = True
+            self._channel.transport.pauseProducing()
 
     def take_kept(self) -> bytes:
         """Gives away the bytes that are kept."""
@@ -99,28 +100,33 @@ class Incoming:
         self._ahead.clear()
         return kept
 
-    def advance(self) -> bool:
-        """Parses the bytes that are kept, if nothing is ready yet. Returns whether something is ready."""
-        if self.ready is None and self._ahead and not self.last_is_in:
-            self.feed(self.take_kept())
-        return self.ready is not None
+    def read_on(self) -> None:
+        """Reads again."""
+        self.overfull = False
+        self._channel.transport.resumeProducing()
 
-    def feed(self, data: bytes) -> None:
-        """Parses bytes up to the end of one request, and keeps the rest."""
+    def feed(self, data: bytes) -> Request | Refusal | None:
+        """Parses bytes up to the end of one request, and keeps the rest.
+
+        Returns:
+            what is to be answered: the request that is complete, or a refusal; None where more must come first.
+        """
         for item in self._parser.feed(data):
-            if isinstance(item, RequestHead):
+            if isinstance(item, bytes):
+                self._take(item)
+            elif isinstance(item, RequestHead):
                 self._begin(item)
             elif item is END:
                 self._complete()
             elif isinstance(item, BadMessage):
                 message = f"This is not HTTP as it is served here: {item.problem}."
                 self._reject(Refusal(HTTPStatus(item.status), message, "not HTTP"))
-            elif isinstance(item, bytes):
-                self._take(item)
             if self.last_is_in:
                 break
         if self._parser.rest:
             self.keep(self._parser.take_rest())
+        ready, self._ready = self._ready, None
+        return ready
 
     # Requests
 
@@ -135,7 +141,7 @@ class Incoming:
             self._reject(_NO_MEMORY, head)
             return
         self._request = request
-        self._body_due = request.began + BODY_DEADLINE
+        self._due = request.began + BODY_DEADLINE
         self.continue_due = head.version == "1.1" and head.table.get(b"expect", b"").lower() == b"100-continue"
 
     def _take(self, piece: bytes) -> None:
@@ -158,14 +164,15 @@ class Incoming:
         self.continue_due = False
         self.last_is_in = not (request.head.keep_alive or self._site.may_upgrade(request.head))
         self._channel.transport.bufferSize = Connection.bufferSize
-        self.ready = request
+        self._due = 0.0
+        self._ready = request
 
     def _reject(self, refusal: Refusal, head: RequestHead | None = None) -> None:
         """Makes `refusal` ready; nothing is read after it."""
         self._forget()
         self._ahead.clear()
         self.last_is_in = True
-        self.ready, self.refused_head = refusal, head
+        self._ready, self.refused_head = refusal, head
 
     def _forget(self) -> Request | None:
         """Drops the request that is not complete, and returns it."""
@@ -176,17 +183,15 @@ class Incoming:
 
     # Early ends
 
-    def too_slow(self) -> None:
+    def too_slow(self) -> Refusal:
         """Refuses the request, because the rest of it did not come in time."""
         self._reject(_SLOW, None if self._request is None else self._request.head)
+        return _SLOW
 
     def close(self) -> None:
         """Drops what has come and is not being answered yet; nothing more is read."""
         self.last_is_in = True
         self._ahead.clear()
-        if isinstance(self.ready, Request):
-            self.ready.forget_body()
-        self.ready = None
 
     def lost(self) -> Request | None:
         """The connection is lost. Returns the request that was not complete, if any."""
