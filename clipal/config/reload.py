@@ -23,7 +23,7 @@ from clipal.config.stamps import Stamp, look
 
 Apply = Callable[[Configuration, frozenset[str]], None]
 
-_FIXED: Final = (
+READ_ONCE: Final = (
     "listen_addr", "port", "listen", "tls", "status_listen", "workers",
     "log_dir", "log_retention_days", "log_max_bytes", "log_stdout",
 )  # fmt: skip
@@ -128,7 +128,7 @@ class Reloader:
         self._reset_all, self._told = False, None
         self.loaded, self.error = self._wall(), None
         self.succeeded += 1
-        for name in _FIXED:
+        for name in READ_ONCE:
             if getattr(loaded.settings, name) != getattr(current.settings, name):
                 self._log.warn("A change of {name} takes effect at the next start", name=name)
         for warning in loaded.warnings:
@@ -140,7 +140,7 @@ class Reloader:
 
     def _running(self, settings: Settings) -> Settings:
         """`settings` with what only a restart changes as it is running."""
-        return evolve(settings, **{name: getattr(self.current.settings, name) for name in _FIXED})
+        return evolve(settings, **{name: getattr(self.current.settings, name) for name in READ_ONCE})
 
     # Errors, each of them once for each state of the files
 

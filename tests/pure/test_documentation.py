@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from clipal.config.reload import READ_ONCE
+
 ROOT = Path(__file__).parents[2]
 TESTS = {each.name: each for each in (ROOT / "tests").rglob("test_*.py")}
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -37,3 +39,9 @@ def test_each_threat_names_the_test_that_shows_that_it_is_met() -> None:
 def test_no_test_file_has_the_name_of_another() -> None:
     names = Counter(each.name for each in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_the_settings_that_need_a_restart_are_named() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    sentence = text.partition("These settings need a restart:")[2].partition(".\n")[0]
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(READ_ONCE)
