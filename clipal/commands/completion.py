@@ -46,7 +46,10 @@ _clipal() {{
         esac
     done
     case $previous in
-        {_valued(True)}) COMPREPLY=($(compgen -d -- "$word")); return ;;
+        {_valued(True)})
+            compopt -o filenames 2>/dev/null
+            local IFS=$'\\n'
+            COMPREPLY=($(compgen -d -- "$word")); return ;;
         {_valued(False)}) COMPREPLY=(); return ;;
     esac
     case $command in
@@ -146,9 +149,8 @@ def fish() -> str:
 def _fish_options(condition: str, each: Described) -> Iterable[str]:
     for option in each.options:
         short = f" -s {option.short}" if option.short else ""
-        value = (
-            (" -r -a '(__fish_complete_directories)'" if option.is_directory else " -x") if option.takes_value else ""
-        )
+        value = " -x" if option.takes_value else ""
+        value += " -a '(__fish_complete_directories)'" if option.is_directory else ""
         yield f"complete -c clipal -n {_fish(condition)} -l {option.long}{short}{value} -d {_fish(option.text)}"
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +19,9 @@ from clipal.config.loader import check_configuration
 from clipal.dialects.registry import DIALECTS
 from tests.machine import KEY, Typed
 from tests.pure.test_recipes import RECIPES as BLOCKS
+from tests.terminal import Terminal
 from tests.wirekit.process import PYTHON
 
-_LEADER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 CLIENTS = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
 Ask = Callable[..., int]
 
@@ -228,60 +224,17 @@ def test_a_wrong_option_ends_with_2(
 # At a real terminal
 
 
-class Pty:
-    """A terminal with `clipal init` in it."""
-
-    def __init__(self, directory: Path, home: Path) -> None:
-        self.read = b""
-        self._ours, theirs = os.openpty()
-        command = [PYTHON, "-c", _LEADER, PYTHON, "-m", "clipal", "init", "--offline", "-c", str(directory)]
-        self.program = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={"HOME": str(home)}
-        )
-        os.close(theirs)
-
-    def until(self, prompt: bytes) -> None:
-        """Reads until `prompt` has been shown once more."""
-        ends = time.monotonic() + 60
-        seen = len(self.read)
-        while prompt not in self.read[seen:]:
-            assert select.select([self._ours], [], [], max(0, ends - time.monotonic()))[0], self.read.decode()
-            try:
-                self.read += os.read(self._ours, 65536)
-            except OSError:  # the end of a terminal
-                break
-
-    def type(self, text: bytes) -> None:
-        os.write(self._ours, text)
-
-    def interrupt(self) -> int:
-        """Presses Ctrl-C until the program has ended; returns its status.
-
-        A signal that comes just before Python waits for input is noticed only when something else comes.
-        """
-        for _ in range(60):
-            self.type(b"\x03")
-            try:
-                return self.program.wait(1)
-            except subprocess.TimeoutExpired:
-                continue
-        raise AssertionError(self.read.decode())
-
-    def close(self) -> None:
-        os.close(self._ours)
-        self.program.kill()
-        self.program.wait()
-
-
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Pty]:
-    pty = Pty(tmp_path / "c", tmp_path / "home")
-    yield pty
-    pty.close()
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """With `clipal init` in it."""
+    command = [PYTHON, "-m", "clipal", "init", "--offline", "-c", str(tmp_path / "c")]
+    made = Terminal(command, {"HOME": str(tmp_path / "home")})
+    yield made
+    made.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
-def test_at_a_terminal_the_key_is_not_shown(terminal: Pty, tmp_path: Path) -> None:
+def test_at_a_terminal_the_key_is_not_shown(terminal: Terminal, tmp_path: Path) -> None:
     terminal.until(b"]: ")
     terminal.type(b"codex\n")
     terminal.until(b"[openai]: ")
@@ -297,7 +250,7 @@ def test_at_a_terminal_the_key_is_not_shown(terminal: Pty, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
-def test_ctrl_c_at_the_key_leaves_nothing(terminal: Pty, tmp_path: Path) -> None:
+def test_ctrl_c_at_the_key_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
     terminal.until(b"]: ")
     terminal.type(b"codex\n")
     terminal.until(b"[openai]: ")
