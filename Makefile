@@ -132,7 +132,7 @@ acceptance: $(VENV)/.acceptance
 COUNT := 100
 SEED := 1
 mutate: $(VENV)/.test
-	@$(BIN)/python -m mutation --count $(COUNT) --seed $(SEED)
+	@nice -n 19 $(BIN)/python -m mutation --count $(COUNT) --seed $(SEED)
 
 packages: $(VENV)/.dist
 	@rm -rf dist

@@ -35,7 +35,7 @@ class Site:
         file: below the directory of the sources.
         number: of the place within the file, in the order in which they are found.
         line: where it stands.
-        scope: the names of the class and the function around it.
+        scope: the names of the class and the function around it, or of the constant outside of both.
         change: the text that is there, and the one in its place.
     """
 
@@ -84,6 +84,10 @@ def _places(tree: ast.AST, scope: str = "") -> Iterator[tuple[ast.AST, str]]:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield from _places(child, f"{scope}.{child.name}" if scope else child.name)
+            elif isinstance(child, ast.Assign | ast.AnnAssign) and not scope:
+                yield from _places(
+                    child, ast.unparse(child.targets[0] if isinstance(child, ast.Assign) else child.target)
+                )
             elif isinstance(child, ast.AST):
                 yield from _places(child, scope)
 
