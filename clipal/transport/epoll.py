@@ -11,7 +11,6 @@ descriptor.
 from __future__ import annotations
 
 from select import EPOLLIN
-from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
@@ -36,21 +35,17 @@ class DirectReactor(EPollReactor):
         for descriptor, event in events:
             selectable = selectables.get(descriptor)
             if event == EPOLLIN and isinstance(selectable, SendsAtOnce):
-                self._read(selectable)
+                try:  # as Twisted does: an exception ends this connection and no other
+                    why: BaseException | None = selectable.doRead()
+                except BaseException as error:
+                    self._log.failure("Bug while reading from a connection")
+                    why = error
+                if why is not None:
+                    self._disconnectSelectable(selectable, why, True)
             elif selectable is not None:  # else an earlier event closed it
                 callWithLogger(selectable, self._doReadOrWrite, selectable, descriptor, event)
 
     doIteration = doPoll
-
-    def _read(self, selectable: Any) -> None:
-        """Reads as Twisted does: an exception ends this connection and no other."""
-        try:
-            why = selectable.doRead()
-        except BaseException as error:
-            self._log.failure("Bug while reading from a connection")
-            why = error
-        if why is not None:
-            self._disconnectSelectable(selectable, why, True)
 
 
 def install() -> None:
