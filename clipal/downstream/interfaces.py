@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
-from twisted.internet.tcp import Connection
 
 from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
@@ -19,6 +18,7 @@ from clipal.downstream.admission import Admission, Refusal
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.drain import Drain
 from clipal.transport.deadline import Deadline
+from clipal.transport.tcp import EagerServer
 from clipal.wire.message import RequestHead
 
 
@@ -54,7 +54,7 @@ class RequestChannel(Protocol):
     def site(self) -> RequestSite: ...
 
     @property
-    def transport(self) -> Connection: ...
+    def transport(self) -> EagerServer: ...
 
     @property
     def peer(self) -> str: ...

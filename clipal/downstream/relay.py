@@ -8,41 +8,51 @@ aborted, so that it notices.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import cast
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
-from clipal.dialects.token_counts import BEGINNING, TAIL
 from clipal.downstream.request import Request
+from clipal.downstream.splice import Splice
 from clipal.failover.trail import Ending
+from clipal.upstream.connection import Connection
 from clipal.upstream.response import WHOLE
 from clipal.wire.fields import last_chunk, response_head
 from clipal.wire.message import Fields, ResponseHead
 
 _log = Logger()
-_GATHERED: Final = 4 * 1024
-_PIECES: Final = 256
-"""Bytes and pieces of a body that are kept before they are joined, because small pieces take more memory than bytes."""
 
 
-@implementer(IPushProducer)
-class Relay(Protocol):
-    """Relays the body of one committed answer.
+@implementer(IProtocol, IPushProducer)
+class Relay:
+    """Relays the body of one committed answer: its beginning, its end, and what may happen between.
 
     Parameters:
         trailers: returns the trailers; called when the body is complete.
         idle_timeout: seconds in which the provider must send something while the client takes it; 0 for no limit.
         ended: called with how the answer ended.
         own: fields that clipal adds to the head.
+
+    Attributes:
+        splice: passes each piece of the body on, and knows how much was sent.
     """
 
-    transport: IPushProducer  # type: ignore[assignment]  # a body's transport: it can be paused, resumed and stopped
+    __slots__ = (
+        "_chunked",
+        "_ended",
+        "_idle_timeout",
+        "_request",
+        "_silence",
+        "_trailers",
+        "_transport",
+        "_unsent",
+        "splice",
+    )
 
     def __init__(
         self,
@@ -58,50 +68,34 @@ class Relay(Protocol):
         self._idle_timeout = idle_timeout
         self._ended: Callable[[Ending], None] | None = ended
         self._chunked, self._unsent = head_for(request, head, own)
-        self._write = request.transport.write
         self._silence = request.channel.silence
-        self.sent = 0
-        """Bytes of the body that went to the client."""
-        self._beginning = b""
-        self._last: list[bytes] = []
-        self._gathers_at = _GATHERED
+        self.splice = Splice(request.transport, request.channel.site.reactor.seconds, chunked=self._chunked)
 
     # The body
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Begins to relay; `transport` can be paused, resumed and stopped."""
+        self._transport = cast("IPushProducer", transport)
+        self.connectionMade()
 
     def connectionMade(self) -> None:
         self._request.started = True
         self._request.on_disconnect = self._client_disconnected
-        self._silence.begin(self._idle_timeout, self._fell_silent)
+        self._silence.begin(self._idle_timeout, self._look_for_silence)
         self._request.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
-        self.sent += len(data)
-        last = self._last
-        last.append(data)
-        if self.sent >= self._gathers_at or len(last) > _PIECES:
-            self._gather()
-        if self._chunked:
-            if not data:
-                return  # an empty chunk would end the body
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        if self._unsent:
-            data = self._unsent + data
-            self._unsent = b""
-        self._silence.set(self._idle_timeout)
-        self._write(data)  # last, because it may pause this producer, which clears the deadline
+        """Passes on a piece that does not come straight from the socket."""
+        if not data and self._chunked:
+            return  # an empty chunk would end the body
+        head, self._unsent = self._unsent, b""
+        self.splice.pass_on(data, head)
 
-    def _gather(self) -> None:
-        """Keeps only the beginning and the end of the body so far, each in one piece. Called about once in 4 KiB."""
-        self._beginning, end = self.ends()
-        self._last = [end]
-        self._gathers_at = self.sent + _GATHERED
-
-    def ends(self) -> tuple[bytes, bytes]:
-        """The first `BEGINNING` bytes and the last `TAIL` bytes of the body so far."""
-        last = self._last
-        large = last and len(last[-1]) >= TAIL  # a large piece is not copied whole
-        end = last[-1] if large else b"".join(last)
-        return self._beginning or b"".join(piece[:BEGINNING] for piece in last)[:BEGINNING], end[-TAIL:]
+    def join(self) -> None:
+        """Joins the sockets: the rest of the body needs no relay, unless something seldom happens."""
+        transport = self._transport
+        if not self._unsent and isinstance(transport, Connection):  # another agent's body comes through the relay
+            self.splice.join(transport)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
         try:
@@ -118,18 +112,24 @@ class Relay(Protocol):
             return
         rest = self._unsent + (last_chunk(self._trailers()) if self._chunked else b"")
         if rest:
-            self._write(rest)
+            self._request.transport.write(rest)
         self._end(Ending.WHOLE)
         self._request.finish()
 
     # Early ends
 
-    def _fell_silent(self) -> None:
-        self.transport.stopProducing()
+    def _look_for_silence(self) -> None:
+        """Breaks off if nothing has come for too long. The splice only notes when something comes."""
+        now = self._request.channel.site.reactor.seconds()
+        left = self.splice.heard_at + self._idle_timeout - now
+        if left > 0:
+            self._silence.set(left)
+            return
+        self._transport.stopProducing()
         self._break_off(Ending.SILENT)
 
     def _client_disconnected(self) -> None:
-        self.transport.stopProducing()
+        self._transport.stopProducing()
         self._end(Ending.CLIENT_DISCONNECTED)
 
     def _break_off(self, ending: Ending) -> None:
@@ -150,11 +150,11 @@ class Relay(Protocol):
 
     def pauseProducing(self) -> None:
         self._silence.clear()
-        self.transport.pauseProducing()
+        self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         self._silence.set(self._idle_timeout)
-        self.transport.resumeProducing()
+        self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """The client's connection is lost; `on_disconnect` follows."""

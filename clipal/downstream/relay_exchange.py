@@ -41,8 +41,8 @@ class RelayExchange(Exchange):
     def _pass_on(self, answer: HeldAnswer) -> None:
         def ended(ending: Ending) -> None:
             answer.ended(ending)
-            self._spent = self._count_tokens(answer, *relay.ends())
-            self._report(self._delivery(answer.head.status, answer.provider, relay.sent), ending)
+            self._spent = self._count_tokens(answer, *relay.splice.ends())
+            self._report(self._delivery(answer.head.status, answer.provider, relay.splice.sent), ending)
 
         try:
             if answer.whole:
@@ -53,7 +53,7 @@ class RelayExchange(Exchange):
             head, own, idle = answer.head, self.own_fields(answer.provider), self._failover.idle_timeout
             relay = Relay(self._request, head, answer.trailers, idle, ended, own)
             self._first_byte = self._clock.seconds()
-            answer.hand_on(relay)
+            answer.hand_on(relay, relay.join)
         except Exception:
             answer.abort()
             raise

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
@@ -19,6 +18,7 @@ from clipal.downstream.access import Stream
 from clipal.downstream.admission import Refusal, path_of
 from clipal.downstream.interfaces import RequestChannel
 from clipal.downstream.refusal import refusal_bytes
+from clipal.transport.tcp import EagerServer
 from clipal.wire.message import RequestHead
 
 _SMALL = 16 * 1024
@@ -49,7 +49,7 @@ class Request:
 
     def __init__(self, channel: RequestChannel, head: RequestHead, token: ClientToken | None = None) -> None:
         self.channel = channel
-        self.transport: Connection = channel.transport
+        self.transport: EagerServer = channel.transport
         self.head = head
         self.id = channel.site.id_of(head)
         self.peer = channel.peer

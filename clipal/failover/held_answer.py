@@ -48,6 +48,7 @@ class HeldAnswer(Protocol):
     _ended: Callable[[Ending], None] | None = None
     _reason: Failure | None = None
     _watch: Callable[[IProtocol], IProtocol] | None = None
+    _join: Callable[[], None] | None = None
     _gate: Gate | None = None
     _wait: GateWait | None = None
     silent = False
@@ -154,7 +155,7 @@ class HeldAnswer(Protocol):
 
     def _content_came(self, protocol: IProtocol) -> None:
         self.silent = False
-        self._deliver_to(protocol)
+        self._step_aside(protocol)
 
     # The end of holding
 
@@ -172,10 +173,14 @@ class HeldAnswer(Protocol):
 
     def watch(self, gate: Gate, provider: str) -> None:
         """Logs what `gate` would have decided about the body, after the body was handed on."""
-        self._watch = lambda protocol: Shadow(protocol, gate, provider, self._deliver_to)
+        self._watch = lambda protocol: Shadow(protocol, gate, provider, self._step_aside)
 
-    def _deliver_to(self, protocol: IProtocol) -> None:
+    def _step_aside(self, protocol: IProtocol) -> None:
+        """Nothing between the connection and `protocol` looks at the body any more."""
         self._response.protocol = protocol
+        join, self._join = self._join, None
+        if join is not None and self._reason is None:
+            join()
 
     def take(self) -> bytes:
         """Gives away the body of an answer that is `whole`."""
@@ -183,13 +188,18 @@ class HeldAnswer(Protocol):
         self._pieces.clear()
         return body
 
-    def hand_on(self, protocol: IProtocol) -> None:
-        """Delivers the body to `protocol`, from its first byte to its end."""
+    def hand_on(self, protocol: IProtocol, join: Callable[[], None] | None = None) -> None:
+        """Delivers the body to `protocol`, from its first byte to its end.
+
+        Parameters:
+            join: called when the rest of the body is of no interest to anyone but `protocol`.
+        """
         watch, self._watch = self._watch, None
         if watch is not None:
+            self._join = join
             protocol = watch(protocol)
         if self._reason is None:
-            self._deliver_to(protocol)
+            self._response.protocol = protocol
             self._response.connection.resumeProducing()  # first, because the protocol may pause it
         transport = cast("ITransport", self._response.connection)
         protocol.makeConnection(transport)
@@ -198,6 +208,8 @@ class HeldAnswer(Protocol):
             protocol.dataReceived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._reason is not None:
             protocol.connectionLost(self._reason)
+        elif watch is None and join is not None:
+            join()
 
     def abort(self) -> None:
         """Ends the answer at once; if it was committed, the client has disconnected."""

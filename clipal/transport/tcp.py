@@ -33,6 +33,13 @@ class SendsAtOnce(tcp.Connection):
     offset: int
     _tempDataBuffer: list[bytes]
 
+    def direct(self) -> Callable[[bytes], int] | None:
+        """The socket's own `send`, for a caller that writes often; None while something is queued.
+
+        The caller gives `write` what the kernel does not take, and asks again before it sends more.
+        """
+        return self.socket.send if self._nothing_queued() else None
+
     def write(self, data: bytes | memoryview) -> None:
         """Sends `data`, or as much as the kernel takes; the rest is queued."""
         if data and self._nothing_queued():

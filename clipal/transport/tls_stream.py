@@ -103,6 +103,9 @@ class TLSStream(SendsAtOnce):
 
     # Sending
 
+    def direct(self) -> None:
+        """Nothing goes to the socket as it is."""
+
     def write(self, data: bytes | memoryview) -> None:
         """Encrypts `data` and sends it, or as much as the kernel takes; the rest is queued."""
         if not data or not self.connected:

@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
@@ -23,8 +23,8 @@ from zope.interface import implementer
 from clipal.upstream.body import BytesBody
 from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection
 from clipal.upstream.response import WHOLE, Response
-from clipal.wire.message import END, BadMessage, ResponseHead
-from clipal.wire.response_parser import ResponseParser
+from clipal.wire.message import END, BadMessage, ResponseHead, ResponseItem
+from clipal.wire.response_parser import Body, ResponseParser
 
 _ONE_WRITE: Final = 64 * 1024
 """A body up to so many bytes goes out in one write with its head."""
@@ -44,19 +44,23 @@ class ConnectionState(IntEnum):
     """An answer has begun; its head is not complete."""
     ANSWERING = 3
     """An answer's head is complete; its body is not."""
-    CLOSED = 4
+    SPLICED = 4
+    """The same, and another protocol has taken this one's place at the socket."""
+    CLOSED = 5
     """It carries nothing any more."""
 
 
-_IDLE, _ASKED, _HEARD, _ANSWERING, _CLOSED = ConnectionState
+_IDLE, _ASKED, _HEARD, _ANSWERING, _SPLICED, _CLOSED = ConnectionState
 _NEXT: Final = {
     _IDLE: frozenset([_ASKED, _CLOSED]),
     _ASKED: frozenset([_HEARD, _CLOSED]),
     _HEARD: frozenset([_ANSWERING, _CLOSED]),
-    _ANSWERING: frozenset([_IDLE, _CLOSED]),
+    _ANSWERING: frozenset([_SPLICED, _IDLE, _CLOSED]),
+    _SPLICED: frozenset([_IDLE, _CLOSED]),
     _CLOSED: frozenset[ConnectionState](),
 }
 """What may follow what."""
+_IN_BODY: Final = frozenset([_ANSWERING, _SPLICED])
 
 
 @implementer(IPushProducer)
@@ -151,8 +155,12 @@ class Connection(Protocol):
         elif self._state is _IDLE or self._state is _CLOSED:
             self.abort()  # bytes that answer no request
             return
+        self._take(self._parser.feed(data))
+
+    def _take(self, items: list[ResponseItem]) -> None:
+        """Delivers what the parser has completed."""
         waiter: Deferred[Response] | None = None
-        for item in self._parser.feed(data):
+        for item in items:
             if isinstance(item, bytes):
                 if self._response is not None:
                     self._response.body_received(item)
@@ -170,12 +178,34 @@ class Connection(Protocol):
             if self._response is response and response.protocol is None:
                 self.pauseProducing()  # until `deliverBody`
 
+    def spliced(self, protocol: IProtocol) -> Body | None:
+        """Lets `protocol` take this connection's place at the socket until the answer's body has ended.
+
+        It feeds the body itself, and calls `fed` and `connectionLost`.
+
+        Returns:
+            the body; None where the connection stays in its place.
+        """
+        if self._state is not _ANSWERING or not isinstance(self.transport, TCPConnection):
+            return None
+        body = self._parser.body()
+        if body is not None:
+            self._become(_SPLICED)
+            self.transport.protocol = protocol
+        return body
+
+    def fed(self, data: bytes, error: Exception | None, taken: int) -> None:
+        """Goes on where a feed of the body raised `error` or brought no content; see `ResponseParser.fed`."""
+        self._take(self._parser.fed(data, error, taken))
+
     def _complete(self) -> None:
         response, self._response = self._response, None
         if response is None:  # dropped by `abort`
             return
         response.trailers = self._parser.trailers
         if self._parser.reusable and self._body is None:
+            if self._state is _SPLICED:
+                self.transport.protocol = self
             self._become(_IDLE)
             self._used = True
             self.resumeProducing()
@@ -185,7 +215,7 @@ class Connection(Protocol):
         response.body_ended(WHOLE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        if self._state is _ANSWERING and reason.check(ConnectionDone) and self._parser.eof() is END:
+        if self._state in _IN_BODY and reason.check(ConnectionDone) and self._parser.eof() is END:
             self._complete()
         else:
             kind = StaleConnection if self._is_stale() else ConnectionBroken
@@ -209,7 +239,7 @@ class Connection(Protocol):
 
     def pauseProducing(self) -> None:
         """Stops reading, unless the answer is over: a slow client must not hold a connection that is free again."""
-        if self._state is _ANSWERING and not self._paused:
+        if self._state in _IN_BODY and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 

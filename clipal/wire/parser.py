@@ -12,6 +12,7 @@ called back, so a caller's code never runs inside llhttp.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
@@ -115,20 +116,16 @@ class Parser:
 
     # Feeding
 
-    def _collect(self, data: bytes) -> list[Any]:
-        """The items that `data` completes. A BadMessage is the last one."""
+    def _collect(self, feed: Callable[[bytes], None], data: bytes) -> list[Any]:
+        """The items that `feed` completes with `data`; it may raise Refuse. A BadMessage is the last one."""
         try:
-            self._feed(data)
+            feed(data)
         except Refuse as refuse:
             self._failed = True
             self._flush()
             self._items.append(refuse.bad)
         items, self._items = self._items, []  # an idle connection keeps no items
         return items
-
-    def _feed(self, data: bytes) -> None:
-        """Adds to `_items` what `data` completes; raises Refuse."""
-        raise NotImplementedError
 
     def _flush(self) -> None:
         """Adds the body bytes of this feed as one item, so that they can go out in one write."""

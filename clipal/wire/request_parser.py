@@ -68,7 +68,7 @@ class RequestParser(Parser):
 
         Parsing stops at the end of a request, so that a pipelined request is parsed only when it is its turn.
         """
-        return [] if self._failed else self._collect(data)
+        return [] if self._failed else self._collect(self._feed, data)
 
     def _feed(self, data: bytes) -> None:
         if self._left:

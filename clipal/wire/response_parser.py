@@ -7,7 +7,8 @@ can carry another request.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import httptools
 
@@ -18,6 +19,18 @@ ANSWER_HEAD_LIMIT: Final = 1024 * 1024
 """Bytes of an answer's header section, together with all interim answers before it."""
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Body(NamedTuple):
+    """The middle of a body, for a caller that feeds it to the parser itself.
+
+    Attributes:
+        feed: takes what the socket brought; it may raise an exception of llhttp's.
+        pieces: gets the content of what was fed. The caller takes the content out.
+    """
+
+    feed: Callable[[bytes], None]
+    pieces: list[bytes]
 
 
 class ResponseParser(Parser):
@@ -53,7 +66,34 @@ class ResponseParser(Parser):
         if self._failed or self._complete:
             self.reusable = False
             return []
-        return [data] if self._raw else self._collect(data)
+        return [data] if self._raw else self._collect(self._feed, data)
+
+    def body(self) -> Body | None:
+        """The body that is coming; None where none is, and where its bytes have no framing.
+
+        Whoever feeds it calls `fed` after each feed that raised an exception, or brought no content.
+        """
+        if self._in_head or self._raw or self._complete or self._failed:
+            return None
+        self._taken = -1
+        return Body(self._parser.feed_data, self._pieces)
+
+    def fed(self, data: bytes, error: Exception | None, taken: int) -> list[ResponseItem]:
+        """The items that a feed of `body` has completed, as `feed` returns them.
+
+        Parameters:
+            error: what the feed raised.
+            taken: the bytes of content that the caller has taken out so far.
+        """
+        if taken != self._taken:
+            self._taken, self._quiet = taken, 0
+
+        def settle(data: bytes) -> None:
+            if error is not None:
+                self._check(error)
+            self._settle(data)
+
+        return self._collect(settle, data)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -66,12 +106,22 @@ class ResponseParser(Parser):
             if rest:
                 self._pieces.append(rest)
         except httptools.HttpParserError as error:
-            if self._complete:
-                self.reusable = False
-            elif isinstance(error.__context__, Refuse):
-                raise error.__context__ from None
-            else:
-                raise Refuse("malformed HTTP") from None
+            self._check(error)
+        self._settle(data)
+
+    def _check(self, error: Exception) -> None:
+        """Raises Refuse for what llhttp has raised, unless that concerns surplus bytes."""
+        if not isinstance(error, httptools.HttpParserError):
+            raise error
+        if self._complete:
+            self.reusable = False
+        elif isinstance(error.__context__, Refuse):
+            raise error.__context__ from None
+        else:
+            raise Refuse("malformed HTTP") from None
+
+    def _settle(self, data: bytes) -> None:
+        """Adds the content of a feed to `_items`, and limits what has no content."""
         if self._complete:
             if self._pieces:  # surplus bytes behind an answer to HEAD, in the same read as its head
                 self._pieces.clear()
