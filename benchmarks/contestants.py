@@ -17,9 +17,10 @@ FORWARDER: Final = "portforward"
 CLIPAL: Final = "clipal"
 TWISTD: Final = "twistd"
 WORKERS: Final = "2 workers"
+POOL: Final = "2 behind HAProxy"
 OWN: Final = (sys.executable, "-m", "clipal")
 """The command that is clipal, if no other is named."""
-CONTESTANTS: Final = (DIRECT, NGINX, FORWARDER, CLIPAL, TWISTD, WORKERS)
+CONTESTANTS: Final = (DIRECT, NGINX, FORWARDER, CLIPAL, TWISTD, WORKERS, POOL)
 
 
 @frozen
@@ -92,6 +93,11 @@ def twistd_command(clipal: Sequence[str]) -> Sequence[str]:
     """clipal as a plug-in of twistd, from the installation that `clipal` is of."""
     twistd = str(Path(clipal[0]).with_name("twistd"))
     return (twistd, "--reactor=clipal", "--nodaemon", "--pidfile=", "clipal", *clipal_options())
+
+
+def pool_command(clipal: Sequence[str]) -> Sequence[str]:
+    """Two clipals behind HAProxy."""
+    return (sys.executable, "-m", "benchmarks.pool", "{port}", "{config_dir}", *clipal)
 
 
 def _absolute(program: str) -> str:

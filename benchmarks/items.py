@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from benchmarks import runs, traffic
-from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX, TWISTD, WORKERS
+from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX, POOL, TWISTD, WORKERS
 from benchmarks.item import Compare, Goal, Item, Metric
 from benchmarks.load import LONG
 from benchmarks.requests import Heads
@@ -235,7 +235,7 @@ _OTHERS: Final = (
             Goal("busiest", Compare.RATIO_TO_CLIPAL, 1.8, contestant=WORKERS, least=True),
         ],
         runs.json_requests,
-        (CLIPAL, WORKERS),
+        (CLIPAL, WORKERS, POOL),
         peers=False,
     ),
 )

@@ -16,7 +16,7 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX, TWISTD, WORKERS
+from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX, POOL, TWISTD, WORKERS
 from benchmarks.item import Item
 from benchmarks.report import goal_title
 from benchmarks.results import Figure, Results
@@ -29,6 +29,7 @@ _COLOURS: Final = {
     CLIPAL: "#3d6fb6",
     TWISTD: "#8fb3e0",
     WORKERS: "#8fb3e0",
+    POOL: "#5aa9a3",
 }
 _PEER: Final = "#a05d7c"
 

@@ -22,11 +22,13 @@ from benchmarks.contestants import (
     FORWARDER,
     NGINX,
     OWN,
+    POOL,
     TWISTD,
     WORKERS,
     Peer,
     Places,
     clipal_options,
+    pool_command,
     twistd_command,
 )
 from benchmarks.processes import Cores, Running, Unavailable, free_port, on_cores, spawn, start
@@ -102,8 +104,11 @@ class Site:
             return start(name, command, port, cores, self._fresh(name) / "output")
         if name == CLIPAL:
             return self.start_clipal(upstream, base_urls)
+        pair = (self.cores.proxy, self.cores.second)
         if name == WORKERS:
-            return self.start_clipal(upstream, base_urls, {"workers": 2}, (self.cores.proxy, self.cores.second))
+            return self.start_clipal(upstream, base_urls, {"workers": 2}, pair)
+        if name == POOL:
+            return self._start(Peer(name, pool_command(self.clipal)), upstream, base_urls, {}, pair, Path.cwd())
         if name == TWISTD:
             return self._start(Peer(name, twistd_command(self.clipal)), upstream, base_urls)
         return self._start(next(each for each in self.peers if each.name == name), upstream, base_urls)

@@ -6,6 +6,7 @@ Code's other fields repeat; Codex sends fields that are new in each request, and
 
 from __future__ import annotations
 
+import itertools
 import json
 from enum import Enum
 from functools import cache
@@ -30,6 +31,7 @@ class Heads(Enum):
     CHANGING = "changing"
 
 
+_sessions: Final = itertools.count(1)
 _BETAS: Final = (
     "claude-code-20250219,oauth-2025-04-20,interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14,"
     "context-management-2025-06-27,prompt-caching-scope-2026-01-05,effort-2025-11-24,adaptive-thinking-2026-01-28,"
@@ -39,7 +41,7 @@ _FIELDS: Final = {
     "Accept": "application/json",
     "Content-Type": "application/json",
     "User-Agent": "claude-cli/2.1.330 (external, cli)",
-    "X-Claude-Code-Session-Id": "8d0d1c3e-52d5-4f0e-9c59-2f5f3a3c8a11",
+    "X-Claude-Code-Session-Id": "SESSION",
     "X-Stainless-Arch": "x64",
     "X-Stainless-Helper-Method": "stream",
     "X-Stainless-Lang": "js",
@@ -73,7 +75,7 @@ _CHANGING_FIELDS: Final = {"x-client-request-id": "TURN", "x-codex-turn-metadata
 
 @define
 class Requests:
-    """The requests of one connection, one after the other.
+    """The requests of one connection, one after the other: those of one session.
 
     Attributes:
         body_length: of the shortest, in bytes; at least a few hundred.
@@ -86,6 +88,7 @@ class Requests:
     stream: bool
     heads: Heads = Heads.REPEATING
     in_pieces: bool = False
+    _session: str = field(init=False)
     _head: str = field(init=False)
     _bodies: list[list[bytes]] = field(init=False)
     _sent: int = field(default=0, init=False)
@@ -96,7 +99,9 @@ class Requests:
             fields.update(_CHANGING_FIELDS)
         fields.update({"x-benchmark": "WANTED", "Content-Length": "LENGTH"})
         lines = (f"{name}: {value}" for name, value in fields.items())
-        self._head = "\r\n".join(["POST /claudecode/v1/messages?beta=true HTTP/1.1", *lines, "", ""])
+        head = "\r\n".join(["POST /claudecode/v1/messages?beta=true HTTP/1.1", *lines, "", ""])
+        self._session = f"8d0d1c3e-52d5-4f0e-9c59-{next(_sessions):012x}"
+        self._head = head.replace("SESSION", self._session)
         self._bodies = _bodies(self.body_length, self.stream, self.in_pieces)
 
     def next(self, wanted: bytes) -> list[bytes]:
@@ -106,7 +111,7 @@ class Requests:
         head = self._head.replace("WANTED", wanted.decode("ascii"))
         head = head.replace("LENGTH", str(len(first) + sum(map(len, others))))
         if self.heads is Heads.CHANGING:
-            head = head.replace("TURN", f"{id(self):016x}{self._sent:016x}")
+            head = head.replace("TURN", f"{self._session}-{self._sent}")
         return [head.encode("ascii") + first, *others]
 
 
