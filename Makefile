@@ -25,7 +25,7 @@ help:
 	@echo "make check    format, lint, types, import rules, tests with branch coverage"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory against nginx (Linux; about seven minutes)"
-	@echo "make pictures   draw the pictures of the docs from real runs (about two minutes)"
+	@echo "make pictures   draw the pictures of the docs from real runs (needs Chromium; about two minutes)"
 	@echo "make acceptance   drive the real clients through clipal (needs npm; about two minutes)"
 	@echo "make fuzz     throw damaged input at all parsers (SECONDS_EACH=20)"
 	@echo "make soak     mixed load with failures and reloads, checked from both sides (MINUTES=10)"
@@ -106,9 +106,10 @@ format: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
 
-pictures: $(VENV)/.bench
+pictures: $(VENV)/.bench docs
 	$(BIN)/python -m pictures docs/monitoring.svg
 	$(BIN)/python -m pictures.screens docs/pictures
+	$(BIN)/python -m pictures.site build/site docs/pictures/site.png
 
 # SECONDS_EACH for each target.
 SECONDS_EACH := 20

@@ -46,3 +46,12 @@ def test_every_link_leads_to_a_page_or_to_the_repository(pages: Path) -> None:
 def test_the_readme_is_the_front_page(pages: Path) -> None:
     assert on_site("README.md") == "index.md"
     assert "](docs/" not in (pages / "index.md").read_text("utf-8")
+
+
+def test_the_site_asks_nobody_else_when_it_is_shown() -> None:
+    """Material would ask Google for fonts and GitHub for stars."""
+    theme = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["theme"]
+    assert theme["font"] is False
+    ours = (ROOT / theme["custom_dir"] / "partials" / "source.html").read_text("utf-8")
+    assert "config.repo_url" in ours
+    assert "data-md-component" not in ours
