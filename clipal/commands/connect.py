@@ -138,7 +138,7 @@ def own_base_url(settings: Settings) -> str:
             continue
         if endpoint.port == 0:
             raise usage.UsageError("clients need to know the port; it cannot be 0")
-        address = "127.0.0.1" if endpoint.host in ("0.0.0.0", "::") else endpoint.host  # noqa: S104
+        address = "127.0.0.1" if endpoint.host in ("0.0.0.0", "::") else endpoint.host  # noqa: S104  # compared, not listened on
         scheme = "http" if endpoint.tls is None else "https"
         return f"{scheme}://[{address}]:{endpoint.port}" if ":" in address else f"{scheme}://{address}:{endpoint.port}"
     raise usage.UsageError("clients need an address and a port: none of listen in config.yaml is a tcp: or ssl: one")

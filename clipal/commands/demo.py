@@ -46,9 +46,9 @@ def run(options: Options) -> int:
         )
         return 1
     with directory as name:
-        demo = Demo(reactor, Path(name), Terminal(sys.stdout))  # type: ignore[arg-type]
+        demo = Demo(reactor, Path(name), Terminal(sys.stdout))  # type: ignore[arg-type]  # the reactor is a module to mypy
         globalLogBeginner.beginLoggingTo([demo.logs], redirectStandardIO=False)
-        status = Run(reactor, demo, once=bool(options["once"])).run()  # type: ignore[arg-type]
+        status = Run(reactor, demo, once=bool(options["once"])).run()  # type: ignore[arg-type]  # the same
         globalLogPublisher.removeObserver(demo.logs)
         demo.logs.close()
     return status

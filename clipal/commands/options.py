@@ -117,7 +117,7 @@ def command(name: str) -> Command:
     """
     if name not in COMMANDS:
         raise usage.UsageError(f"there is no command {name!r}; {hint(name, COMMANDS, 'the commands are')}")
-    found: Command = import_module(f"clipal.commands.{name}")  # type: ignore[assignment]
+    found: Command = import_module(f"clipal.commands.{name}")  # type: ignore[assignment]  # as Command says
     return found
 
 

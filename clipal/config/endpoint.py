@@ -123,6 +123,7 @@ def _arguments(kind: str, text: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def _tcp(arguments: Mapping[str, str], interface: str = "0.0.0.0", tls: TLSFiles | None = None) -> Endpoint:  # noqa: S104
+    # All addresses, where there is no `interface`, as in Twisted.
     host = arguments.get("interface") or interface
     try:
         host = "127.0.0.1" if host.lower() == "localhost" else str(plain_address(host.strip("[]")))

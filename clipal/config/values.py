@@ -38,7 +38,7 @@ def workers(node: Node) -> int:
     if isinstance(node, Scalar) and node.value == "auto":
         return usable_cores()
     try:
-        return whole(1, _MOST_WORKERS)(node)  # type: ignore[no-any-return]
+        return whole(1, _MOST_WORKERS)(node)  # type: ignore[no-any-return]  # a Reader returns anything
     except ValueError:
         raise ValueError(f"must be auto, or a whole number from 1 to {_MOST_WORKERS}") from None
 

@@ -118,7 +118,7 @@ class DemoUpstreams:
         def listen(upstream: DemoUpstream) -> IListeningPort:
             site = Site(upstream, reactor=reactor)
             site.noisy = False
-            return reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[no-any-return]
+            return reactor.listenTCP(0, site, interface="127.0.0.1")  # type: ignore[no-any-return]  # Twisted's reactor has no types
 
         return cls((listen(Failing()), listen(Answering(reactor))))
 

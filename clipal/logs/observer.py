@@ -101,7 +101,7 @@ class Logs:
 
     def _moment(self, when: object) -> tuple[str, date]:
         try:
-            return self._time.at(when)  # type: ignore[arg-type]
+            return self._time.at(when)  # type: ignore[arg-type]  # whatever an event has there
         except (TypeError, ValueError, OverflowError, OSError):
             return self._time.at(self._wall())
 

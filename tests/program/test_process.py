@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import deferLater
 
-from tests.wirekit.client import request
+from tests.wirekit.client import RawClient, request
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import PYTHON, Program, free_port
 from tests.wirekit.steps import Hang, Send, Wait, answer, chunk, chunked
@@ -53,6 +53,18 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def serving(program: Program) -> None:
     await program.wait_for_output("Listening on 127.0.0.1:")
+
+
+async def in_a_stream(world: World, directory: Path, **environment: str) -> tuple[Program, RawClient]:
+    """A clipal, and a client whose stream has begun and does not end."""
+    configure(directory, world.upstream((*chunked(b"begin", last=False), Hang())).base_url)
+    port = free_port()
+    program = world.program(*CLIPAL, *arguments(directory, port), env=environment)
+    await serving(program)
+    client = await world.connect(port)
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
+    await client.wait_for(b"begin")
+    return program, client
 
 
 WAYS = {
@@ -116,15 +128,7 @@ async def test_it_drains_before_it_ends(world: World, tmp_path: Path) -> None:
 @ensure_deferred
 async def test_it_says_how_long_it_waits_and_what_it_cut(world: World, tmp_path: Path) -> None:
     """Where a supervisor started it, nobody waits at a keyboard: 10 minutes, unless `drain_timeout` says otherwise."""
-    upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
-    configure(tmp_path, upstream.base_url)
-    port = free_port()
-    supervised = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody")}
-    program = world.program(*CLIPAL, *arguments(tmp_path, port), env=supervised)
-    await serving(program)
-    client = await world.connect(port)
-    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
-    await client.wait_for(b"begin")
+    program, _ = await in_a_stream(world, tmp_path, NOTIFY_SOCKET=str(tmp_path / "nobody"))
     program.signal(signal.SIGTERM)
     await program.wait_for_output("Waiting up to 600 s")
     program.signal(signal.SIGTERM)
@@ -134,15 +138,8 @@ async def test_it_says_how_long_it_waits_and_what_it_cut(world: World, tmp_path:
 
 @ensure_deferred
 async def test_the_drain_takes_no_longer_than_it_may(world: World, tmp_path: Path) -> None:
-    upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
-    configure(tmp_path, upstream.base_url)
     (tmp_path / "config.yaml").write_text("drain_timeout: 300ms\n")
-    port = free_port()
-    program = world.program(*CLIPAL, *arguments(tmp_path, port))
-    await serving(program)
-    client = await world.connect(port)
-    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
-    await client.wait_for(b"begin")
+    program, client = await in_a_stream(world, tmp_path)
     program.signal(signal.SIGTERM)
     assert (await program.ended()).code == 0
     assert not (await client.read_response()).complete
@@ -170,14 +167,7 @@ async def test_sigusr1_opens_the_log_anew_and_sigusr2_does_nothing(
 
 @ensure_deferred
 async def test_a_second_signal_ends_the_waiting(world: World, tmp_path: Path) -> None:
-    upstream = world.upstream((*chunked(b"begin", last=False), Hang()))
-    configure(tmp_path, upstream.base_url)
-    port = free_port()
-    program = world.program(*CLIPAL, *arguments(tmp_path, port))
-    await serving(program)
-    client = await world.connect(port)
-    client.send(request(b"POST", b"/claudecode/v1/messages", body=b'{"stream":true}'))
-    await client.wait_for(b"begin")
+    program, client = await in_a_stream(world, tmp_path)
     program.signal(signal.SIGINT)
     await program.wait_for_output("Waiting up to 10 s")
     program.signal(signal.SIGINT)
