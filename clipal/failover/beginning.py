@@ -5,21 +5,25 @@ A compressed body is decoded piece by piece until there is a decision. The clien
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from clipal.config.settings import FirstEventMode
 from clipal.dialects.dialect import Dialect
-from clipal.failover.gate import EMPTY, HOLD, OPEN, PAGE, Decision, FirstEvent, Gate
+from clipal.failover.gate import EMPTY, HOLD, OPEN, PAGE, Decision, FirstByte, FirstEvent, Gate
 from clipal.failover.json_answer import JSONAnswer
-from clipal.wire.coding import BrokenCoding, decoder
+from clipal.failover.terms import RequestTerms
+from clipal.wire.coding import IDENTITY, BrokenCoding, decoder
 from clipal.wire.message import ResponseHead
 
 _BYTES: Final = 256 * 1024
 """Bytes of a body that are held at most; both the bytes that came and the decoded ones count."""
+_ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
+_SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
+_EVENTS_TO_COME: Final = (*_EVENT_FIELDS, _BOM)
 _PAGES: Final = (b"<!doctype html", b"<html")
 _LONGEST: Final = max(map(len, _PAGES))
 
@@ -49,7 +53,11 @@ _MEDIA_TYPES: Final = {
 
 def media_type(head: ResponseHead) -> MediaType:
     """The media type that an answer's head names."""
-    name = head.table.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    value = head.table.get(b"content-type", b"")
+    known = _MEDIA_TYPES.get(value)
+    if known is not None:
+        return known
+    name = value.partition(b";")[0].strip().lower()
     known = _MEDIA_TYPES.get(name)
     if known is not None:
         return known
@@ -62,28 +70,21 @@ class Beginning:
     Parameters:
         path: the request's, behind the client's prefix.
         kind: what the answer's head says of the body. The first bytes of the body decide.
-        coding: the answer's Content-Encoding.
-        asks_for_stream: tells whether the request asks for a stream; called only where a body looks like events and its
-            head says something else.
+        coding: the answer's Content-Encoding; empty for none.
+        streams: whether the request asks for a stream. Only then a body that looks like events is taken for events
+            though its head says something else.
         events: False to open at a stream of events at once.
     """
 
     def __init__(
-        self,
-        dialect: Dialect,
-        path: bytes,
-        kind: MediaType,
-        coding: bytes,
-        asks_for_stream: Callable[[], bool],
-        *,
-        events: bool = True,
+        self, dialect: Dialect, path: bytes, kind: MediaType, coding: bytes, streams: bool, *, events: bool = True
     ) -> None:
         self._dialect = dialect
         self._path = path
         self._kind = kind
-        self._asks_for_stream = asks_for_stream
+        self._streams = streams
         self._events = events
-        self._decoder = decoder(coding)
+        self._decoder = decoder(coding) if coding else IDENTITY
         self._came = 0
         self._decoded = 0
         self._text = b""
@@ -92,14 +93,13 @@ class Beginning:
     def feed(self, data: bytes) -> Decision:
         """See Gate."""
         self._came += len(data)
-        try:
-            text = b"" if self._decoder is None else self._decoder.feed(data, _BYTES - self._decoded)
-        except BrokenCoding:
-            self._decoder = None
-        if self._decoder is None:
-            return PAGE if self._kind is MediaType.PAGE else OPEN
+        text = data if self._decoder is IDENTITY else self._decode(data)
+        if text is None:
+            return self._not_understood()
         self._decoded += len(text)
-        decision = self._look(text) if text else HOLD
+        decision: Decision = HOLD
+        if text:
+            decision = self._choose(text) if self._gate is None else self._gate.feed(text)
         return OPEN if decision is HOLD and max(self._came, self._decoded) >= _BYTES else decision
 
     @property
@@ -115,33 +115,66 @@ class Beginning:
             return OPEN if self._came else EMPTY
         return OPEN if self._text and self._kind is not MediaType.EVENTS else EMPTY
 
-    def _look(self, text: bytes) -> Decision:
-        if self._gate is None:
-            text = self._text = (self._text + text).lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
-            chosen = self._choose(text)
-            if isinstance(chosen, Decision):
-                return chosen
-            self._gate = chosen
-            self._text = b""
+    def _decode(self, data: bytes) -> bytes | None:
+        """None where the body cannot be decoded."""
+        if self._decoder is None:
+            return None
+        try:
+            return self._decoder.feed(data, _BYTES - self._decoded)
+        except BrokenCoding:
+            self._decoder = None
+            return None
+
+    def _choose(self, text: bytes) -> Decision:
+        """Chooses a gate by the first bytes that are no blanks, as soon as there are enough of them."""
+        text = self._text = (self._text + text).lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
+        if text.startswith((b"{", b"[")):
+            self._gate = JSONAnswer(self._dialect)
+        elif text.startswith(_EVENT_FIELDS):
+            if not (self._streams or self._kind is MediaType.EVENTS):
+                return self._not_understood()
+            if not self._events:
+                return OPEN
+            self._gate = FirstEvent(self._dialect, self._path)
+        else:
+            return self._without_gate(text)
+        self._text = b""
         return self._gate.feed(text)
 
-    def _choose(self, text: bytes) -> Gate | Decision:
-        if text.startswith((b"{", b"[")):
-            return JSONAnswer(self._dialect)
-        if text.startswith(_EVENT_FIELDS):
-            return self._choose_for_events()
+    def _without_gate(self, text: bytes) -> Decision:
         beginning = text[:_LONGEST].lower()
         if beginning.startswith(_PAGES):
             return PAGE
-        if _may_become(text, (*_EVENT_FIELDS, _BOM)) or _may_become(beginning, _PAGES):
+        if _may_become(text, _EVENTS_TO_COME) or _may_become(beginning, _PAGES):
             return HOLD
-        return PAGE if self._kind is MediaType.PAGE else OPEN
+        return self._not_understood()
 
-    def _choose_for_events(self) -> Gate | Decision:
-        if self._kind is not MediaType.EVENTS and not self._asks_for_stream():
-            return PAGE if self._kind is MediaType.PAGE else OPEN
-        return FirstEvent(self._dialect, self._path) if self._events else OPEN
+    def _not_understood(self) -> Decision:
+        return PAGE if self._kind is MediaType.PAGE else OPEN
 
 
 def _may_become(text: bytes, beginnings: tuple[bytes, ...]) -> bool:
     return any(each.startswith(text) for each in beginnings)
+
+
+def gate_for(head: ResponseHead, terms: RequestTerms) -> Gate:
+    """The gate that decides for how long an answer with this head is held."""
+    route, request = terms.route, terms.request
+    if not route.judge or head.status != 200:
+        return _ANY_ANSWER
+    kind = media_type(head)
+    posted = request.head.method == b"POST"
+    if kind is MediaType.OTHER or not (posted or kind is MediaType.EVENTS):
+        return _SOME_ANSWER if posted else _ANY_ANSWER
+    coding = head.table.get(b"content-encoding", b"")
+    events = route.first_event is FirstEventMode.ON
+    return Beginning(route.dialect, request.path, kind, coding, terms.streams, events=events)
+
+
+def shadow_gate_for(head: ResponseHead, terms: RequestTerms) -> Gate | None:
+    """The gate that would decide under `first_event: on`; None for an answer that may not be a stream."""
+    route, kind = terms.route, media_type(head)
+    if not route.judge or head.status != 200 or not (terms.streams or kind is MediaType.EVENTS):
+        return None
+    coding = head.table.get(b"content-encoding", b"")
+    return Beginning(route.dialect, terms.request.path, kind, coding, True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.settings import Settings
-from clipal.failover.attempt import Terms
 from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.round import Round
+from clipal.failover.terms import RequestTerms, RouteTerms
 from clipal.failover.trail import Step, Trail, Unanswered
 from clipal.providers.route import Route
 from clipal.providers.selection import candidates, purpose_of
@@ -28,7 +28,7 @@ class Failover:
         event_time = settings.first_event_timeout
         if event_time is None:
             event_time = route.dialect.first_event_timeout
-        self._terms = Terms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
+        self._terms = RouteTerms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
 
     async def answer(self, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
         """Asks the providers in order, each at most once.
@@ -58,19 +58,18 @@ class Failover:
         order = candidates(route, purpose, self.settings, now())
         if request.opens_websocket:
             order = [provider for provider in order if provider.upstream.provider.takes_websockets]
-        charges = Charges(purpose, now)
-        return Round(route, order, request, charges, trail, self._limit(request), deadline, self._terms, now)
+        return Round(route, order, self._request_terms(request, trail, deadline), Charges(purpose, now), now)
 
-    def _limit(self, request: UpstreamRequest) -> float:
-        """Seconds until the first byte of an answer's body: those of the setting, or else of the client's dialect."""
-        dialect, table = self.route.dialect, request.head.table
-        if request.opens_websocket or dialect.asks_for_stream(
+    def _request_terms(self, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> RequestTerms:
+        dialect, settings, table = self.route.dialect, self.settings, request.head.table
+        streams = request.opens_websocket or dialect.asks_for_stream(
             request.path, request.query or b"", table, request.body.ends
-        ):
-            limit = self.settings.response_header_timeout
-            return dialect.time_limits(table).stream if limit is None else limit
-        limit = self.settings.nonstreaming_timeout
-        return dialect.time_limits(table).whole if limit is None else limit
+        )
+        limit = settings.response_header_timeout if streams else settings.nonstreaming_timeout
+        if limit is None:
+            limits = dialect.time_limits(table)
+            limit = limits.stream if streams else limits.whole
+        return RequestTerms(self._terms, request, streams, limit, deadline, trail)
 
     def _unserved(self, model: str, trail: Trail) -> Unanswered:
         """No provider serves the model, so none was asked."""

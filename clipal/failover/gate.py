@@ -68,8 +68,13 @@ def judged(judge: Callable[_P, Decision], *args: _P.args, **kwargs: _P.kwargs) -
     try:
         return judge(*args, **kwargs)
     except Exception:
-        _log.failure("The gate failed, so it opens")
-        return OPEN
+        return opened_by_bug()
+
+
+def opened_by_bug() -> Decision:
+    """Logs the exception that a gate has raised, and opens in its place."""
+    _log.failure("The gate failed, so it opens")
+    return OPEN
 
 
 @frozen

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from clipal.failover.content_watch import ContentWatch
-from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, judged
+from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, opened_by_bug
 from clipal.failover.gate_wait import GateWait
 from clipal.failover.shadow import Shadow
 from clipal.failover.trail import Ending
@@ -90,14 +90,19 @@ class HeldAnswer(Protocol):
             AnswerCut: the body has broken off.
         """
         decision: Decision = HOLD
-        for piece in self._pieces:
-            decision = judged(gate.feed, piece)
-            if decision is not HOLD:
-                break
-        if decision is HOLD and self._reason is not None:
-            if self._reason is not WHOLE and not self._reason.check(ResponseDone):
-                self._reason.raiseException()
-            decision = judged(gate.end)
+        reason = self._reason
+        broken = None if reason is None or reason is WHOLE or reason.check(ResponseDone) else reason
+        try:
+            for piece in self._pieces:
+                decision = gate.feed(piece)
+                if decision is not HOLD:
+                    break
+            if decision is HOLD and reason is not None and broken is None:
+                decision = gate.end()
+        except Exception:
+            decision = opened_by_bug()
+        if decision is HOLD and broken is not None:
+            broken.raiseException()
         if decision is HOLD:
             self._gate = gate
         elif decision is not OPEN:
@@ -171,9 +176,10 @@ class HeldAnswer(Protocol):
         if ended is not None:
             ended(ending)
 
-    def watch(self, gate: Gate, provider: str) -> None:
-        """Logs what `gate` would have decided about the body, after the body was handed on."""
-        self._watch = lambda protocol: Shadow(protocol, gate, provider, self._step_aside)
+    def watch(self, gate: Gate | None, provider: str) -> None:
+        """Logs what `gate` would have decided about the body, after the body was handed on; nothing without a gate."""
+        if gate is not None:
+            self._watch = lambda protocol: Shadow(protocol, gate, provider, self._step_aside)
 
     def _step_aside(self, protocol: IProtocol) -> None:
         """Nothing between the connection and `protocol` looks at the body any more."""

@@ -13,19 +13,18 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError
 
 from clipal.dialects.dialect import whole_seconds
-from clipal.failover.attempt import Attempt, Terms
+from clipal.failover.attempt import Attempt
 from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.passed_over import cooldown, not_asked, passed_over
-from clipal.failover.trail import Ending, Step, Trail, Unanswered
+from clipal.failover.terms import RequestTerms
+from clipal.failover.trail import Ending, Step, Unanswered
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.outcome import Action, Charge, Outcome
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
 from clipal.providers.selection import last_resort, succeeded
-from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED, ProviderTally
-from clipal.transport.deadline import Deadline
-from clipal.upstream.request import UpstreamRequest
+from clipal.providers.tally import ANSWERED, BUG, DISCONNECTED
 
 _PREFERRED: Final = frozenset([101, *range(200, 300)])
 """Statuses of an answer after which its provider is preferred."""
@@ -38,7 +37,6 @@ class Round:
     Attributes:
         route: its providers are asked; all of them have the model of the request.
         candidates: these providers, in the order in which they are asked.
-        limit: seconds until the first byte of an answer's body; 0 for no limit.
         now: the reactor's clock.
         attempts: those that have begun, in order.
         fallback: the first attempt whose provider lacks what was asked for. Its answer is relayed if no other provider
@@ -49,12 +47,8 @@ class Round:
 
     route: Route
     candidates: Sequence[Provider]
-    request: UpstreamRequest
+    terms: RequestTerms
     charges: Charges
-    trail: Trail
-    limit: float
-    deadline: Deadline
-    terms: Terms
     now: Callable[[], float]
     attempts: list[Attempt] = field(factory=list)
     fallback: Attempt | None = None
@@ -95,9 +89,7 @@ class Round:
             if self.attempts:
                 self._go_on_to(provider)
             provider.tally.began()
-            attempt = Attempt(
-                self.request, provider, permit, self.terms, self.deadline, self.limit, self.trail, self.now()
-            )
+            attempt = Attempt(self.terms, provider, permit, self.now())
             self.attempts.append(attempt)
             yield attempt
             if attempt.outcome is None or not attempt.outcome.of_key:
@@ -117,26 +109,22 @@ class Round:
         provider = attempt.provider
         if outcome.fallback and self.fallback is None:
             self.fallback = attempt
-        provider.tally.failed(outcome.reason, outcome.status, self.terms.wall())
+        provider.tally.failed(outcome.reason, outcome.status, self.terms.route.wall())
         self.charges.failed(attempt, outcome)
-        seconds, until = cooldown(provider, self.now(), self.terms.wall)
-        self.trail.steps.append(
+        seconds, until = cooldown(provider, self.now(), self.terms.route.wall)
+        self.terms.trail.steps.append(
             Step(provider.name, outcome.reason, outcome.status, seconds, until, warns=outcome.warns)
         )
 
     def _client_disconnected(self) -> None:
         """The client did not wait: the provider has failed only if it was silent for longer than its limit."""
         self.abandoned = DISCONNECTED
-        for attempt in self._under_way():
-            if self._is_over_limit(attempt):
-                self._failed(attempt, outcomes.TIMED_OUT)
-
-    def _under_way(self) -> list[Attempt]:
-        """The attempt that has no outcome, if there is one."""
-        return [attempt for attempt in self.attempts[-1:] if attempt.outcome is None]
+        attempt = self.attempts[-1] if self.attempts else None
+        if attempt is not None and attempt.outcome is None and self._is_over_limit(attempt):
+            self._failed(attempt, outcomes.TIMED_OUT)
 
     def _is_over_limit(self, attempt: Attempt) -> bool:
-        return self.limit > 0 and self.now() - attempt.began >= self.limit
+        return 0 < self.terms.limit <= self.now() - attempt.began
 
     # A committed answer
 
@@ -162,7 +150,9 @@ class Round:
         assert answer is not None, "only an attempt with an answer is relayed"
         if provider is not self.route.providers[0]:
             asked = self._asked()
-            self.trail.passed_over = passed_over(self.route.providers, provider, asked, self.now(), self.terms.wall)
+            self.terms.trail.passed_over = passed_over(
+                self.route.providers, provider, asked, self.now(), self.terms.route.wall
+            )
         self.relayed = attempt
         return answer.commit(provider.name, ended)
 
@@ -180,15 +170,14 @@ class Round:
             outcome = outcomes.CUT
         elif attempt.answer is not None and attempt.answer.silent and self._is_over_limit(attempt):
             outcome = outcomes.TIMED_OUT
-        self._count(attempt.provider.tally, outcome)
-        self.charges.settle(attempt, outcome)
-
-    def _count(self, tally: ProviderTally, outcome: Outcome | None) -> None:
-        """Counts the answer that the client got; `outcome` is None where the client disconnected before its end."""
-        if outcome is not None and outcome.reason:
-            tally.failed(outcome.reason, outcome.status, self.terms.wall())
+        tally = attempt.provider.tally
+        if outcome is None:
+            tally.ended(DISCONNECTED)
+        elif outcome.reason:
+            tally.failed(outcome.reason, outcome.status, self.terms.route.wall())
         else:
-            tally.ended(DISCONNECTED if outcome is None else ANSWERED)
+            tally.ended(ANSWERED)
+        self.charges.settle(attempt, outcome)
 
     # No committed answer
 
@@ -212,11 +201,11 @@ class Round:
         now, asked = self.now(), self._asked()
         for provider in self.route.providers:
             if provider not in asked:
-                self.trail.steps.append(not_asked(provider, now, self.terms.wall))
+                self.terms.trail.steps.append(not_asked(provider, now, self.terms.route.wall))
         wait = self._wait(now)
         again = "" if wait is None else f" Please retry in {whole_seconds(wait)}s."
-        message = f"No provider of {self.route.dialect.title} could answer: {self.trail}.{again}"
-        return Unanswered(all(step.reason == outcomes.RATE_LIMIT for step in self.trail.steps), wait, message)
+        message = f"No provider of {self.route.dialect.title} could answer: {self.terms.trail}.{again}"
+        return Unanswered(all(step.reason == outcomes.RATE_LIMIT for step in self.terms.trail.steps), wait, message)
 
     def _wait(self, now: float) -> float | None:
         """Seconds until a provider may be asked again; None where one may be asked now.
@@ -233,12 +222,13 @@ class Round:
         """Ends the permits and aborts the answers that are left, however the round ended."""
         if self.charges.unreached:
             self.charges.release_unreached()
-        for attempt in self._under_way():
-            attempt.provider.tally.ended(self.abandoned)
-            self.charges.release(attempt)
         for attempt in self.attempts:
-            if attempt is not self.relayed:
-                attempt.drop()
+            if attempt is self.relayed:
+                continue
+            if attempt.outcome is None:
+                attempt.provider.tally.ended(self.abandoned)
+                self.charges.release(attempt)
+            attempt.drop()
 
 
 def _charged_already(how: Ending) -> None:

@@ -49,7 +49,7 @@ def decoder(content_encoding: bytes) -> Decoder | None:
     """
     codings = _codings(content_encoding)
     if not codings:
-        return _IDENTITY
+        return IDENTITY
     make = _DECODERS.get(codings[0])
     return None if make is None or len(codings) > 1 else make()
 
@@ -179,7 +179,8 @@ class _Sink:
         return len(data)
 
 
-_IDENTITY: Final = _Identity()
+IDENTITY: Final = _Identity()
+"""Decodes nothing."""
 _DECODERS: Final[dict[bytes, Callable[[], Decoder]]] = {
     b"gzip": lambda: _Inflate(_GZIP),
     b"x-gzip": lambda: _Inflate(_GZIP),

@@ -55,7 +55,7 @@ EXHAUSTED = data({"error": {"code": 429, "message": "Quota exceeded", "status": 
 
 
 def gate_of(path: bytes, kind: MediaType = MediaType.EVENTS, coding: bytes = b"", *, asked: bool = True) -> Beginning:
-    return Beginning(CLIENTS[path], path, kind, coding, lambda: asked)
+    return Beginning(CLIENTS[path], path, kind, coding, asked)
 
 
 def judged(path: bytes, *pieces: bytes, kind: MediaType = MediaType.EVENTS, coding: bytes = b"") -> Decision:
