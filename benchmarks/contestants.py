@@ -13,6 +13,7 @@ from attrs import frozen
 
 DIRECT: Final = "direct"
 NGINX: Final = "nginx"
+LOOP: Final = "loop"
 FORWARDER: Final = "portforward"
 CLIPAL: Final = "clipal"
 TWISTD: Final = "twistd"
@@ -20,7 +21,7 @@ WORKERS: Final = "2 workers"
 POOL: Final = "2 behind HAProxy"
 OWN: Final = (sys.executable, "-m", "clipal")
 """The command that is clipal, if no other is named."""
-CONTESTANTS: Final = (DIRECT, NGINX, FORWARDER, CLIPAL, TWISTD, WORKERS, POOL)
+CONTESTANTS: Final = (DIRECT, NGINX, LOOP, FORWARDER, CLIPAL, TWISTD, WORKERS, POOL)
 
 
 @frozen

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from benchmarks import runs, traffic
-from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX, POOL, TWISTD, WORKERS
+from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, LOOP, NGINX, POOL, TWISTD, WORKERS
 from benchmarks.item import Compare, Goal, Item, Metric
 from benchmarks.load import LONG
 from benchmarks.requests import Heads
@@ -60,7 +60,7 @@ _TURNS: Final = (
         _TURN,
         [_ratio(1.4, 1.64), _TWISTD],
         runs.turns,
-        (NGINX, FORWARDER, CLIPAL, TWISTD),
+        (NGINX, LOOP, FORWARDER, CLIPAL, TWISTD),
     ),
     Item(
         "turntls",
@@ -122,6 +122,7 @@ _REQUESTS: Final = (
         _REQUEST,
         [_ratio(3.3)],
         partial(runs.json_requests, rate=3000),
+        (DIRECT, NGINX, LOOP, FORWARDER, CLIPAL),
     ),
     Item(
         "1ratetls",
@@ -144,7 +145,7 @@ _REQUESTS: Final = (
         _REQUEST,
         [_ratio(3.0)],
         partial(runs.json_requests, length=LONG, rate=1000),
-        (NGINX, FORWARDER, CLIPAL),
+        (NGINX, LOOP, FORWARDER, CLIPAL),
     ),
     Item("2", "1 MB request body, small answer, 8 connections", _LARGE, [_ratio(1.3, 2.3)], runs.large_bodies),
     Item(
@@ -164,6 +165,7 @@ _STREAMS: Final = (
         _EVENT,
         [_ratio(1.35, 1.5, 1.8), *_DELAY_GOALS],
         runs.paced_streams,
+        (DIRECT, NGINX, LOOP, FORWARDER, CLIPAL),
     ),
     Item(
         "3tls",

@@ -16,7 +16,7 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, NGINX, POOL, TWISTD, WORKERS
+from benchmarks.contestants import CLIPAL, DIRECT, FORWARDER, LOOP, NGINX, POOL, TWISTD, WORKERS
 from benchmarks.item import Item
 from benchmarks.report import goal_title
 from benchmarks.results import Figure, Results
@@ -25,6 +25,7 @@ _COLUMNS: Final = 4
 _COLOURS: Final = {
     DIRECT: "#bbbbbb",
     NGINX: "#4c9f70",
+    LOOP: "#ecd29c",
     FORWARDER: "#e0a458",
     CLIPAL: "#3d6fb6",
     TWISTD: "#8fb3e0",

@@ -20,6 +20,7 @@ from benchmarks import nginx
 from benchmarks.contestants import (
     CLIPAL,
     FORWARDER,
+    LOOP,
     NGINX,
     OWN,
     POOL,
@@ -33,6 +34,7 @@ from benchmarks.contestants import (
 )
 from benchmarks.processes import Cores, Running, Unavailable, free_port, on_cores, spawn, start
 
+_MODULES: Final = {LOOP: "benchmarks.loop", FORWARDER: "benchmarks.forwarder"}
 _SETTINGS: Final = {"log_stdout": False}
 
 
@@ -98,9 +100,9 @@ class Site:
         base_urls = [upstream.base_url(tls)]
         if name == NGINX:
             return self._start_nginx(upstream, tls)
-        if name == FORWARDER:
+        if name in _MODULES:
             port, cores = free_port(), [self.cores.proxy]
-            command = [sys.executable, "-m", "benchmarks.forwarder", str(port), str(upstream.port(tls))]
+            command = [sys.executable, "-m", _MODULES[name], str(port), str(upstream.port(tls))]
             return start(name, command, port, cores, self._fresh(name) / "output")
         if name == CLIPAL:
             return self.start_clipal(upstream, base_urls)
