@@ -82,10 +82,9 @@ def connection(files: Iterable[ClientFile], record: Record) -> Plan:
         return Plan()
     steps = [_step(each, record) for each in files]
     paths = {each.path for each in files}
-    records = (
-        each for each in record.files if each.path not in paths
-    )  # files elsewhere: CODEX_HOME, say, was another then
-    new = Record(record.path, (*records, *(each.record for each in steps if each.record is not None)))
+    # Files elsewhere stay in the record: CODEX_HOME, say, may have been another one then.
+    elsewhere = (each for each in record.files if each.path not in paths)
+    new = Record(record.path, (*elsewhere, *(each.record for each in steps if each.record is not None)))
     backups = (each.backup for each in steps if each.backup is not None)
     return Plan(
         tuple(each.file for each in steps if each.file.change.before != each.file.change.after),
