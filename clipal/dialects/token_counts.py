@@ -30,6 +30,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _NEXT_LINE: Final = re.compile(rb"(?:\r\n|\n|\r)(?:data:[ ]?|(?:event|id|retry)?:[^\r\n]*)")
 _OBJECTS: Final = ('{"":0', '{"":{"":0')
+_BRACES: Final = ("}", "}}")
 _DECODER: Final = json.JSONDecoder()
 
 Usage: TypeAlias = Mapping[str, Any]
@@ -145,6 +146,8 @@ def _joined(end_of_line: re.Match[bytes]) -> bytes:
 
 def _closes(rest: str, depth: int) -> bool:
     """Whether `rest` is what remains of a document behind a value in at most `depth` objects, and perhaps a list."""
+    if rest.strip(" \t\r\n") in _BRACES[:depth]:  # so nearly always
+        return True
     return any(_is_json(before + objects + rest) for objects in _OBJECTS[:depth] for before in ("", "["))
 
 

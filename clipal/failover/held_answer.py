@@ -46,7 +46,6 @@ class HeldAnswer(Protocol):
     # Defaults of the class: an answer that is judged by its first read sets none of these (docs/performance.md, "What
     # brought it").
     _ended: Callable[[Ending], None] | None = None
-    _reason: Failure | None = None
     _watch: Callable[[IProtocol], IProtocol] | None = None
     _join: Callable[[], None] | None = None
     _gate: Gate | None = None
@@ -57,8 +56,7 @@ class HeldAnswer(Protocol):
         self.head: ResponseHead = response.head
         self._response = response
         self._clock = clock
-        self._pieces: list[bytes] = []
-        response.deliverBody(self)
+        self._pieces, self._reason = response.deliver_rest(self)
 
     def trailers(self) -> Fields:
         """The trailers of the answer, once its body is complete."""

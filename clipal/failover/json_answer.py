@@ -65,8 +65,8 @@ class JSONAnswer:
 
 
 def _shows_content(text: bytearray) -> bool:
-    if _NEXT_DOCUMENT.search(text, 0, _BEGINNING) is not None:
+    if b"\n" in text and _NEXT_DOCUMENT.search(text, 0, _BEGINNING) is not None:
         return True
-    if text.startswith(b"["):
-        return _HAS_CONTENT.search(text, 0, _BEGINNING) is not None
-    return _BEGINS_WITH_CONTENT.match(text, 0, _BEGINNING) is not None
+    if _HAS_CONTENT.search(text, 0, _BEGINNING) is None:
+        return False
+    return text.startswith(b"[") or _BEGINS_WITH_CONTENT.match(text, 0, _BEGINNING) is not None

@@ -112,7 +112,9 @@ class Agent:
         Raises:
             ValueError: a body without a length.
         """
-        head = self._head(method, uri, headers if headers.__class__ is list else self._framed(headers, bodyProducer))
+        fields = headers if headers.__class__ is list else self._framed(headers, bodyProducer)
+        target = uri[len(self._target.origin) :] or b"/"
+        head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, fields), b"\r\n"])
         upgrade = _UPGRADE in head
         if upgrade or not self._idle:
             return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer, upgrade=upgrade))
@@ -131,10 +133,6 @@ class Agent:
                 raise ValueError("a body without a length")
             headers.setRawHeaders(b"Content-Length", [b"%d" % body.length])
         return [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
-
-    def _head(self, method: bytes, uri: bytes, fields: RawFields) -> bytes:
-        target = uri[len(self._target.origin) :] or b"/"
-        return b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, fields), b"\r\n"])
 
     async def _send_fresh(self, method: bytes, head: bytes, body: IBodyProducer | None, *, upgrade: bool) -> Response:
         connection = await self._connect()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from twisted.internet.interfaces import IProtocol, ITransport
 from twisted.python.failure import Failure
@@ -43,16 +43,34 @@ class Response:
 
     def __init__(self, head: ResponseHead, connection: BodyTransport) -> None:
         self.head = head
-        self.version = (b"HTTP", 1, int(head.version[-1]))
-        self.code = head.status
-        self.phrase = head.reason
-        length = head.content_length if head.has_body else 0
-        self.length = UNKNOWN_LENGTH if length is None else length
         self.trailers: Fields = []
         self.connection = connection
         self.protocol: IProtocol | None = None
         self._waiting: list[bytes] = []
         self._reason: Failure | None = None
+
+    # The head, as twisted.web has it: computed when somebody asks, because clipal itself reads `head`
+
+    @property
+    def version(self) -> tuple[bytes, int, int]:
+        """The protocol's name and version."""
+        return (b"HTTP", 1, int(self.head.version[-1]))
+
+    @property
+    def code(self) -> int:
+        """The status."""
+        return self.head.status
+
+    @property
+    def phrase(self) -> bytes:
+        """The reason phrase."""
+        return self.head.reason
+
+    @property
+    def length(self) -> Any:
+        """Of the body, in bytes; UNKNOWN_LENGTH where the head does not say it."""
+        length = self.head.content_length if self.head.has_body else 0
+        return UNKNOWN_LENGTH if length is None else length
 
     @property
     def headers(self) -> Headers:
@@ -81,6 +99,18 @@ class Response:
             protocol.dataReceived(body)
         if self._reason is not None:
             self._end(self._reason)
+
+    def deliver_rest(self, protocol: IProtocol) -> tuple[list[bytes], Failure | None]:
+        """Gives what comes from now on to `protocol`, which gets no transport.
+
+        Returns:
+            what has come so far, and how the body ended; None where it goes on.
+        """
+        pieces, self._waiting = self._waiting, []
+        if self._reason is None:
+            self.protocol = protocol
+            self.connection.resumeProducing()
+        return pieces, self._reason
 
     def body_received(self, data: bytes) -> None:
         """The connection brought a piece of the body."""
