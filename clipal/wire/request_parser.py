@@ -20,9 +20,8 @@ HEAD_LIMIT: Final = 16 * 1024
 FIELDS_LIMIT: Final = 500
 """Fields of a request's head."""
 
-_SMALL: Final = 16 * 1024
-"""Bytes up to which it is cheaper to let llhttp copy a body than to make a new parser behind it."""
-
+_VERSIONS: Final = {"1.1": b"1.1", "1.0": b"1.0"}
+"""The versions that are served, as llhttp names them and as they stand in a start line."""
 _EMPTY_LINE: Final = b"\r\n\r\n"
 _SOME_METHOD = re.compile(rb"(?:\r\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} ")
 
@@ -82,14 +81,17 @@ class RequestParser(Parser):
         while at < end:
             start, at = at, self._after_empty_line(data, at)
             self._parse(data if at - start == end else data[start:at])
-            if self._items and self._items[-1] is END:
+            if not self._open and self._items:
                 self.rest = data[at:]
                 break
-            if self._open and not self._in_head and b"content-length" in self._table:
-                self._count(data, at)
+            if not self._in_head and b"content-length" in self._table:
+                self._count()
+                if at < end:
+                    self._take_counted(data[at:])
                 break
         self._tail = (data if len(data) > 2 else self._tail + data)[-3:] if self._open else b""
-        self._flush()
+        if self._pieces:
+            self._flush()
         if self._items:
             self._quiet = 0
         else:
@@ -117,22 +119,14 @@ class RequestParser(Parser):
         except httptools.HttpParserError as error:
             raise self._refusal(error) from None
 
-    def _count(self, data: bytes, at: int) -> None:
-        """Takes a body of a known length, which begins at `at`. There is nothing to parse in it.
+    def _count(self) -> None:
+        """Begins a body of a known length. There is nothing to parse in it, so llhttp does not get it.
 
-        A small body that has come whole goes through llhttp, because that costs less than a new parser for the next
-        request.
+        llhttp waits for the body, so the next request gets a new parser, which costs less than to feed it the body.
         """
-        length = int(self._table[b"content-length"])
-        if length <= min(_SMALL, len(data) - at):
-            self._parse(data[at : at + length])
-            self.rest = data[at + length :]
-            return
-        self._left = length
+        self._left = int(self._table[b"content-length"])
         self._closes = not self._parser.should_keep_alive()
         self._parser = httptools.HttpRequestParser(self)
-        if at < len(data):
-            self._take_counted(data[at:])
 
     def _take_counted(self, data: bytes) -> None:
         """Takes the bytes that belong to the body. Bytes behind its end become `rest`."""
@@ -172,10 +166,6 @@ class RequestParser(Parser):
 
     # llhttp's callbacks
 
-    def on_message_begin(self) -> None:
-        self._new_message()
-        self._open = True
-
     def on_url(self, piece: bytes) -> None:
         self._target += piece
         if len(self._target) > TARGET_LIMIT:
@@ -185,10 +175,10 @@ class RequestParser(Parser):
         parser = self._parser
         version, method, target = parser.get_http_version(), parser.get_method(), self._target
         self._target = b""
-        if version not in ("1.1", "1.0"):
+        if version not in _VERSIONS:
             raise Refuse("unsupported HTTP version")
         fields = self._close_head()
-        if not self._seen.lstrip(b"\r\n").startswith(b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii"))):
+        if not self._seen.lstrip(b"\r\n").startswith(b"%b %b HTTP/%b\r\n" % (method, target, _VERSIONS[version])):
             raise Refuse("malformed start line")  # only empty lines may stand before it
         self._end_head()
         if b"#" in target:
@@ -199,7 +189,7 @@ class RequestParser(Parser):
             keys=self._keys,
             table=self._table,
             keep_alive=parser.should_keep_alive(),
-            chunked=self._is_chunked(version),
+            chunked=b"transfer-encoding" in self._table and self._is_chunked(version),
             method=method,
             target=target,
             upgrade=parser.should_upgrade(),
@@ -207,6 +197,7 @@ class RequestParser(Parser):
         self._items.append(head)
 
     def on_message_complete(self) -> None:
-        self._flush()
+        if self._pieces:
+            self._flush()
         self._items.append(END)
         self._open = False
