@@ -10,6 +10,7 @@ _FAILOVER: Final = (
     "tests/wire/test_failover.py",
     "tests/wire/test_cooldowns.py",
     "tests/wire/test_error_bodies.py",
+    "tests/wire/test_request_line.py",
     "tests/wire/test_vendor_errors.py",
 )
 """What shows in whole requests what an answer means, and who is asked next."""
@@ -20,6 +21,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/pure/test_facts.py",
         "tests/pure/test_retry_after.py",
         "tests/pure/test_vendor_answers.py",
+        "tests/pure/test_gate.py",
         *_FAILOVER,
     ),
     "clipal/dialects": (
@@ -74,6 +76,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "clipal/wire": (
         "tests/pure/test_parser.py",
+        "tests/pure/test_proxy_protocol.py",
         "tests/pure/test_coding.py",
         "tests/pure/test_credentials.py",
         "tests/pure/test_gate.py",

@@ -162,9 +162,7 @@ def _moment(text: str, now: float) -> float | None:
 
 
 def _date(text: str, now: float) -> float | None:
-    """Seconds until an HTTP date."""
-    if not text.isascii() or not text[:1].isalpha():
-        return None
+    """Seconds until an HTTP date, which may lack the day of the week."""
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() - now

@@ -17,6 +17,7 @@ SocketAddress: TypeAlias = "tuple[str, int]"
 _V1: Final = b"PROXY "
 _V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _LONGEST_V1: Final = 107
+"""Bytes, with the line's end (the specification, 2.1)."""
 _LONGEST_V2: Final = 16 + 4096
 _V1_LINE = re.compile(rb"PROXY (TCP4|TCP6) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) ([0-9]{1,5}) ([0-9]{1,5})")
 
@@ -57,12 +58,10 @@ def read_header(data: bytes) -> ProxyHeader | None:
 
 def _read_v1(data: bytes) -> ProxyHeader | None:
     line, end, rest = data.partition(b"\r\n")
-    if not end:
-        if len(data) > _LONGEST_V1:
-            raise BadHeader
-        return None
-    if len(line) > _LONGEST_V1:
+    if len(line) + len(end) > _LONGEST_V1:
         raise BadHeader
+    if not end:
+        return None
     if line.startswith(b"PROXY UNKNOWN"):
         return ProxyHeader(None, None, rest)
     match = _V1_LINE.fullmatch(line)

@@ -45,6 +45,8 @@ def wait(*fields: tuple[str, str]) -> float | None:
         ("Wed, 21 Oct 2026 07:28:30 -0000", 30),
         ("Wednesday, 21-Oct-26 07:28:30 GMT", 30),
         ("Wed Oct 21 07:28:30 2026", 30),
+        ("21 Oct 2026 07:28:30 GMT", 30),
+        ("²¹ Oct 2026 07:28:30 GMT", None),
         ("Wed, 21 Oct 2026 09:28:30 +0200", 30),
         ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
         ("Wed, 21 Oct 2015 07:28:00 GMT", None),
