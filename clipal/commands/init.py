@@ -15,6 +15,7 @@ from pathlib import Path
 
 from twisted.python import usage
 
+from clipal.commands.called import called
 from clipal.commands.dialogue import Dialogue
 from clipal.commands.init_options import Options
 from clipal.commands.options import command
@@ -58,7 +59,7 @@ def run(options: Options) -> int:
         return _begin(options, clients)
     names = ", ".join(each.config_file for each in clients)
     where = options.where
-    print(_NEXT.format(clients=names, serve=f"clipal{where}", connect=f"clipal connect{where}"), end="")
+    print(_NEXT.format(clients=names, serve=f"{called()}{where}", connect=f"{called()} connect{where}"), end="")
     return 0
 
 
@@ -104,7 +105,7 @@ def _begin(options: Options, clients: list[Dialect]) -> int:
         _also("connect", [*words, *(["--yes"] if options["connect"] else []), *names])
     print()
     _also("check", words if options["offline"] else [*words, "--online"])
-    print(f"\nNext: run `clipal{options.where}`.")
+    print(f"\nNext: run `{called()}{options.where}`.")
     return 0
 
 

@@ -75,7 +75,7 @@ def _program(options: Options) -> Program:
     if wrong and options["action"] == "install":
         print(f"clipal: {missing or f'{directory} has errors, with which clipal does not start'}", file=sys.stderr)
         if missing is None:
-            print("RunCommand `clipal check` to see them.", file=sys.stderr)
+            print("Run `clipal check` to see them.", file=sys.stderr)
     return Program(running_program(), directory, configuration.settings)
 
 

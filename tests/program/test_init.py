@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -182,3 +185,30 @@ async def test_the_environment_names_the_directory(world: World, tmp_path: Path)
     assert (await program.ended()).code == 0
     assert {path.name for path in (tmp_path / "x").iterdir()} == set(NAMES)
     assert b"Run `clipal`." in program.stdout
+
+
+@posix
+@pytest.mark.parametrize("found", [True, False])
+def test_the_next_command_is_one_that_the_shell_finds(
+    found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A virtual environment that is not activated has it at its path only."""
+    script = tmp_path / "my env" / "clipal"
+    script.parent.mkdir()
+    script.touch(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", str(script.parent if found else tmp_path))
+    assert main(["init", "--yes", "--offline", "--client", "codex", "-c", str(tmp_path / "c")]) == 0
+    words = "clipal" if found else shlex.quote(str(script))
+    assert f"Next: run `{words} --config-dir {tmp_path / 'c'}`." in capsys.readouterr().out
+
+
+def test_the_next_command_of_the_one_file_program_is_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clipal.pyz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__main__.py", "")
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    assert main(["init", "-c", str(tmp_path / "c")]) == 0
+    assert f"Run `python3 {path} --config-dir {tmp_path / 'c'}`." in capsys.readouterr().out

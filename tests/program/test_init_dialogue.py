@@ -250,12 +250,17 @@ def test_at_a_terminal_the_key_is_not_shown(terminal: Terminal, tmp_path: Path) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
-def test_ctrl_c_at_the_key_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.until(b"]: ")
-    terminal.type(b"codex\n")
-    terminal.until(b"[openai]: ")
-    terminal.type(b"\n")
-    terminal.until(b"OPENAI_API_KEY}]: ")
-    terminal.type(b"half-a-key")
+@pytest.mark.parametrize("answered", range(4))
+def test_ctrl_c_at_a_question_leaves_nothing(answered: int, terminal: Terminal, tmp_path: Path) -> None:
+    questions = {
+        b"[claudecode codex gemini]: ": b"codex\n",
+        b"[openai]: ": b"relay\n",
+        b"relay.example.org: ": b"http://x\n",
+    }
+    for question, answer in list(questions.items())[:answered]:
+        terminal.until(question)
+        terminal.type(answer)
+    terminal.until([*questions, b"RELAY_KEY}]: "][answered])
+    terminal.type(b"half-an-answer")
     assert terminal.interrupt() in (130, -signal.SIGINT)
     assert not (tmp_path / "c").exists()

@@ -205,7 +205,8 @@ def test_a_command_that_fails_is_told_with_what_it_said(
 def test_a_configuration_with_errors_is_told_at_once(home: _Home, capsys: pytest.CaptureFixture[str]) -> None:
     home.configure("prot: 1\n")
     assert main(["service", "install"]) == 0
-    assert "has errors, with which clipal does not start" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "has errors, with which clipal does not start\nRun `clipal check` to see them.\n" in said
 
 
 def test_launchd_gets_an_agent_and_loses_it_again(
