@@ -21,8 +21,8 @@ from clipal.commands.init_options import Options
 from clipal.commands.options import command
 from clipal.commands.recipes import client_file, for_client
 from clipal.config.directory import configuration_directory
-from clipal.config.loader import CONFIG_FILE
 from clipal.config.original import unread_files
+from clipal.config.settings_file import CONFIG_FILE
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
 

@@ -14,11 +14,12 @@ from typing import Final
 from attrs import evolve
 from twisted.logger import Logger
 
-from clipal.config.loader import CONFIG_FILE, load_configuration
+from clipal.config.loader import load_configuration
 from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.settings import Settings
+from clipal.config.settings_file import CONFIG_FILE
 from clipal.config.stamps import Stamp, look
 
 Apply = Callable[[Configuration, frozenset[str]], None]
