@@ -22,7 +22,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from clipal import tap
-from clipal.config.loader import CONFIG_FILE
+from clipal.config.settings_file import CONFIG_FILE
 from clipal.demo.clients import CLIENTS, QUESTION, DemoClient
 from clipal.demo.terminal import Terminal
 from clipal.demo.upstreams import DemoUpstreams
