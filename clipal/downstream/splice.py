@@ -102,7 +102,7 @@ class Splice:
         try:
             sent = send(framed)
         except OSError:
-            sent = 0  # would block, or is broken: the transport will tell
+            sent = 0  # would block, or is broken: writing through the transport finds out which
         if sent != len(framed):
             self._write(framed[sent:])
 

@@ -10,8 +10,9 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -22,9 +23,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from clipal.config.addresses import plain_host
-from clipal.downstream.admission import Admission
-from clipal.status.resources import NOT_SERVED, error
+from clipal.downstream.admission import Admission, Refusal
+from clipal.status.resources import NOT_SERVED, refuse
 from clipal.wire.message import RequestHead
+
+_METHOD_NOT_SERVED: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "This method is not served here.", "method")
 
 
 class OpenAccess:
@@ -37,7 +40,7 @@ class OpenAccess:
     def __init__(self, admission: Callable[[], Admission]) -> None:
         self._admission = admission
 
-    def refusal(self, request: IRequest) -> tuple[int, str] | None:
+    def refusal(self, request: IRequest) -> Refusal | None:
         """See `clipal.status.resources.Access`."""
         fields = [(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values]
         keys = [name.lower() for name, _ in fields]
@@ -45,8 +48,7 @@ class OpenAccess:
         version = "1.0" if getattr(request, "clientproto", b"") == b"HTTP/1.0" else "1.1"
         head = RequestHead(version, fields, keys, table, True, False, request.method, request.uri, False)
         local = plain_host(getattr(request.getHost(), "host", "localhost"))
-        found = self._admission().refusal(head, local)
-        return None if found is None else (found.refused.value, found.message)
+        return self._admission().refusal(head, local)
 
 
 class _Request(Request):
@@ -57,7 +59,7 @@ class _Request(Request):
             super().render(resrc)
             return
         self.setHeader(b"Allow", b"GET, HEAD")
-        self.write(error(self, 405, "This method is not served here."))
+        self.write(refuse(self, _METHOD_NOT_SERVED))
         self.finish()
 
 
@@ -90,7 +92,7 @@ class _Unknown(Resource):
     isLeaf = True
 
     def render_GET(self, request: IRequest) -> bytes:
-        return error(request, *NOT_SERVED)
+        return refuse(request, NOT_SERVED)
 
 
 class StatusListening(Service):

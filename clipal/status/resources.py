@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final, Protocol, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
@@ -12,27 +13,31 @@ from twisted.web.server import NOT_DONE_YET
 
 from clipal.dialects.dialect import compact_json
 from clipal.downstream.access import ClientAccess
+from clipal.downstream.admission import Refusal
 from clipal.downstream.page import PageRequest
 from clipal.status.metrics import CONTENT_TYPE
 
-_FORBIDDEN: Final = (
-    "This page is for requests from this machine that came through no proxy, and for tokens with status: true."
+_FORBIDDEN: Final = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "This page is for requests from this machine that came through no proxy, and for tokens with status: true.",
+    "status",
 )
-
-NOT_SERVED: Final = 404, "Nothing is served at this path. The pages are /status and /metrics."
+NOT_SERVED: Final = Refusal(
+    HTTPStatus.NOT_FOUND, "Nothing is served at this path. The pages are /status and /metrics.", "not found"
+)
 
 
 Refresh: TypeAlias = Callable[[], "Deferred[None]"]
 
-Refused: TypeAlias = Callable[[IRequest, int, str], None]
-"""Is told of each request that gets no page, with the status and the message."""
+NoteRefusal: TypeAlias = Callable[[IRequest, Refusal], None]
+"""Is told of each request that gets no page."""
 
 
 class Access(Protocol):
     """Decides which requests may see a page."""
 
-    def refusal(self, request: IRequest) -> tuple[int, str] | None:
-        """The status and the message for a request that may not see the page; None for one that may."""
+    def refusal(self, request: IRequest) -> Refusal | None:
+        """Why a request may not see the page; None if it may."""
 
 
 class LocalAccess:
@@ -45,12 +50,12 @@ class LocalAccess:
     def __init__(self, access: ClientAccess) -> None:
         self._clients = access
 
-    def refusal(self, request: IRequest) -> tuple[int, str] | None:
+    def refusal(self, request: IRequest) -> Refusal | None:
         """See Access."""
         asked = cast("PageRequest", request).asked
         if self._clients.may_see_status(asked.head, asked.channel.source):
             return None
-        return 403, _FORBIDDEN
+        return _FORBIDDEN
 
 
 class Page(Resource):
@@ -58,7 +63,7 @@ class Page(Resource):
 
     Parameters:
         render: makes the body for each request.
-        refused: is told of each refusal.
+        note: is told of each refusal.
         refresh: gets the numbers of other processes before each request; None where there is no other process.
     """
 
@@ -69,7 +74,7 @@ class Page(Resource):
         access: Access,
         content_type: str,
         render: Callable[[], bytes],
-        refused: Refused,
+        note: NoteRefusal,
         refresh: Refresh | None = None,
     ) -> None:
         super().__init__()
@@ -77,7 +82,7 @@ class Page(Resource):
         self._access = access
         self._content_type = content_type
         self._render = render
-        self._refused = refused
+        self._note = note
 
     def render_GET(self, request: IRequest) -> bytes | int:
         refusal = self._access.refusal(request)
@@ -85,9 +90,8 @@ class Page(Resource):
         if refusal is None and request.postpath:
             refusal = NOT_SERVED
         if refusal is not None:
-            status, message = refusal
-            self._refused(request, status, message)
-            return error(request, status, message)
+            self._note(request, refusal)
+            return refuse(request, refusal)
         request.setHeader(b"Content-Type", self._content_type.encode("ascii"))
         if self._refresh is None:
             return self._render()
@@ -104,28 +108,28 @@ class Page(Resource):
 
 
 class _Presence:
-    """Whether the client of a request is gone."""
+    """Whether the client of a request has disconnected."""
 
     def __init__(self, request: IRequest) -> None:
         self.gone = False
-        cast("PageRequest", request).notifyFinish().addErrback(self._left)
+        cast("PageRequest", request).notifyFinish().addErrback(self._disconnected)
 
-    def _left(self, _: object) -> None:
+    def _disconnected(self, _: object) -> None:
         self.gone = True
 
 
-def error(request: IRequest, status: int, message: str) -> bytes:
+def refuse(request: IRequest, refusal: Refusal) -> bytes:
     """Sets the status of the answer to `request`, and returns the answer's body."""
-    request.setResponseCode(status)
+    request.setResponseCode(refusal.refused)
     request.setHeader(b"Content-Type", b"application/json")
-    return compact_json({"error": {"message": message}})
+    return compact_json({"error": {"message": refusal.message}})
 
 
 def pages(
     access: Access,
     report: Callable[[], object],
     metrics: Callable[[], bytes],
-    refused: Refused = lambda request, status, message: None,
+    note: NoteRefusal = lambda request, refusal: None,
     refresh: Refresh | None = None,
 ) -> dict[bytes, Page]:
     """Both pages, by their names.
@@ -133,9 +137,10 @@ def pages(
     Parameters:
         report: makes the document of `/status`.
         metrics: makes the body of `/metrics`.
+        note: is told of each refusal.
         refresh: gets the numbers of other processes; None where there is no other process.
     """
     return {
-        b"status": Page(access, "application/json", lambda: compact_json(report()), refused, refresh),
-        b"metrics": Page(access, CONTENT_TYPE, metrics, refused, refresh),
+        b"status": Page(access, "application/json", lambda: compact_json(report()), note, refresh),
+        b"metrics": Page(access, CONTENT_TYPE, metrics, note, refresh),
     }

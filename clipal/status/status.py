@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Protocol, cast
 
 from twisted.application.service import MultiService, Service
@@ -97,7 +96,6 @@ class Status(MultiService):
             await maybeDeferred(part.stopService)
 
 
-def _note_refusal(request: IRequest, status: int, message: str) -> None:
+def _note_refusal(request: IRequest, refusal: Refusal) -> None:
     """Counts and logs the refusal of a page as any other refusal."""
-    reason = "status" if status == HTTPStatus.FORBIDDEN else "not found"
-    cast("PageRequest", request).note(Refusal(HTTPStatus(status), message, reason))
+    cast("PageRequest", request).note(refusal)
