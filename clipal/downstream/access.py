@@ -13,18 +13,21 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 from twisted.internet.interfaces import IReactorTime
 
+from clipal.config.addresses import plain_host
 from clipal.config.client_token import ClientToken
 from clipal.config.settings import Settings
-from clipal.downstream.admission import Refusal, first_segment, is_loopback
+from clipal.downstream.addresses import unmapped
+from clipal.downstream.admission import Refusal, is_loopback
 from clipal.downstream.capacity import UNIX
 from clipal.downstream.tokens import Tokens
 from clipal.downstream.wrong_tokens import WrongTokens
+from clipal.transport.tcp import EagerServer
 from clipal.wire.message import RequestHead
 
 MINUTE: Final = 60.0
 HEALTH: Final = b"health"
-STATUS_PAGES: Final = (b"status", b"metrics")
-"""Pages with rules of their own (`clipal.status.resources`)."""
+PAGES: Final = (HEALTH, b"status", b"metrics")
+"""Pages with rules of their own (`clipal.status.resources`); `/health` is for everybody."""
 _TRACES: Final = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 """Fields that a proxy adds. A request with one comes from elsewhere, whatever address the proxy has."""
 
@@ -66,21 +69,30 @@ class Peer:
     Attributes:
         address: an IP address, or `unix`.
         here: whether the connection comes from this machine; False where only a proxy says so.
+        local_address: the IP address on which it came in; empty, as no Host is, for a UNIX socket.
     """
 
     address: str
     here: bool
+    local_address: str = ""
 
     @classmethod
-    def at(cls, host: str | None, *, by_proxy: bool = False) -> Peer:
+    def at(cls, host: str | None, local_address: str = "", *, by_proxy: bool = False) -> Peer:
         """The peer with the address `host`; None for a peer on a UNIX socket.
 
         Parameters:
             by_proxy: whether a proxy passed the connection on, and told the address.
         """
         if host is None:
-            return cls(UNIX, not by_proxy)
-        return cls(host, is_loopback(host) and not by_proxy)
+            return cls(UNIX, not by_proxy, local_address)
+        return cls(host, is_loopback(host) and not by_proxy, local_address)
+
+    @classmethod
+    def of(cls, transport: EagerServer) -> Peer:
+        """The peer of a connection."""
+        host = getattr(unmapped(transport.getPeer()), "host", None)
+        local_host = getattr(transport.getHost(), "host", "")
+        return cls.at(host, plain_host(local_host), by_proxy=transport.proxied)
 
 
 def bears_proxy_trace(head: RequestHead) -> bool:
@@ -129,13 +141,14 @@ class AccessRules:
     """The rules of one configuration.
 
     Attributes:
+        tokens: None where no token is needed.
         protected: whether only this machine is served.
         trusts_fields: whether a request from this machine counts as local though a field in it names a proxy. That is
             so where only this machine can connect.
         max_streams: how many requests are answered at the same time; 0 for no limit.
     """
 
-    tokens: Tokens
+    tokens: Tokens | None
     protected: bool
     trusts_fields: bool
     max_streams: int
@@ -143,8 +156,8 @@ class AccessRules:
     @classmethod
     def from_settings(cls, settings: Settings) -> AccessRules:
         """The rules that the configuration sets."""
-        tokens = Tokens(settings.client_tokens)
-        protected = settings.protected_mode and not tokens
+        tokens = Tokens(settings.client_tokens) if settings.client_tokens else None
+        protected = settings.protected_mode and tokens is None
         return cls(tokens, protected, not settings.listens_beyond_loopback, settings.max_streams)
 
 
@@ -164,18 +177,21 @@ class ClientAccess:
         self._clock = clock
         self._wrong = WrongTokens(clock)
 
-    def admitted(self, head: RequestHead, peer: Peer, client: str | None) -> ClientToken | Refusal | None:
+    def admitted(
+        self, head: RequestHead, peer: Peer, segment: bytes, client: str | None
+    ) -> ClientToken | Refusal | None:
         """The token with which a request is let in, None where it needs no token, or the refusal.
 
         Parameters:
-            client: the prefix that the request's target names; None where it names no client.
+            segment: the first segment of its path.
+            client: the client's prefix that the segment is; None where it is none.
         """
         rules = self.rules
-        if not rules.tokens:
-            refused = rules.protected and not self._is_here(head, peer) and first_segment(head.target) != HEALTH
-            return _PROTECTED if refused else None
-        segment = first_segment(head.target)
-        if segment == HEALTH or segment in STATUS_PAGES:
+        if rules.tokens is None:
+            if not rules.protected or (peer.here and (rules.trusts_fields or not bears_proxy_trace(head))):
+                return None
+            return None if segment == HEALTH else _PROTECTED
+        if segment in PAGES:
             return None
         shown = rules.tokens.shown(head)
         for token in shown.tokens:
@@ -189,8 +205,11 @@ class ClientAccess:
         """Whether a request may see `/status` and `/metrics`: it is local, or shows a token with that right."""
         if peer.here and not bears_proxy_trace(head):
             return True
-        shown = self.rules.tokens.shown(head)
-        if shown.wrong and self.rules.tokens:
+        tokens = self.rules.tokens
+        if tokens is None:
+            return False
+        shown = tokens.shown(head)
+        if shown.wrong:
             self._wrong.add(peer.address)
         return any(token.status for token in shown.tokens)
 
@@ -237,9 +256,6 @@ class ClientAccess:
         refused, status = self.uses.setdefault(token.name, TokenUse()).refused, refusal.refused.value
         refused[status] = refused.get(status, 0) + 1
         return evolve(refusal, token_name=token.name)
-
-    def _is_here(self, head: RequestHead, peer: Peer) -> bool:
-        return peer.here and (self.rules.trusts_fields or not bears_proxy_trace(head))
 
 
 def _too_many(what: str, reason: str, wait: float) -> Refusal:

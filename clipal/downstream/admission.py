@@ -92,6 +92,7 @@ class Admission:
         self._tunnelled = tunnelled
         hosts = [endpoint.host for endpoint in settings.endpoints if endpoint.host]
         self._names = {plain_host(name) for name in (*hosts, *settings.allowed_hosts)}
+        self._host_refusal = lru_cache(maxsize=256)(self._check_host)  # clients repeat their Host
         self._origins = {origin.lower().encode("ascii") for origin in settings.allowed_origins}
 
     @classmethod
@@ -110,7 +111,10 @@ class Admission:
         table = head.table
         if head.method == b"CONNECT":
             return _CONNECT
-        refusal = self._check_host(head, local_address)
+        if head.target.startswith(b"/"):
+            refusal = self._host_refusal(table.get(b"host"), head.version, local_address)
+        else:
+            refusal = self._check_target(head, local_address)
         if refusal is not None:
             return refusal
         if head.method == b"TRACE":
@@ -121,7 +125,8 @@ class Admission:
             return _FOREIGN_ORIGIN
         if b"upgrade" in table and asks_for_websocket(head) and not self.tunnels(head):
             return WEBSOCKET_REFUSED
-        return self.too_large(head.content_length or 0)
+        length = head.content_length
+        return None if length is None else self.too_large(length)
 
     def tunnels(self, head: RequestHead) -> bool:
         """Whether a request opens a WebSocket to a client's prefix where a provider may take it."""
@@ -137,21 +142,19 @@ class Admission:
             "too large",
         )
 
-    def _check_host(self, head: RequestHead, local_address: str) -> Refusal | None:
-        if b"host" in head.table:
-            name = host_name(head.table[b"host"])
-            if name is None:
-                return _NO_HOST
-        elif head.version == "1.1":
+    def _check_host(self, host: bytes | None, version: str, local_address: str) -> Refusal | None:
+        if host is None:  # HTTP/1.0 has no Host, and no browser speaks it
+            return None if version == "1.0" else _NO_HOST
+        name = host_name(host)
+        if name is None:
             return _NO_HOST
-        else:
-            name = "localhost"  # HTTP/1.0 has no Host, and no browser speaks it
-        if not head.target.startswith(b"/"):
-            return self._check_target(head, local_address)
         return None if self._is_ours(name, local_address) else _FOREIGN_HOST
 
     def _check_target(self, head: RequestHead, local_address: str) -> Refusal | None:
         """An absolute target's authority counts in Host's place (RFC 9112, 3.2.2)."""
+        host = head.table.get(b"host")
+        if (head.version != "1.0") if host is None else (host_name(host) is None):
+            return _NO_HOST
         absolute = _ABSOLUTE.match(head.target)
         if absolute is None:
             return None if head.target == b"*" and head.method == b"OPTIONS" else _NO_TARGET
@@ -174,10 +177,10 @@ def path_of(target: bytes) -> bytes:
 
 def first_segment(target: bytes) -> bytes:
     """The first segment of the path of a target that was let in, raw."""
-    return path_of(target)[1:].partition(b"?")[0].partition(b"/")[0]
+    path = target if target.startswith(b"/") else path_of(target)
+    return path[1:].partition(b"?")[0].partition(b"/")[0]
 
 
-@lru_cache(maxsize=256)
 def host_name(authority: bytes) -> str | None:
     """The host in `authority`, as `plain_host` spells it, without port; None where it is malformed."""
     match = _AUTHORITY.fullmatch(authority)

@@ -13,13 +13,11 @@ from collections.abc import Callable
 from math import inf
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from clipal.config.addresses import plain_host
 from clipal.downstream.access import Peer
-from clipal.downstream.addresses import unmapped
 from clipal.downstream.admission import Refusal
 from clipal.downstream.backpressure import Backpressure
 from clipal.downstream.capacity import FULL
@@ -40,9 +38,7 @@ class Channel(HTTPChannel):
         first_byte: the deadline for the first byte of a provider's answer.
         silence: the deadline for each further piece of it. Both deadlines are kept by the connection, so that a request
             needs no timer of its own (docs/performance.md, "What brought it").
-        peer: the client's address, without a port.
-        source: the address, and whether it is this machine's.
-        local_address: the IP address on which the connection came in; empty, as no Host is, for a UNIX socket.
+        source: where the connection comes from.
     """
 
     site: ChannelSite
@@ -67,14 +63,11 @@ class Channel(HTTPChannel):
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self._backpressure, True)
         self._untaken = Untaken(self.site.reactor, self.transport, self._idle_timeout)
-        self._peer = unmapped(self.transport.getPeer())
-        self.source = Peer.at(getattr(self._peer, "host", None), by_proxy=self.transport.proxied)
-        self.peer = self.source.address
-        self.local_address = plain_host(getattr(self.transport.getHost(), "host", ""))
-        if self.site.connection_made(self, self.peer):
+        self.source = Peer.of(self.transport)
+        if self.site.connection_made(self, self.source.address):
             self._wait()
         else:
-            self.transport.write(self.site.refuse(FULL, None, self.peer))
+            self.transport.write(self.site.refuse(FULL, None, self.source.address))
             self.close()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
@@ -83,14 +76,14 @@ class Channel(HTTPChannel):
             deadline.close()
         if self._closing is not None:
             self._closing.lost()
-        current, self._current = self._current, None
         try:
             incomplete = self._incoming.lost()
             if incomplete is not None:
                 self.site.disconnected(incomplete)
-            if current is not None:
-                current.disconnected(reason)
+            if self._current is not None:
+                self._current.disconnected(reason)
         finally:  # also after a bug, so that there is room for another client
+            self._current = None
             self.site.connection_lost(self)
 
     def _become(self, state: ChannelState) -> None:
@@ -119,7 +112,7 @@ class Channel(HTTPChannel):
         """Whether the client would lose a request or an answer if the connection ended now."""
         if self._state is ChannelState.CLOSING:
             return unsent(self.transport) > 0
-        return self._state is not ChannelState.CLOSED and not self.idle
+        return not (self._state is ChannelState.CLOSED or self.idle)
 
     def gives_way(self, before: float) -> bool:
         """Whether it has been idle since `before`, everything is sent, and the kernel has no bytes of a request."""
@@ -165,7 +158,7 @@ class Channel(HTTPChannel):
     def _begin(self, ready: Request | Refusal) -> None:
         """Begins to answer."""
         if isinstance(ready, Refusal):
-            self.transport.write(self.site.refuse(ready, self._incoming.refused_head, self.peer))
+            self.transport.write(self.site.refuse(ready, self._incoming.refused_head, self.source.address))
             self.close()
             return
         self._deadline.clear()
@@ -246,17 +239,11 @@ class Channel(HTTPChannel):
     def _begin_to_close(self) -> Closing:
         self._become(ChannelState.CLOSING)
         self._deadline.clear()
-        closing = self._closing = Closing(self.site.reactor, self.transport, self._idle_timeout())
-        return closing
+        self._closing = Closing(self.site.reactor, self.transport, self._idle_timeout())
+        return self._closing
 
     def _idle_timeout(self) -> float:
         return self.site.admission.client_idle_timeout
-
-    def getPeer(self) -> IAddress:
-        return self._peer
-
-    def getHost(self) -> IAddress:
-        return unmapped(self.transport.getHost())
 
     # The producer of an answer is paused when the client takes too little
 

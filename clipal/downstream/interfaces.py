@@ -57,9 +57,6 @@ class RequestChannel(Protocol):
     def transport(self) -> EagerServer: ...
 
     @property
-    def peer(self) -> str: ...
-
-    @property
     def source(self) -> Peer: ...
 
     @property
@@ -111,6 +108,3 @@ class IncomingChannel(RequestChannel, Protocol):
 
     @property
     def site(self) -> IncomingSite: ...
-
-    @property
-    def local_address(self) -> str: ...

@@ -52,10 +52,10 @@ class Request:
         self.transport: EagerServer = channel.transport
         self.head = head
         self.id = channel.site.id_of(head)
-        self.peer = channel.peer
+        self.peer = channel.source.address
         self.began: float = channel.site.reactor.seconds()
         self.method = head.method
-        self.uri = path_of(head.target)
+        self.uri = head.target if head.target.startswith(b"/") else path_of(head.target)
         self.path, mark, query = self.uri.partition(b"?")
         self.query = query if mark else None
         self.received = 0

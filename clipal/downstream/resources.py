@@ -56,8 +56,9 @@ class ClientResource(Relaying):
             request.refuse(stream)
             return
         request.stream = stream
-        if request.query and access.rules.tokens and not self._dialect.key_in_query:
-            request.query = access.rules.tokens.without_tokens(request.query)
+        tokens = access.rules.tokens
+        if tokens is not None and request.query and not self._dialect.key_in_query:
+            request.query = tokens.without_tokens(request.query)
         kind = TunnelExchange if request.head.upgrade and opens_websocket(request.head) else RelayExchange
         kind(request, self._dialect, self._failovers[self._dialect.prefix]).begin()
 

@@ -17,7 +17,7 @@ from twisted.web.server import Site as WebSite
 
 from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
-from clipal.downstream.access import HEALTH, STATUS_PAGES, ClientAccess
+from clipal.downstream.access import PAGES, ClientAccess
 from clipal.downstream.admission import Admission, Refusal, first_segment, path_of
 from clipal.downstream.bodies import Bodies
 from clipal.downstream.capacity import FULL, NO_ADDRESS, Capacity
@@ -91,10 +91,7 @@ class Site(WebSite):
 
     def dialect_of(self, head: RequestHead | None) -> Dialect | None:
         """The dialect of the client that the target names by its prefix; None where it names none."""
-        if head is None:
-            return None
-        _, *segments = path_of(head.target).partition(b"?")[0].split(b"/", 2)
-        return self._dialects.get(segments[0]) if segments else None
+        return None if head is None else self._dialects.get(first_segment(head.target))
 
     def may_upgrade(self, head: RequestHead) -> bool:
         """Whether a request may upgrade to WebSocket, once it is let in."""
@@ -104,13 +101,15 @@ class Site(WebSite):
         """The token with which a request is let in, None where it needs no token, or the refusal."""
         if self.drain.over:
             return _STOPPED
-        refusal = self.admission.refusal(head, channel.local_address)
+        source = channel.source
+        refusal = self.admission.refusal(head, source.local_address)
         if refusal is not None:
             return refusal
-        if self.capacity.is_beyond(channel) and first_segment(head.target) not in (HEALTH, *STATUS_PAGES):
+        segment = first_segment(head.target)
+        if self.capacity.is_beyond(channel) and segment not in PAGES:
             return FULL
-        dialect = self.dialect_of(head)
-        return self.access.admitted(head, channel.source, None if dialect is None else dialect.prefix)
+        dialect = self._dialects.get(segment)
+        return self.access.admitted(head, source, segment, None if dialect is None else dialect.prefix)
 
     def refuse(self, refusal: Refusal, head: RequestHead | None, address: str) -> bytes:
         """The bytes of the answer to a request that is refused. The connection is closed after it.

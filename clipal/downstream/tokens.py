@@ -38,11 +38,8 @@ class Shown:
 class Tokens:
     """The tokens of one configuration."""
 
-    def __init__(self, tokens: Iterable[ClientToken] = ()) -> None:
+    def __init__(self, tokens: Iterable[ClientToken]) -> None:
         self._by_digest = {token.digest: token for token in tokens}
-
-    def __bool__(self) -> bool:
-        return bool(self._by_digest)
 
     def shown(self, head: RequestHead) -> Shown:
         """The tokens among the credentials of a request."""
