@@ -194,7 +194,7 @@ class Channel(HTTPChannel):
         In a drain it does, unless the client has sent more already. If the head was written before the drain, it has no
         `Connection: close`, so the connection stays open for a while after that answer.
         """
-        if self.site.draining and not self._incoming.has_kept:
+        if self.site.drain.began and not self._incoming.has_kept:
             self._incoming.close()
         return self._incoming.last_is_in
 

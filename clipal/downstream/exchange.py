@@ -89,12 +89,13 @@ class Exchange(ABC):
         counted = DISCONNECTED_STATUS if status is None or ending is Ending.CLIENT_DISCONNECTED else status
         self._tally.ended(counted, now - request.began, delivery.received, delivery.sent, request.token_name)
         via = "" if delivery.provider is None else f" via {delivery.provider}"
+        broken_off = "" if ending is Ending.WHOLE else self.broken_off(delivery, ending)
         log_request(
             request,
             self._dialect,
             self._trail,
             delivery,
-            result=f"{status or '-'}{via}{self.broken_off(delivery, ending)}",
+            result=f"{status or '-'}{via}{broken_off}",
             transferred=self.transferred(delivery),
             warns=self.warns(delivery, ending),
             now=now,
@@ -117,7 +118,7 @@ class Exchange(ABC):
 
     @abstractmethod
     def broken_off(self, delivery: Delivery, ending: Ending) -> str:
-        """Which side broke the exchange off, and where; empty for a whole answer."""
+        """Which side broke the exchange off, and where."""
 
     @abstractmethod
     def warns(self, delivery: Delivery, ending: Ending) -> bool:

@@ -62,7 +62,7 @@ class TunnelExchange(Exchange):
         return f"{delivery.received} bytes up, {delivery.sent} bytes down"
 
     def broken_off(self, delivery: Delivery, ending: Ending) -> str:
-        return "" if ending is Ending.WHOLE else f", {ending.value}"
+        return f", {ending.value}"
 
     def warns(self, delivery: Delivery, ending: Ending) -> bool:
         return ending is Ending.CUT
