@@ -54,7 +54,6 @@ _EMPTY_KINDS: Final = frozenset(("text", "thinking", "tool_use", "server_tool_us
 _FILLED: Final = ("text", "thinking", "signature", "input", "citations")
 
 _USAGE: Final = UsageKey("usage", "input_tokens", "output_tokens")
-_NO_USAGE: Final[Usage] = {}
 
 
 class Anthropic(Dialect):
@@ -90,14 +89,14 @@ class Anthropic(Dialect):
         Some providers know the input at the end only: then `message_start` says 0.
         """
         events = is_events(beginning)
-        start = _USAGE.first(beginning, events=events) if events else None
         last = _USAGE.last(end, events=events, depth=1)
-        if start is None and last is None:
+        start = _USAGE.first(beginning, events=events) if events else None
+        known = [usage for usage in (start, last) if usage is not None]
+        if not known:
             return None
-        given = max(start or _NO_USAGE, last or _NO_USAGE, key=_input)
-        return TokenCounts.of(
-            _input(given), count(given, "cache_read_input_tokens"), count(last or _NO_USAGE, "output_tokens")
-        )
+        given = max(known, key=_input) if len(known) > 1 else known[0]
+        output = 0 if last is None else count(last, "output_tokens")
+        return TokenCounts.of(_input(given), count(given, "cache_read_input_tokens"), output)
 
     def meaning(self, event: bytes, data: bytes, path: bytes) -> EventMeaning:
         """See Dialect."""
@@ -111,8 +110,11 @@ class Anthropic(Dialect):
 
 def _input(usage: Usage) -> int:
     """All of the input: Anthropic counts what was read from the cache, or written to it, apart."""
-    parts = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    return sum(count(usage, each) for each in parts)
+    return (
+        count(usage, "input_tokens")
+        + count(usage, "cache_creation_input_tokens")
+        + count(usage, "cache_read_input_tokens")
+    )
 
 
 def _is_empty_block(data: bytes) -> bool:

@@ -27,6 +27,7 @@ FieldTable = Mapping[bytes, bytes]
 """The last value of each header field, by its lower-case name."""
 
 _STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
+_LONG: Final = 8 * 1024
 _END: Final = 1024
 _SESSION_LENGTH: Final = 256
 SESSION_FIELD: Final = b"x-session-id"
@@ -153,7 +154,9 @@ class Dialect(ABC):
         if b"content-encoding" in fields and fields[b"content-encoding"].lower() not in (b"", b"identity"):
             return False
         # The end first: Claude Code writes it there, and a search of all of a long body costs much of its request.
-        return _STREAM.search(ends, max(0, len(ends) - _END)) is not None or _STREAM.search(ends) is not None
+        if len(ends) > _LONG and _STREAM.search(ends, len(ends) - _END) is not None:
+            return True
+        return _STREAM.search(ends) is not None
 
     def is_probe(self, path: bytes) -> bool:
         """Whether a request for `path` only tests whether a server is there."""

@@ -66,7 +66,11 @@ class TokenCounts:
 
 def count(usage: Usage, *names: str) -> int:
     """The first of `names` in `usage` that is a number of tokens; 0 where none is."""
-    return next((int(usage[name]) for name in names if _is_count(usage.get(name))), 0)
+    for name in names:
+        value = usage.get(name)
+        if value.__class__ is int and 0 <= value <= LARGEST:  # a bool is no number here
+            return int(value)
+    return 0
 
 
 def part(usage: Usage, name: str) -> Usage:
@@ -130,13 +134,13 @@ class UsageKey:
             usage, ends = _DECODER.raw_decode(document)
         except (ValueError, RecursionError):
             return None
-        if not any(_is_count(usage.get(name)) for name in self._known):
+        if not any(map(_is_count, map(usage.get, self._known))):
             return None
         return usage if _closes(document[ends:], depth) else None
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= LARGEST  # a bool is no number here
+    return type(value) is int and 0 <= value <= LARGEST
 
 
 def _joined(end_of_line: re.Match[bytes]) -> bytes:

@@ -17,7 +17,10 @@ _STRING: Final = rb'"(?:[^"\\]|\\.)*"'
 _FLAT: Final = rb'[^{}\[\]"]*(?:' + _STRING + rb'[^{}\[\]"]*)*'
 _VALUE: Final = rb"(?:" + _STRING + rb'|[^{}\[\]",\s]+|\{' + _FLAT + rb"\}|\[" + _FLAT + rb"\])"
 _PAIR: Final = rb"\s*" + _STRING + rb"\s*:\s*" + _VALUE + rb"\s*,"
-_CONTENT: Final = rb'\s*"(?:choices|content|candidates|output|data)"\s*:\s*(?:\[\s*[^\]\s]|\{\s*[^}\s]|"[^"])'
+_ITEM: Final = rb'"(?:choices|content|candidates|output|data)"\s*:\s*(?:\[\s*[^\]\s]|\{\s*[^}\s]|"[^"])'
+_CONTENT: Final = rb"\s*" + _ITEM
+_MAY_BE_CONTENT: Final = re.compile(_ITEM)
+"""At whatever depth. It is found, or not, much sooner than what follows."""
 _BEGINS_WITH_CONTENT: Final = re.compile(rb"\{(?:" + _PAIR + rb")*?" + _CONTENT, re.DOTALL)
 _HAS_CONTENT: Final = re.compile(rb"[{,]" + _CONTENT)
 _NEXT_DOCUMENT: Final = re.compile(rb"\}[ \t\r]*\n\s*\{")
@@ -67,6 +70,8 @@ class JSONAnswer:
 def _shows_content(text: bytearray) -> bool:
     if b"\n" in text and _NEXT_DOCUMENT.search(text, 0, _BEGINNING) is not None:
         return True
-    if _HAS_CONTENT.search(text, 0, _BEGINNING) is None:
+    if _MAY_BE_CONTENT.search(text, 0, _BEGINNING) is None:
         return False
-    return text.startswith(b"[") or _BEGINS_WITH_CONTENT.match(text, 0, _BEGINNING) is not None
+    if text.startswith(b"["):
+        return _HAS_CONTENT.search(text, 0, _BEGINNING) is not None
+    return _BEGINS_WITH_CONTENT.match(text, 0, _BEGINNING) is not None

@@ -101,8 +101,10 @@ class ProviderTally:
 
     def spent(self, tokens: TokenCounts) -> None:
         """An answer has said what it cost."""
-        for kind in TOKENS:
-            self.tokens[kind] += getattr(tokens, kind)
+        counts = self.tokens
+        counts["input"] += tokens.input
+        counts["cached_input"] += tokens.cached_input
+        counts["output"] += tokens.output
 
     def ended(self, outcome: str) -> None:
         """An attempt has ended, and the provider has not failed."""
