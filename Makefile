@@ -103,8 +103,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix --quiet clipal tests twisted benchmarks acceptance mutation pictures distribution
 	$(BIN)/ruff format clipal tests twisted benchmarks acceptance pictures mutation distribution
 
+# BENCH: more options of the benchmark, as `--rounds 6`.
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg
+	$(BIN)/python -m benchmarks --report build/performance.md --plot build/performance.svg $(BENCH)
 
 pictures: $(VENV)/.bench docs
 	$(BIN)/python -m pictures docs/monitoring.svg

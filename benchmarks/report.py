@@ -20,7 +20,7 @@ def markdown(results: Results, items: Sequence[Item], machine: str, setting: str
         setting: what was run, and how long.
         plot: the address of a picture, as seen from the report.
     """
-    parts = [f"{machine}\n\n{setting}"]
+    parts = [f"# The report of `make bench`\n\n{machine}\n\n{setting} [How to read it](../benchmarks/README.md)."]
     if plot is not None:
         parts.append(f"![Each item against its references]({plot})")
     parts.append("## clipal against its goals\n\n" + _table(_goals(results, items)))
@@ -39,13 +39,23 @@ def goal_title(item: Item, goal: Goal) -> str:
 
 
 def _goals(results: Results, items: Sequence[Item]) -> Iterator[Sequence[str]]:
-    yield ("item", "figure", "median (least to most)", "goal", "reached", "the original in Go")
+    peers = results.peers()
+    yield ("item", "figure", "median (least to most)", "goal", "reached", *peers, "the original in Go")
     for item in items:
         for goal in item.goals:
             figure = results.compared(item, goal)
             reached = _NOTHING if figure is None else "yes" if goal.reached(figure.median) else "**no**"
             limit = f"{'≥' if goal.least else '≤'} {goal.limit:g}"
-            yield item.key, goal_title(item, goal), _spread(figure), limit, reached, _original(goal)
+            compared = [results.compared(item, goal, peer) if goal.contestant == CLIPAL else None for peer in peers]
+            yield (
+                item.key,
+                goal_title(item, goal),
+                _spread(figure),
+                limit,
+                reached,
+                *map(_spread, compared),
+                _original(goal),
+            )
 
 
 def _original(goal: Goal) -> str:

@@ -49,6 +49,10 @@ class Results:
         names = [name for key, name in self._samples if key == item.key]
         return sorted(names, key=lambda name: CONTESTANTS.index(name) if name in CONTESTANTS else len(CONTESTANTS))
 
+    def peers(self) -> list[str]:
+        """Who was measured beside the contestants that are built in."""
+        return list(dict.fromkeys(name for _, name in self._samples if name not in CONTESTANTS))
+
     def figure(self, item: Item, name: str, metric: str) -> Figure | None:
         """A metric of one contestant, over all rounds."""
         return _figure([sample[metric] for sample in self._rounds(item, name).values()])

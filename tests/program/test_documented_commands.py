@@ -31,7 +31,7 @@ PAGES = sorted(
     for page in ROOT.glob(pattern)
     if page.name != "CHANGELOG.md"
 )
-DAEMON = "twistd --pidfile ~/.clipal/clipal.pid clipal"
+DAEMON = "twistd --reactor=clipal --pidfile ~/.clipal/clipal.pid clipal"
 BACKGROUND = "nohup clipal >/dev/null 2>&1 &"
 SERVING = "clipal"
 """The world's own clipal is started by it."""
