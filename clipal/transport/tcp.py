@@ -10,10 +10,10 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final, TypeAlias
 
-from twisted.internet import tcp
-from twisted.internet.error import ConnectionLost
+from twisted.internet import main, tcp
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
     IConnector,
@@ -25,6 +25,13 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ClientFactory
 from zope.interface import implementer
 
+Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
+"""Why a connection ends, None while it does not."""
+
+
+SMALL_READ: Final = 16 * 1024
+"""Bytes of a small buffer for one read. It is cheaper than a large one, and an event of a stream needs no more."""
+
 
 class SendsAtOnce(tcp.Connection):
     """What the server's and the client's transport share."""
@@ -32,6 +39,11 @@ class SendsAtOnce(tcp.Connection):
     dataBuffer: bytes
     offset: int
     _tempDataBuffer: list[bytes]
+    _buffer_size = SMALL_READ
+
+    def _fit_buffer(self, came: int) -> None:
+        """Chooses the buffer for the next read, after a read that filled a small buffer, or used a large one."""
+        self._buffer_size = self.bufferSize if came >= SMALL_READ else SMALL_READ
 
     def direct(self) -> Callable[[bytes], int] | None:
         """The socket's own `send`, for a caller that writes often; None while something is queued.
@@ -136,7 +148,23 @@ class EagerServer(SendsAtOnce, tcp.Server):
 
 
 class EagerClient(SendsAtOnce, tcp.Client):
-    """The client's side of a connection."""
+    """The client's side of a connection. It reads into a small buffer, until a read fills that."""
+
+    def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
+        """Reads what there is, once; the result is the reason to end the connection."""
+        size = self._buffer_size
+        try:
+            data = self.socket.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        if len(data) >= SMALL_READ or size > SMALL_READ:
+            self._fit_buffer(len(data))
+        self.protocol.dataReceived(data)
+        return None
 
     def _connectDone(self) -> None:
         """Called when TCP is connected. A subclass may do more before it calls `opened`, or `failIfNotConnected`."""

@@ -19,8 +19,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConnector, IHostnameResolver
 from twisted.python.failure import Failure
 
-from clipal.transport.tcp import Dialer, EagerClient
-from clipal.transport.tls_stream import Ended, TLSStream
+from clipal.transport.tcp import Dialer, EagerClient, Ended
+from clipal.transport.tls_state import TLSState
+from clipal.transport.tls_stream import TLSStream
 
 _ANOTHER_HOST = (62, 64)
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
@@ -82,18 +83,16 @@ class TLSClient(TLSStream, EagerClient):
         self._act_on(self._shake_hands())
 
     def _begin(self) -> Ended:
-        """Takes what the first reads brought: handshake messages, and the first bytes behind them.
+        """Takes what the first reads brought, and stores the session.
 
         The session is stored here, because TLS 1.3's tickets come after the handshake (RFC 8446, 4.6.1). Copying a
         session is slow, so a connection that resumed one does not replace it.
         """
-        if self._shaking:
-            why = self._shake_hands()
+        shaking = self._state is TLSState.SHAKING
+        why = super()._begin()
+        if shaking:
             self._spoken = self._spoken or why is None
-            return why
-        self._settled = True
-        why = self._take()
-        if not self._tls.session_reused:
+        elif not self._tls.session_reused:
             self._to.session = self._tls.session
         return why
 
@@ -109,14 +108,14 @@ class TLSClient(TLSStream, EagerClient):
             self._spoken = isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
             return main.CONNECTION_LOST
         self._send_records()
-        self._shaking = False
+        self._become(TLSState.SHAKEN)
         super().opened()
         return self._take_rest()
 
     def failIfNotConnected(self, err: Exception) -> None:
         """Ends an attempt to connect, which lasts until the handshake is done."""
-        if self._shaking:
-            self._shaking = False
+        if self._state is TLSState.SHAKING:
+            self._become(TLSState.FAILED)
             self.connected = 0
         super().failIfNotConnected(err)
 
@@ -124,12 +123,12 @@ class TLSClient(TLSStream, EagerClient):
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is lost, or the attempt to make it has failed."""
-        if self._shaking:
+        if self._state is TLSState.SHAKING:
             self._to.session = None  # it may be the reason
             self.failIfNotConnected(HandshakeFailed(self._problem, spoken=self._spoken))
             return
         if self.connected and reason.check(ConnectionDone):
-            if self._ended or self.disconnecting:
+            if self._state is TLSState.ENDED or self.disconnecting:
                 self._send_last_close_notify()
             else:
                 reason = Failure(main.CONNECTION_LOST)

@@ -13,8 +13,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from clipal.config.endpoint import TLSFiles
-from clipal.transport.tcp import EagerServer
-from clipal.transport.tls_stream import Ended, TLSStream
+from clipal.transport.tcp import EagerServer, Ended
+from clipal.transport.tls_state import TLSState
+from clipal.transport.tls_stream import TLSStream
 
 
 class BadCertificate(Exception):
@@ -80,9 +81,6 @@ def _read(path: Path) -> bytes:
 class TLSServer(TLSStream, EagerServer):
     """The server's side of a connection that speaks TLS from some point on."""
 
-    _secured = False
-    _discards_input = False
-
     def secure(self, context: ssl.SSLContext, early: bytes, ready: Callable[[], None]) -> None:
         """Begins the handshake.
 
@@ -92,17 +90,17 @@ class TLSServer(TLSStream, EagerServer):
         """
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._open(context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
-        self._secured, self._ready = True, ready
+        self._ready = ready
         if early:
             incoming.write(early)
             self._act_on(self._begin())
 
     def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
         """Reads what there is, once; the result is the reason to end the connection."""
-        if self._secured and not self._discards_input:
-            return super().doRead()
-        if not self._secured:
+        if self._state is TLSState.PLAIN:
             return EagerServer.doRead(self)
+        if self._state is not TLSState.DISCARDING:
+            return super().doRead()
         try:
             return None if self.socket.recv(self.bufferSize) else main.CONNECTION_DONE
         except BlockingIOError:
@@ -110,10 +108,7 @@ class TLSServer(TLSStream, EagerServer):
         except OSError:
             return main.CONNECTION_LOST
 
-    def _begin(self) -> Ended:
-        if not self._shaking:
-            self._settled = True
-            return self._take()
+    def _shake_hands(self) -> Ended:
         why: Ended = None
         try:
             self._tls.do_handshake()
@@ -122,25 +117,24 @@ class TLSServer(TLSStream, EagerServer):
         except ssl.SSLError:
             why = main.CONNECTION_LOST
         else:
-            self._shaking = False
+            self._become(TLSState.SHAKEN)
         self._send_records()  # also after a failure: it made an alert
-        if self._shaking:
+        if self._state is TLSState.SHAKING:
             return why
         self._ready()
         return self._take_rest()
 
     def loseWriteConnection(self) -> None:
         """Ends writing, with a close_notify over TLS. Over TLS, what the client still sends is discarded."""
-        if self._secured and not self._discards_input:
-            self._discards_input = True
+        if self._state not in (TLSState.PLAIN, TLSState.DISCARDING):
+            self._become(TLSState.DISCARDING)
             self._close_notify()
         super().loseWriteConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """The connection is lost."""
         if (
-            self._secured
-            and not (self._shaking or self._discards_input)
+            self._state in (TLSState.SHAKEN, TLSState.OPEN, TLSState.ENDED)
             and self.connected
             and reason.check(ConnectionDone)
         ):

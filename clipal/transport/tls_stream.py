@@ -9,55 +9,66 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Final
 
 from twisted.internet import main
-from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
-from clipal.transport.tcp import SendsAtOnce
+from clipal.transport.tcp import SMALL_READ, Ended, SendsAtOnce
+from clipal.transport.tls_state import TLSState, may_become
 
 _RECORD = 16 * 1024
 """The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""
 _SLICE = 64 * 1024
 """Bytes encrypted before they go to the socket; a memory BIO that grows further copies what it has."""
 
-Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
-"""Why a connection ends, None while it does not."""
+_OPEN: Final = TLSState.OPEN
 
 
 class TLSStream(SendsAtOnce):
-    """A transport that speaks TLS. Subclasses make the handshake."""
+    """A transport that speaks TLS. Subclasses make the handshake. `_become` makes every change of its state."""
 
-    _shaking = False
-    _settled = False
-    _ended = False
+    _state: TLSState = TLSState.PLAIN
     _paused = False
+
+    def _become(self, state: TLSState) -> None:
+        assert may_become(state, self._state), f"{state!r} after {self._state!r}"
+        self._state = state
 
     def _open(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         """Begins to speak TLS."""
         self._tls, self._incoming, self._outgoing = tls, incoming, outgoing
         self._held: list[bytes | memoryview] = []
-        self._shaking = True
+        self._become(TLSState.SHAKING)
 
     def _begin(self) -> Ended:
         """Takes what the first reads brought: handshake messages, and the first bytes behind them."""
+        if self._state is TLSState.SHAKING:
+            return self._shake_hands()
+        self._become(TLSState.OPEN)
+        return self._take()
+
+    def _shake_hands(self) -> Ended:
+        """Goes on with the handshake. At its end, takes what came with it."""
         raise NotImplementedError
 
     # Receiving
 
     def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
         """Reads what there is, once; the result is the reason to end the connection."""
+        size = self._buffer_size
         try:
-            data = self.socket.recv(self.bufferSize)
+            data = self.socket.recv(size)
         except BlockingIOError:
             return None
         except OSError:
             return main.CONNECTION_LOST
         if not data:
             return main.CONNECTION_DONE
+        if len(data) >= SMALL_READ or size > SMALL_READ:
+            self._fit_buffer(len(data))
         self._incoming.write(data)
-        return self._take() if self._settled else self._begin()
+        return self._take() if self._state is _OPEN else self._begin()
 
     def _take(self) -> Ended:
         """Decrypts all that has come. Asking for `pending` first saves the exception of a read that finds nothing."""
@@ -67,7 +78,7 @@ class TLSStream(SendsAtOnce):
             while self._incoming.pending:
                 piece = self._tls.read(_RECORD)
                 if not piece:
-                    self._ended = True
+                    self._become(TLSState.ENDED)
                     why = main.CONNECTION_DONE
                     break
                 pieces.append(piece)
@@ -86,7 +97,7 @@ class TLSStream(SendsAtOnce):
     def _take_rest(self) -> Ended:
         """Takes what came with the end of the handshake, unless the protocol has paused or ended the connection."""
         wanted = self.connected and not (self._paused or self._aborting or self.disconnecting)
-        return self._begin() if wanted and not self._settled and self._incoming.pending else None
+        return self._begin() if wanted and self._state is TLSState.SHAKEN and self._incoming.pending else None
 
     def _act_on(self, why: Ended) -> None:
         if why is not None:  # as the reactor does with what `doRead` returns

@@ -15,7 +15,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from clipal.transport.tcp import Dialer, EagerClient, EagerPort
+from clipal.transport.tcp import SMALL_READ, Dialer, EagerClient, EagerPort
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.waiting import reactor, within
 
@@ -40,6 +40,27 @@ class Collecting(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.ended.callback(None)
+
+
+class Noting(Protocol):
+    """Notes how much each read brings."""
+
+    transport: Connection
+
+    def __init__(self) -> None:
+        self.reads: list[int] = []
+        self._wanted = 0
+        self._all: Deferred[list[int]] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.reads.append(len(data))
+        if sum(self.reads) == self._wanted:
+            self._all.callback(self.reads)
+
+    def reads_of(self, wanted: int) -> Deferred[list[int]]:
+        """The reads that bring so many bytes from now on."""
+        self.reads, self._wanted, self._all = [], wanted, Deferred()
+        return within(self._all, lambda: str(self.reads))
 
 
 @implementer(IPushProducer)
@@ -96,4 +117,25 @@ async def test_all_of_it_arrives_in_order_however_slowly_it_is_read(way: Callabl
     reading.transport.resumeProducing()
     await within(reading.ended, lambda: f"{len(reading.data)} bytes")
     assert reading.data == b"".join(PIECES)
+    await port.stopListening()
+
+
+@ensure_deferred
+async def test_a_client_reads_into_a_large_buffer_only_while_much_comes() -> None:
+    writing, reading = Collecting(), Noting()
+    port = EagerPort(0, Factory.forProtocol(lambda: writing), interface="127.0.0.1", reactor=reactor)
+    port.startListening()
+    endpoint = TCP4ClientEndpoint(Dialer(reactor), "127.0.0.1", port.getHost().port)
+    await endpoint.connect(Factory.forProtocol(lambda: reading))
+    reads = []
+    for data in (b"x" * 1_000_000, b"little", b"x" * 1_000_000):
+        writing.transport.write(data)
+        reads.append(await reading.reads_of(len(data)))
+    much, little, much_again = reads
+    assert much[0] == much_again[0] == SMALL_READ
+    assert little == [6]
+    assert max(much) > SMALL_READ < max(much_again)
+    reading.transport.loseConnection()
+    writing.transport.resumeProducing()
+    await within(writing.ended, lambda: "still open")
     await port.stopListening()

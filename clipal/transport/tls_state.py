@@ -1,0 +1,43 @@
+"""What a transport does about TLS, and what may follow what."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class TLSState(IntEnum):
+    """The state of one transport. An IntEnum, because a plain Enum is slower to look up in a set."""
+
+    PLAIN = 0
+    """No TLS is spoken yet."""
+    SHAKING = 1
+    """The handshake is under way."""
+    SHAKEN = 2
+    """The handshake is done; bytes that came with its end may still have to be decrypted."""
+    OPEN = 3
+    """What comes is decrypted and delivered at once."""
+    ENDED = 4
+    """The other side has sent its close_notify."""
+    DISCARDING = 5
+    """Our close_notify is sent, and what the other side still sends is discarded."""
+    FAILED = 6
+    """The handshake has failed."""
+
+
+_PLAIN, _SHAKING, _SHAKEN, _OPEN, _ENDED, _DISCARDING, _FAILED = TLSState
+_NEXT: Final = {
+    _PLAIN: frozenset([_SHAKING]),
+    _SHAKING: frozenset([_SHAKEN, _DISCARDING, _FAILED]),
+    _SHAKEN: frozenset([_OPEN, _DISCARDING]),
+    _OPEN: frozenset([_ENDED, _DISCARDING]),
+    _ENDED: frozenset([_DISCARDING]),
+    _DISCARDING: frozenset[TLSState](),
+    _FAILED: frozenset[TLSState](),
+}
+"""What may follow what. A lost connection keeps the state in which it was lost."""
+
+
+def may_become(state: TLSState, now: TLSState) -> bool:
+    """Whether `state` may follow `now`."""
+    return state in _NEXT[now]
