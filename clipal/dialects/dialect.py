@@ -183,8 +183,15 @@ class Dialect(ABC):
         return True
 
     def session(self, fields: FieldTable) -> bytes | None:
-        """The name of the agent session that a request belongs to; None without one."""
-        return session_name(fields, *self.session_fields)
+        """The name of the agent session that a request belongs to; None without one.
+
+        A name has 1 to 256 bytes, because clipal remembers it.
+        """
+        for name in self.session_fields:
+            value = fields.get(name)
+            if value and len(value) <= _SESSION_LENGTH:
+                return value
+        return None
 
     def previous_answer(self, body: bytes) -> bytes | None:
         """The id of an earlier answer that the request builds on, which only one provider knows; None without one."""
@@ -231,15 +238,6 @@ _TIME_LIMITS: Final = TimeLimits()
 def field_value(fields: FieldPairs, name: bytes) -> bytes | None:
     """The value of the first field called `name` (lower case); None where there is none."""
     return next((value for key, value in fields if key.lower() == name), None)
-
-
-def session_name(fields: FieldTable, *names: bytes) -> bytes | None:
-    """The first value among `names` that can name a session: of 1 to 256 bytes, because clipal remembers it."""
-    for name in names:
-        value = fields.get(name)
-        if value and len(value) <= _SESSION_LENGTH:
-            return value
-    return None
 
 
 def whole_seconds(wait: float | None) -> int | None:

@@ -59,11 +59,14 @@ class Round:
         """Asks one provider after another, until one has answered or all have failed."""
         manual = self.route.manual
         try:
-            for attempt in self._each_attempt():
-                outcome = await attempt.run()
-                if outcome.action is Action.RELAY or (manual and attempt.answer is not None):
-                    return self._commit(attempt, outcome)
-                self._failed(attempt, outcome)
+            for provider, force in self._in_order():
+                while (attempt := self._begin(provider, force=force)) is not None:
+                    outcome = await attempt.run()
+                    if outcome.action is Action.RELAY or (manual and attempt.answer is not None):
+                        return self._commit(attempt, outcome)
+                    self._failed(attempt, outcome)
+                    if not outcome.of_key:  # else the next key may do better
+                        break
             return self._give_up()
         except CancelledError:
             self._client_disconnected()
@@ -73,28 +76,28 @@ class Round:
 
     # Asking
 
-    def _each_attempt(self) -> Iterator[Attempt]:
-        """The attempts, each to be made, and to be committed or failed, before the next one is asked for."""
+    def _in_order(self) -> Iterator[tuple[Provider, bool]]:
+        """The providers that may be asked, each with whether to ask it though its health does not allow it."""
         now = self.now()
         for provider in self.candidates:
-            yield from self._with_keys(provider, force=self.route.manual)
+            yield provider, self.route.manual
         last = None if self.attempts else last_resort(self.candidates, now)
         if last is not None:
-            yield from self._with_keys(last, force=True)
+            yield last, True
 
-    def _with_keys(self, provider: Provider, *, force: bool) -> Iterator[Attempt]:
-        """An attempt with one provider, and one more with its next key if the outcome concerns the key alone."""
-        tried: set[int] = set()
-        while (permit := provider.admit(self.now(), tried, force=force)) is not None:
-            if self.attempts:
-                self._go_on_to(provider)
-            provider.tally.began()
-            attempt = Attempt(self.terms, provider, permit, self.now())
-            self.attempts.append(attempt)
-            yield attempt
-            if attempt.outcome is None or not attempt.outcome.of_key:
-                break
-            tried.add(permit.key)
+    def _begin(self, provider: Provider, *, force: bool) -> Attempt | None:
+        """An attempt with the first key of `provider` that may be used and was not tried; None for no such key."""
+        now, attempts = self.now(), self.attempts
+        tried = {each.permit.key for each in attempts if each.provider is provider} if attempts else ()
+        permit = provider.admit(now, tried, force=force)
+        if permit is None:
+            return None
+        if attempts:
+            self._go_on_to(provider)
+        provider.tally.began()
+        attempt = Attempt(self.terms, provider, permit, now)
+        attempts.append(attempt)
+        return attempt
 
     def _go_on_to(self, provider: Provider) -> None:
         """Leaves the last attempt, which has failed, for one with `provider`."""

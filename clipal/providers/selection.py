@@ -14,6 +14,7 @@ With `failback: always`, 3 comes before 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Final
 
 from attrs import define
@@ -27,52 +28,59 @@ from clipal.upstream.request import UpstreamRequest
 _REFUSED: Final = frozenset([401, 402, 403])
 
 
+class Kind(Enum):
+    """What a request is for."""
+
+    ANSWER = "answer"
+    """A model's answer: all of its outcomes are charged."""
+    TOKENS = "tokens"
+    """To count tokens: a failure is not charged, because many providers do not count."""
+    LOOK = "look"
+    """To read something (GET): only a key that is refused is charged."""
+    PROBE = "probe"
+    """To test whether a server is there (HEAD): nothing is charged."""
+
+
 @define(eq=False)  # not frozen, because that doubles the cost of making one
 class Purpose:
     """What a request is for, as far as that decides which provider is asked and what it is charged.
 
     Attributes:
-        counts_tokens: whether the request only counts tokens.
         own_cursor: whether it has a cursor of its own, and moves no other.
-        probe: whether its outcome is not charged at all (HEAD).
-        looks: whether its outcome is charged only if a key is refused (GET).
-        moves: whether the provider that answers is preferred from then on.
         session: its agent session, or None.
         builds_on: the earlier answer on which it builds, or None.
     """
 
-    counts_tokens: bool
+    kind: Kind
     own_cursor: bool
-    probe: bool
-    looks: bool
-    moves: bool
     session: bytes | None
     builds_on: bytes | None
 
     def charges(self, outcome: Outcome) -> bool:
         """Whether `outcome` is charged to the provider's health."""
-        if self.probe:
-            return False
+        kind = self.kind
+        if kind is Kind.ANSWER or kind is Kind.PROBE:
+            return kind is Kind.ANSWER
         refused = outcome.charge is Charge.DEACTIVATE
-        if self.looks:
+        if kind is Kind.LOOK:
             return refused and outcome.status in _REFUSED
-        return refused or outcome.charge is Charge.SUCCESS or not self.counts_tokens
+        return refused or outcome.charge is Charge.SUCCESS
 
 
 def purpose_of(request: UpstreamRequest, route: Route, settings: Settings) -> Purpose:
     """The purpose of a request, for all of its attempts."""
     dialect, method = route.dialect, request.head.method
-    counts_tokens = dialect.counts_tokens(request.path)
-    probe = method == b"HEAD" or dialect.is_probe(request.path)
-    looks = method == b"GET" and not request.opens_websocket
-    by_session = settings.affinity is Affinity.SESSION
+    kind, counts_tokens = Kind.ANSWER, dialect.counts_tokens(request.path)
+    if method == b"HEAD" or dialect.is_probe(request.path):
+        kind = Kind.PROBE
+    elif method == b"GET" and not request.opens_websocket:
+        kind = Kind.LOOK
+    elif counts_tokens:
+        kind = Kind.TOKENS
     return Purpose(
-        counts_tokens=counts_tokens,
+        kind,
         own_cursor=counts_tokens and settings.ignore_count_tokens_failover,
-        probe=probe,
-        looks=looks,
-        moves=not (probe or looks),
-        session=dialect.session(request.head.table) if by_session else None,
+        session=dialect.session(request.head.table) if settings.affinity is Affinity.SESSION else None,
         builds_on=dialect.previous_answer(request.body.whole) if dialect.builds_on_answers else None,
     )
 
@@ -81,7 +89,7 @@ def candidates(route: Route, purpose: Purpose, settings: Settings, now: float) -
     """All providers in the order in which they are to be asked, usable or not."""
     providers = route.providers
     preferred = _preferred(route, purpose, settings, now)
-    if preferred is None or preferred not in providers:
+    if preferred is None or preferred is providers[0] or preferred not in providers:
         return providers
     first = providers.index(preferred)
     return providers[first:] + providers[:first]
@@ -108,13 +116,14 @@ def can_answer(route: Route, now: float) -> bool:
 
 def succeeded(route: Route, purpose: Purpose, provider: Provider, now: float) -> None:
     """`provider` answered: it is preferred from now on."""
-    if not purpose.moves:
+    kind = purpose.kind
+    if kind is Kind.LOOK or kind is Kind.PROBE:
         return
     if purpose.own_cursor:
         route.prefer_for_tokens(provider)
         return
     route.prefer(provider, purpose.session, now)
-    if purpose.session is not None and not purpose.counts_tokens:
+    if purpose.session is not None and kind is Kind.ANSWER:
         route.bind(purpose.session, provider, now)
 
 
