@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from twisted.python import usage
 
 from clipal.commands.options import chosen, command, parse_command
-from clipal.process.hangup import hold_hangup, ignore_user_signals
+from clipal.process.early_signals import hold_signal, ignore_user_signals
 
 INTERRUPTED = 130
 
@@ -50,7 +50,7 @@ def _run(words: list[str]) -> int:
 
 
 def _serve(words: list[str]) -> int:
-    hold_hangup()
+    hold_signal("SIGHUP")
     ignore_user_signals()
     from clipal.commands import serve
 

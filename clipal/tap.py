@@ -25,9 +25,9 @@ from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.logs.observer import open_logs
 from clipal.process.clock import use_monotonic_time
+from clipal.process.early_signals import hold_signal, ignore_hangup, ignore_user_signals
 from clipal.process.garbage import spare_what_stays
 from clipal.process.handover import handover_path
-from clipal.process.hangup import hold_hangup, ignore_hangup, ignore_user_signals
 from clipal.process.listening import CannotListen, Listener, open_listeners
 from clipal.service import Clipal
 
@@ -96,7 +96,7 @@ def make_service(
     Raises:
         SystemExit: with a line for the operator, where the configuration is wrong or the port is taken.
     """
-    hold_hangup()
+    hold_signal("SIGHUP")
     ignore_user_signals(*(["SIGUSR2"] if options.other_log else []))  # twistd rotates its own log on SIGUSR1
     from twisted.internet import reactor
 
@@ -108,6 +108,7 @@ def make_service(
         listeners, status_listening = listen(configuration), listen_for_status(configuration)
     else:
         listeners, status_listening = inherited, inherited_status
+    hold_signal("SIGTERM")  # nothing slow follows; a daemon that died of it would leave twistd in the terminal waiting
     logs = open_logs(configuration.settings, configuration.secrets)
     if options.other_log:
         globalLogPublisher.addObserver(logs)  # besides the log that twistd writes

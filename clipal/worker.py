@@ -26,8 +26,8 @@ from clipal.logs.observer import open_logs
 from clipal.parent_connection import ParentConnection
 from clipal.process.assignment import CONTROL, FIRST_LISTENER, Assignment
 from clipal.process.clock import use_monotonic_time
+from clipal.process.early_signals import ignore_hangup, ignore_user_signals
 from clipal.process.garbage import spare_what_stays
-from clipal.process.hangup import ignore_hangup, ignore_user_signals
 from clipal.process.listening import Listener
 from clipal.service import Clipal
 from clipal.transport.tls_server import BadCertificate, ServerTLS

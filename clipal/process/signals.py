@@ -18,7 +18,7 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from clipal.process.hangup import HeldHangup
+from clipal.process.early_signals import HeldSignal
 
 
 class Signals(Service):
@@ -55,11 +55,14 @@ class Signals(Service):
         self.patient = False
         self._ending = False
         self._before: dict[int, object] = {}
+        self._held: dict[str, HeldSignal] = {}
         self.again: Deferred[None] = Deferred()
 
     def startService(self) -> None:
         """Takes the signals over; three of them once the reactor runs, because it installs handlers when it begins."""
         super().startService()
+        found = ((name, signal.getsignal(getattr(signal, name))) for name in self._actions if hasattr(signal, name))
+        self._held = {name: handler for name, handler in found if isinstance(handler, HeldSignal)}
         self._install("SIGUSR1", "SIGUSR2")
         self._reactor.callWhenRunning(self._install, "SIGINT", "SIGTERM", "SIGHUP")
 
@@ -79,9 +82,10 @@ class Signals(Service):
                 self._before[number] = signal.signal(number, signal.SIG_IGN)
                 continue
             handler = self._in_reactor(name, self._actions[name])
-            before = self._before[number] = signal.signal(number, handler)
-            if isinstance(before, HeldHangup) and before.received:
-                before.received = False
+            self._before[number] = signal.signal(number, handler)
+            held = self._held.get(name)
+            if held is not None and held.received:
+                held.received = False
                 handler(number, None)
 
     def _in_reactor(self, name: str, action: Callable[[], None]) -> Callable[[int, FrameType | None], None]:

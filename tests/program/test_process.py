@@ -245,9 +245,9 @@ def serve():
     return main()
 
 fire, ReactorBase.fireSystemEvent = ReactorBase.fireSystemEvent, late
-from clipal.process.hangup import hold_hangup
+from clipal.process.early_signals import hold_signal
 if sys.argv[1] == "twistd":
-    hold_hangup()  # until it knows of clipal, twistd takes a SIGHUP as every program does
+    hold_signal("SIGHUP")  # until it knows of clipal, twistd takes a SIGHUP as every program does
 status = serve()
 hang_up()
 sys.exit(status)
@@ -297,6 +297,39 @@ async def test_whoever_has_read_that_it_listens_may_end_it(name: str, world: Wor
     ended = await program.ended()
     assert (ended.code, ended.signal) == (0, None)
     assert "Stopped" in printed(program)
+
+
+ENDS_EARLY = """
+import os, signal, sys
+from clipal.service import Clipal
+
+def early(service):
+    os.kill(os.getpid(), signal.SIGTERM)
+    start(service)
+
+start, Clipal.startService = Clipal.startService, early
+if sys.argv[1] == "twistd":
+    sys.argv.pop(1)
+    from twisted.scripts.twistd import run
+    run()
+else:
+    from clipal.__main__ import main
+    sys.exit(main())
+"""
+"""Serves, and sends itself a SIGTERM before its services start, which a daemon does behind its fork."""
+
+
+@pytest.mark.parametrize("way", [(), ("twistd", "-n", "--pidfile=", "clipal"), ("twistd", "--pidfile=pid", "clipal")])
+@ensure_deferred
+async def test_sigterm_that_came_before_it_ran_is_carried_out(
+    way: tuple[str, ...], world: World, tmp_path: Path
+) -> None:
+    """A daemon that died of it would leave its pidfile, and twistd waiting for it in the terminal."""
+    program = world.program(PYTHON, "-c", ENDS_EARLY, *way, *arguments(tmp_path, free_port()), cwd=tmp_path)
+    ended = await program.ended()
+    assert (ended.code, ended.signal) == (0, None)
+    assert "Traceback" not in printed(program)
+    await until(lambda: "Stopped" in log_of(tmp_path) and not (tmp_path / "pid").exists())
 
 
 @ensure_deferred
