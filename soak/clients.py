@@ -22,7 +22,7 @@ PATHS = {
 
 @define
 class Got:
-    """What came of the requests, by number: `whole`, `cut`, or the status of an error."""
+    """What came of the requests, by number: `whole`, `cut`, `empty`, or the status of an error."""
 
     results: dict[str, str] = field(factory=dict)
     wrong: list[str] = field(factory=list)
@@ -98,6 +98,8 @@ class Clients:
         for beginning, error in ((b"<!DOCTYPE", "a page"), (b"event: error", "an error event")):
             if found.body.startswith(beginning):
                 return error  # of the only provider that could be asked: its own answer, whatever it is
+        if not found.body:
+            return "empty"  # likewise
         length = 100 if stream else 4000
         text = json.dumps(text_of(number, length)).encode()
         if found.body.count(text) != (8 if stream else 1) or (stream and b'"message_stop"' not in found.body):

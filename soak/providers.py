@@ -44,6 +44,7 @@ class Provider:
         asked: how often each request came; `closed` has those that got no answer, and may be sent again.
         finished: the requests whose answer it sent whole.
         broke: the requests whose answer it began and broke off behind content.
+        empty: the requests that it answered with a 200 and nothing.
     """
 
     def __init__(self, name: str, random: Random) -> None:
@@ -53,6 +54,7 @@ class Provider:
         self.closed: Counter[str] = Counter()
         self.finished: set[str] = set()
         self.broke: set[str] = set()
+        self.empty: set[str] = set()
         self._random = random
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -95,6 +97,8 @@ class Provider:
         if way == "slow":
             await asyncio.sleep(self._random.uniform(0.2, 1.0))
             way = "well"
+        if way == "empty":
+            self.empty.add(number)
         plain = self._plain(way)
         if plain is not None:
             writer.write(plain)

@@ -24,11 +24,19 @@ def judge(got: Got, providers: Sequence[Provider], samples: Samples) -> list[str
     for number, result in got.results.items():
         if result == "whole" and number.startswith("r") and number not in finished:
             broken.append(f"{number}: whole at the client, and no provider finished it")
+        if result == "empty" and not _only_answer_was_empty(number, providers):
+            broken.append(f"{number}: empty at the client, and that was not the answer of the only provider asked")
     for provider in providers:
         for number, times in provider.asked.items():
             if times - provider.closed[number] > 1:
                 broken.append(f"{number}: answered {times} times by {provider.name}")
     return broken + [f"not flat: {name}" for name in _HELD if not _flat([each[name] for each in samples])]
+
+
+def _only_answer_was_empty(number: str, providers: Sequence[Provider]) -> bool:
+    """Whether one provider was asked, and answered with nothing: the client gets the answer as it is."""
+    asked = [provider for provider in providers if provider.asked[number]]
+    return len(asked) == 1 and number in asked[0].empty
 
 
 def _flat(values: Sequence[float]) -> bool:

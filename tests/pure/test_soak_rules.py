@@ -36,6 +36,7 @@ def test_a_run_in_which_all_went_well_breaks_no_rule() -> None:
         (lambda got, provider: got.results.update(r1="cut"), "a provider finished its answer"),
         (lambda got, provider: got.results.update(r2="whole"), "no provider finished it"),
         (lambda got, provider: provider.asked.update(["r1"]), "answered 2 times by one"),
+        (lambda got, provider: got.results.update(r2="empty"), "empty at the client"),
     ],
 )
 def test_what_is_broken_is_named(harm: Callable[[Got, Provider], None], broken: str) -> None:
@@ -50,6 +51,18 @@ def test_a_request_that_was_sent_again_after_a_silent_close_breaks_no_rule() -> 
     provider.asked["r1"] += 1
     provider.closed["r1"] += 1
     assert judge(got, [provider], SAMPLES) == []
+
+
+def test_an_empty_answer_is_that_of_the_only_provider_that_was_asked() -> None:
+    got, provider = ran()
+    got.results["r2"] = "empty"
+    provider.asked["r2"] += 1
+    provider.empty.add("r2")
+    other = Provider("two", Random(1))
+    assert judge(got, [provider, other], SAMPLES) == []
+    other.asked["r2"] += 1
+    (said,) = judge(got, [provider, other], SAMPLES)
+    assert "empty at the client" in said
 
 
 @pytest.mark.parametrize("name", ["memory in kB", "descriptors", "timers", "coroutines", "threads"])
