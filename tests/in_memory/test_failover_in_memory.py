@@ -357,7 +357,7 @@ def test_a_trial_that_broke_off_does_not_begin_the_count_anew() -> None:
     assert provider.wait(world.clock.seconds()) == 60
 
 
-def test_a_count_of_tokens_that_broke_off_charges_nobody() -> None:
+def test_a_count_of_tokens_that_broke_off_charges_no_provider() -> None:
     world = World.make(circuit_breaker=CircuitBreaker(1, 60))
     answered = now(world.start(path=b"/v1/messages/count_tokens"))
     assert not isinstance(answered, Unanswered)

@@ -116,7 +116,7 @@ def test_two_changed_files_are_one_change(kept: Kept) -> None:
     assert (kept.providers("claudecode"), kept.providers("codex")) == (["old"], ["new"])
 
 
-def test_config_yaml_alone_resets_nobody(kept: Kept) -> None:
+def test_a_saved_config_yaml_resets_no_client(kept: Kept) -> None:
     kept.write("config.yaml", "connect_timeout: 5s\n")
     kept.reloader.check()
     assert kept.resets == [set()]
@@ -437,7 +437,7 @@ def test_an_error_that_passes_without_another_save_is_made_good(kept: Kept) -> N
     assert kept.resets == [{"codex"}]
 
 
-def test_who_asks_again_by_sighup_is_told_again(kept: Kept) -> None:
+def test_sighup_logs_the_same_error_again(kept: Kept) -> None:
     kept.write("codex.yaml", "")
     kept.reloader.reload_all()
     kept.reloader.check()

@@ -107,7 +107,7 @@ def test_two_that_die_together_are_both_replaced_at_once(played: SimpleNamespace
     assert len(played.machine.alive) == 2, "the next spare process waits until they serve"
 
 
-def test_one_that_dies_again_and_again_is_replaced_ever_later(played: SimpleNamespace) -> None:
+def test_a_worker_that_dies_again_and_again_is_replaced_ever_later(played: SimpleNamespace) -> None:
     pauses: list[float] = []
     for _ in range(8):
         (number_one,) = [each for each in played.machine.alive if each.worker.number == 1]
@@ -156,7 +156,7 @@ def test_a_roll_starts_no_process_of_before(serves: Callable[[Played], None], pl
     assert len(played.started) == 6, "nobody replaces those who were told to end"
 
 
-def test_one_that_does_not_come_to_serve_is_ended(played: SimpleNamespace) -> None:
+def test_a_worker_that_does_not_come_to_serve_is_ended(played: SimpleNamespace) -> None:
     rolled = played.workers.roll()
     played.machine.advance(SLOWEST_START - 1)
     assert played.started[3].alive

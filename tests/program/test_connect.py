@@ -115,7 +115,7 @@ def test_another_directory_leads_back_from_both(machine: Machine) -> None:
     assert list(machine.home.iterdir()) == []
 
 
-def test_what_has_come_since_is_kept(machine: Machine) -> None:
+def test_other_changes_since_connect_are_kept(machine: Machine) -> None:
     settings = machine.put(".claude/settings.json", '{\n  "model": "opus"\n}\n')
     assert machine.connect("--yes", "claudecode", "gemini") == 0
     settings.write_text(settings.read_text().replace("opus", "sonnet"))

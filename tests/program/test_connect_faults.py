@@ -187,7 +187,9 @@ def test_what_a_killed_connect_left_is_removed_and_nothing_else(machine: Machine
         assert left == {f".clipal-{os.getpid()}-abcd_123", ".clipal-notes"}
 
 
-def test_who_is_not_connected_need_not_be_disconnected(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_client_that_is_not_connected_need_not_be_disconnected(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert machine.disconnect("codex") == 0
     assert capsys.readouterr().out == "Codex CLI is not connected\n"
 

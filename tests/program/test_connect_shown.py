@@ -80,7 +80,7 @@ def test_disconnect_shows_too(machine: Machine, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), (" YES \n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
-def test_it_asks(
+def test_connect_asks_before_it_writes(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -108,7 +108,9 @@ async def staying(run_program: RunProgram, directory: Path) -> tuple[Program, in
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda each: each.name)
 @ensure_deferred
-async def test_it_stays_until_a_signal_and_leaves_nothing(number: signal.Signals, world: World, tmp_path: Path) -> None:
+async def test_the_demo_stays_until_a_signal_and_leaves_nothing(
+    number: signal.Signals, world: World, tmp_path: Path
+) -> None:
     program, port = await staying(world.program, tmp_path)
     ports = set(map(int, re.findall(r"127\.0\.0\.1:([0-9]+)", printed(program))))
     assert port in ports
@@ -148,7 +150,7 @@ async def test_real_clients_can_be_pointed_at_it(world: World, tmp_path: Path) -
 
 @posix
 @ensure_deferred
-async def test_it_can_be_ended_in_the_middle(world: World, tmp_path: Path) -> None:
+async def test_the_demo_can_be_ended_in_the_middle(world: World, tmp_path: Path) -> None:
     program = world.program(*DEMO, env=environment(tmp_path), cwd=tmp_path)
     await program.wait_for_output("I am the second")
     program.signal(signal.SIGINT)
@@ -187,7 +189,7 @@ async def stage(nothing_left: None, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @ensure_deferred
-async def test_it_shows_each_client(stage: Stage) -> None:
+async def test_the_demo_shows_each_client(stage: Stage) -> None:
     assert await stage.demo.show() is True
     assert list(parts(stage.written.getvalue())) == list(FAILED)
     stage.demo.show_setup()
@@ -195,7 +197,7 @@ async def test_it_shows_each_client(stage: Stage) -> None:
 
 
 @ensure_deferred
-async def test_it_says_so_when_the_second_fails_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_demo_says_so_when_the_second_fails_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answering, "answer", Failing.answer)
     assert await stage.demo.show() is False
     said = parts(stage.written.getvalue())
@@ -205,7 +207,7 @@ async def test_it_says_so_when_the_second_fails_too(stage: Stage, monkeypatch: p
 
 
 @ensure_deferred
-async def test_it_says_so_when_the_first_answers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_demo_says_so_when_the_first_answers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Failing, "answer", lambda self, request, api, body, said: send(request, 200, api.whole(said)))
     assert await stage.demo.show() is False
     assert all("attempts 1. first: 200, this answer" in said for said in parts(stage.written.getvalue()).values())

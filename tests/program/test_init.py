@@ -29,7 +29,7 @@ def run(directory: Path) -> int:
     return main(["init", "--config-dir", str(directory)])
 
 
-def test_it_writes_the_examples_and_they_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_writes_the_examples_and_they_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = tmp_path / "new" / "clipal"
     assert run(directory) == 0
     assert {path.name: path.read_text() for path in directory.iterdir()} == {
@@ -59,7 +59,7 @@ def test_only_the_owner_can_read_them(umask: int, tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "clipal").iterdir()} == {0o600}
 
 
-def test_it_keeps_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_keeps_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "codex.yaml"
     mine.write_text("providers: []\n")
     mine.chmod(0o640)
@@ -73,7 +73,7 @@ def test_it_keeps_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"wrote {tmp_path / 'gemini.yaml'}" in said
 
 
-def test_it_puts_no_template_beside_a_file_of_a_later_version(
+def test_init_puts_no_template_beside_a_file_of_a_later_version(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """clipal would serve the template's keys, and the user would think that it is their own file."""
@@ -103,7 +103,7 @@ def test_a_second_time_it_changes_nothing(tmp_path: Path, capsys: pytest.Capture
 
 
 @posix
-def test_it_does_not_write_through_a_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_does_not_write_through_a_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "gemini.yaml").symlink_to(tmp_path / "elsewhere")
     assert run(tmp_path) == 0
     assert not (tmp_path / "elsewhere").exists()

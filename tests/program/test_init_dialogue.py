@@ -78,7 +78,7 @@ def test_a_file_with_all_providers_of_a_client_loads_without_a_warning(dialect: 
     ]
 
 
-def test_it_writes_what_was_answered(ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_writes_what_was_answered(ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("1 codex\nopenrouter, 1\nopenrouter\nn\nn\n", KEY, "${ANTHROPIC_API_KEY}") == 0
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["claude-code.yaml", "codex.yaml", "config.yaml"]
     claude = written(tmp_path / "c", "claude-code.yaml")
@@ -127,7 +127,7 @@ def test_a_client_that_has_its_file_is_not_asked_about(
     assert "Each client has its file" in capsys.readouterr().out
 
 
-def test_it_offers_to_connect_and_asks_for_that_once(
+def test_init_offers_to_connect_and_asks_for_that_once(
     ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ask("codex\n\ny\n", "k1") == 0

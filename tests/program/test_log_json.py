@@ -170,7 +170,7 @@ async def test_every_line_of_a_run_is_json(world: World, log: Seen) -> None:
 
 
 @ensure_deferred
-async def test_the_trail_has_until_when_who_was_passed_over_rests(world: World, log: Seen) -> None:
+async def test_the_trail_has_the_end_of_the_cooldown_of_a_provider_passed_over(world: World, log: Seen) -> None:
     limited = answer(429, b"", ((b"Retry-After", b"600"),))
     proxy = ranked(world.proxy, world.upstream(limited), world.upstream(answer(200, b"x"), answer(200, b"x")))
     client = await world.connect(proxy.port)

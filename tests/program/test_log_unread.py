@@ -81,7 +81,7 @@ def read_all(descriptor: int) -> str:
 
 
 @pytest.mark.parametrize("make", [pipe, pair, terminal, terminal_on_hold])
-def test_whoever_does_not_read_loses_lines_and_is_told_how_many(
+def test_a_reader_that_falls_behind_loses_lines_and_is_told_how_many(
     make: Callable[[], tuple[int, int]], way: str, logs: Callable[[int], Logs], tmp_path: Path
 ) -> None:
     reader, writer = make()
@@ -130,7 +130,7 @@ def serving(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], http.cli
             process.kill()
 
 
-def test_a_program_serves_whose_output_nobody_reads(tmp_path: Path) -> None:
+def test_a_program_serves_though_its_output_is_not_read(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, client):
         for _ in range(600):
             client.request("GET", f"/claudecode/{TEXT}")

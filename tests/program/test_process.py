@@ -290,7 +290,7 @@ sys.exit(main())
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 @ensure_deferred
-async def test_whoever_has_read_that_it_listens_may_end_it(name: str, world: World, tmp_path: Path) -> None:
+async def test_a_signal_behind_the_line_that_it_listens_ends_it(name: str, world: World, tmp_path: Path) -> None:
     program = world.program(PYTHON, "-c", SLOW, *arguments(tmp_path, free_port()), cwd=tmp_path)
     await serving(program)
     program.signal(getattr(signal, name))

@@ -70,7 +70,7 @@ def where(directory: Path, proxy: Proxy) -> tuple[str, ...]:
 
 
 @ensure_deferred
-async def test_status_says_who_rests_why_and_until_when(world: World, tmp_path: Path) -> None:
+async def test_status_says_which_provider_has_a_cooldown_why_and_until_when(world: World, tmp_path: Path) -> None:
     configured(tmp_path, world.upstream(LIMITED).base_url, world.upstream(answer(200, b"two")).base_url)
     proxy = serving(world, tmp_path)
     before = await said(world, "status", *where(tmp_path, proxy))
@@ -95,7 +95,7 @@ async def test_status_says_who_rests_why_and_until_when(world: World, tmp_path: 
 
 
 @ensure_deferred
-async def test_status_ends_with_2_where_nobody_can_answer_and_where_nobody_listens(
+async def test_status_ends_with_2_where_no_provider_can_answer_and_where_no_clipal_listens(
     world: World, tmp_path: Path
 ) -> None:
     configured(tmp_path, world.upstream(answer(401, b"")).base_url)

@@ -207,7 +207,7 @@ async def test_a_reset_reaches_what_the_workers_know_in_common(world: World, tmp
 
 
 @ensure_deferred
-async def test_a_wrong_configuration_replaces_nobody(world: World, tmp_path: Path) -> None:
+async def test_a_wrong_configuration_replaces_no_worker(world: World, tmp_path: Path) -> None:
     program, port = await started(world, tmp_path)
     before = children(program.pid)
     (tmp_path / "claude-code.yaml").write_text("providers: 7\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clipal.providers.affinity import IDLE, SESSIONS, AffinityTable
 
 
-def test_who_answered_last_is_remembered() -> None:
+def test_the_provider_that_answered_last_is_remembered() -> None:
     table: AffinityTable[str] = AffinityTable()
     table.put(b"one", "primary", 0)
     table.put(b"two", "backup", 1)

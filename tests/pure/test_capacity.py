@@ -22,7 +22,7 @@ def test_sixteen_beyond_the_limit_have_a_place_and_no_more() -> None:
     assert [number for number in range(20) if full.is_beyond(number)] == list(range(2, 2 + SPARE))
 
 
-def test_who_was_beyond_the_limit_takes_the_place_of_one_that_has_gone() -> None:
+def test_a_connection_beyond_the_limit_takes_the_place_of_one_that_has_ended() -> None:
     full = capacity(connections=1)
     for number in range(3):
         full.add(number, "192.0.2.1")
@@ -63,7 +63,7 @@ def test_zero_is_no_limit_and_a_limit_can_be_raised() -> None:
     assert not full.is_beyond("b")
 
 
-def test_one_that_had_no_place_takes_none_with_it() -> None:
+def test_a_connection_beyond_the_limit_frees_no_place_when_it_ends() -> None:
     full = capacity(connections=1)
     for number in range(20):
         full.add(number, "192.0.2.1")

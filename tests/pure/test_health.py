@@ -29,7 +29,7 @@ def facts(health: Health, now: float) -> tuple[object, ...]:
     return (health.state(now), health.until, health.reason, health.remaining(now), health.opened_by_breaker(now))
 
 
-def test_it_begins_closed() -> None:
+def test_a_health_begins_closed() -> None:
     health = closed()
     assert facts(health, 5.0) == (HealthState.CLOSED, None, "", 0.0, False)
     assert health.usable(5.0)
@@ -357,7 +357,7 @@ def test_a_trial_that_was_overtaken_by_a_cooldown_closes_nothing() -> None:
     assert health.begin(141.0).trial
 
 
-def test_a_trial_of_an_earlier_opening_keeps_nobody_waiting() -> None:
+def test_a_trial_of_an_earlier_opening_delays_no_later_trial() -> None:
     health = closed()
     late = health.begin(0.0)
     health.cool_down(health.begin(0.0), 0.0, 37.0, "rate limit")

@@ -66,7 +66,7 @@ def test_commands_run_without_what_windows_lacks(tmp_path: Path) -> None:
     assert (tmp_path / "c" / "codex.yaml").is_file()
 
 
-def test_on_windows_a_port_is_shared_with_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_a_port_is_shared_with_no_other_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """SO_KEEPALIVE stands for the option that only Windows has."""
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
     (listener,) = open_listeners([Endpoint.tcp("127.0.0.1", 0)])

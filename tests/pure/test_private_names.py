@@ -15,7 +15,7 @@ TRANSPORT = Path(__file__).parents[2] / "clipal" / "transport"
 
 
 @pytest.mark.parametrize("private", PRIVATE_NAMES, ids=lambda private: private.name)
-def test_it_exists(private: PrivateName) -> None:
+def test_each_private_name_exists(private: PrivateName) -> None:
     if "epoll" in private.where:
         pytest.importorskip("select", reason="no epoll").epoll  # noqa: B018
     where = namedAny(private.where)

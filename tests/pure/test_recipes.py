@@ -26,7 +26,7 @@ def test_there_is_a_recipe_for_each() -> None:
 
 
 @pytest.mark.parametrize(("title", "text"), RECIPES)
-def test_it_loads(title: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_recipe_loads(title: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in re.findall(r"\$\{(\w+)\}", text):
         monkeypatch.setenv(variable, "k1")
     path = tmp_path / "claude-code.yaml"

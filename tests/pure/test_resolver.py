@@ -49,7 +49,7 @@ def outcome(looking_up: Deferred[Any]) -> Any:
     return results[0] if results else None
 
 
-def test_all_who_wait_share_one_look_up_and_the_next_ones_its_answer() -> None:
+def test_callers_share_one_look_up_and_later_ones_its_answer() -> None:
     world = World(one=FOUND, two=FOUND)
     waiting = [world.resolver.addresses("one") for _ in range(5)]
     other = world.resolver.addresses("two")
@@ -76,7 +76,7 @@ def test_a_failure_is_everyones_and_is_not_kept(answer: Sequence[ResolvedAddress
     assert outcome(again) == FOUND
 
 
-def test_who_gives_up_stops_waiting_and_the_others_do_not() -> None:
+def test_a_caller_that_gives_up_stops_waiting_and_the_others_do_not() -> None:
     world = World(one=FOUND)
     first, second = (world.resolver.addresses("one") for _ in range(2))
     first.cancel()
@@ -85,7 +85,7 @@ def test_who_gives_up_stops_waiting_and_the_others_do_not() -> None:
     assert outcome(second) == FOUND
 
 
-def test_a_look_up_that_nobody_waits_for_is_the_next_ones() -> None:
+def test_a_look_up_without_a_caller_left_serves_the_next_one() -> None:
     """A host that hangs costs one thread, however often it is asked for; and nothing that grows."""
     world = World(one=FOUND)
     for _ in range(100):

@@ -22,7 +22,7 @@ def test_twenty_in_a_minute_make_an_address_wait_for_a_minute_and_no_other() -> 
     assert wrong.wait("192.0.2.1") == 0
 
 
-def test_fewer_in_each_minute_make_nobody_wait() -> None:
+def test_fewer_wrong_tokens_in_each_minute_lead_to_no_wait() -> None:
     clock = Clock()
     wrong = WrongTokens(clock)
     for _ in range(3):

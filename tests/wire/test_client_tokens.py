@@ -142,7 +142,7 @@ async def test_it_is_told_before_the_body_is_sent(world: World) -> None:
 
 @pytest.mark.parametrize("target", [b"/", b"/nothing", b"/healthy", b"/Codex/v1/responses"])
 @ensure_deferred
-async def test_what_is_not_there_needs_one_too(world: World, target: bytes) -> None:
+async def test_a_page_that_is_not_there_needs_a_token_too(world: World, target: bytes) -> None:
     proxy = serving(world, world.upstream(answer(200, b"ok")))
     assert (await get(proxy.port, target)).status == 401
     assert (await get(proxy.port, target, (HOST, *shown(GOOD)))).status == 404
@@ -183,7 +183,7 @@ async def test_twenty_wrong_ones_make_their_address_wait_unless_it_has_a_good_on
 
 
 @ensure_deferred
-async def test_requests_without_any_make_nobody_wait(world: World) -> None:
+async def test_requests_without_a_token_lead_to_no_429(world: World) -> None:
     proxy = serving(world, world.upstream(answer(200, b"ok")))
     for _ in range(25):
         assert (await asked(world, proxy)).status == 401

@@ -159,7 +159,7 @@ async def test_a_target_that_the_proxy_forbids_charges_no_provider(
 
 @pytest.mark.parametrize("kind", KINDS)
 @ensure_deferred
-async def test_a_target_where_nobody_listens_puts_no_key_aside(world: World, run: Run, kind: str) -> None:
+async def test_a_target_that_refuses_connections_puts_no_key_aside(world: World, run: Run, kind: str) -> None:
     """tinyproxy answers 500 as for all it cannot do, squid 503; microsocks says that it was refused."""
     other = world.upstream(answer(200, b"other"))
     through = await run(kind, UNUSED_PORT)

@@ -28,7 +28,7 @@ async def asked(world: World, name: str, kind: str, **settings: object) -> RawRe
     ("name", "shown"), [("my relay, two", b"my relay, two"), ("模型 100%", b"%E6%A8%A1%E5%9E%8B 100%25")]
 )
 @ensure_deferred
-async def test_an_answer_names_who_gave_it(world: World, kind: str, name: str, shown: bytes) -> None:
+async def test_an_answer_names_its_provider(world: World, kind: str, name: str, shown: bytes) -> None:
     found = await asked(world, name, kind, expose_provider=True)
     assert found.values(b"x-clipal-provider") == [shown]
     assert found.values(b"x-clipal-request-id") == [b"mine"]
@@ -42,7 +42,7 @@ async def test_by_default_nothing_is_added(world: World, kind: str) -> None:
 
 
 @ensure_deferred
-async def test_a_websocket_names_who_took_it(world: World) -> None:
+async def test_a_websocket_names_its_provider(world: World) -> None:
     proxy = tunnelled(world.proxy, world.upstream((Send(ACCEPTED), Hang())), expose_provider=True)
     client = await world.connect(proxy.port)
     client.send(HANDSHAKE)

@@ -136,7 +136,7 @@ SAYS = [
 
 @pytest.mark.parametrize(("scheme", "says", "problem"), SAYS)
 @ensure_deferred
-async def test_a_proxys_own_fault_is_named_and_charges_nobody(
+async def test_a_proxys_own_fault_is_named_and_charges_no_provider(
     start: Start, world: World, authority: Authority, scheme: str, says: bytes, problem: str
 ) -> None:
     """Although the second provider can be reached, so that the network is not down."""

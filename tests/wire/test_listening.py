@@ -266,7 +266,7 @@ async def test_a_unix_socket_is_this_machine(world: World, tmp_path: Path, autho
 
 @pytest.mark.parametrize("way", ["ssl", "haproxy:tcp", "haproxy:ssl"])
 @ensure_deferred
-async def test_who_has_not_begun_http_counts_as_a_connection(
+async def test_a_client_that_has_not_begun_http_counts_as_a_connection(
     world: World, way: str, tmp_path: Path, authority: Authority
 ) -> None:
     listen = (endpoint(way, tmp_path, authority),)

@@ -68,7 +68,7 @@ async def test_bytes_and_times(world: World) -> None:
 
 
 @ensure_deferred
-async def test_what_is_open_now_and_who_disconnected(world: World) -> None:
+async def test_open_requests_and_disconnected_clients_are_counted(world: World) -> None:
     upstream = world.upstream((Hang(),), (*chunked(b"begun", last=False), Hang()))
     proxy = ranked(world.proxy, upstream)
     waiting, reading = await world.connect(proxy.port), await world.connect(proxy.port)

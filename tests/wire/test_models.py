@@ -221,7 +221,7 @@ async def test_what_is_preferred_for_one_model_says_nothing_about_another(world:
 
 
 @ensure_deferred
-async def test_who_made_an_answer_is_known_for_every_model(world: World) -> None:
+async def test_the_maker_of_an_answer_is_known_for_every_model(world: World) -> None:
     """The first provider has `b` too, but knows nothing of an answer that the second one made for `a`."""
     first = world.upstream()
     second = world.upstream(answer(200, b'{"id":"resp_1"}'), OK)
@@ -244,7 +244,7 @@ async def test_who_made_an_answer_is_known_for_every_model(world: World) -> None
     ],
 )
 @ensure_deferred
-async def test_where_nobody_serves_the_model_the_answer_names_it(world: World, prefix: str, target: bytes) -> None:
+async def test_where_no_provider_serves_the_model_the_answer_names_it(world: World, prefix: str, target: bytes) -> None:
     first, second = world.upstream(), world.upstream()
     providers = [provider("one", first.base_url, serves=("a",)), provider("two", second.base_url, serves=("b*",))]
     proxy = world.proxy({prefix: providers})
@@ -259,7 +259,7 @@ async def test_where_nobody_serves_the_model_the_answer_names_it(world: World, p
 
 
 @ensure_deferred
-async def test_who_does_not_serve_the_model_is_no_last_resort_and_no_hope(world: World) -> None:
+async def test_a_provider_without_the_model_is_no_last_resort_and_is_not_waited_for(world: World) -> None:
     """Nobody waits for a provider that will not be asked either."""
     first, second = world.upstream(answer(429, b"{}", fields=((b"Retry-After", b"50"),))), world.upstream()
     providers = [provider("one", first.base_url, serves=("a",)), provider("two", second.base_url, serves=("b",))]

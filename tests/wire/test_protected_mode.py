@@ -57,7 +57,7 @@ async def test_loopback_behind_a_proxy_is_not_this_machine(world: World, trace: 
 
 
 @ensure_deferred
-async def test_where_nobody_else_can_connect_such_a_field_changes_nothing(world: World) -> None:
+async def test_where_no_other_machine_can_connect_such_a_field_changes_nothing(world: World) -> None:
     upstream = world.upstream(answer(200, b"ok"))
     proxy = world.proxy({"codex": [provider("one", upstream.base_url)]})
     assert (await asked(world, proxy, "codex", ((b"Via", b"1.1 own"),))).body == b"ok"

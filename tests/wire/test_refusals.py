@@ -257,7 +257,7 @@ async def test_an_idle_connection_is_closed(world: World, monkeypatch: pytest.Mo
     [("HEAD_DEADLINE", get(HOST[:-2])[:-4]), ("BODY_SILENCE", post(HOST[:-2], b"Content-Length: 10", body=b"abc"))],
 )
 @ensure_deferred
-async def test_what_begins_behind_a_request_has_no_more_time(
+async def test_a_request_that_begins_behind_another_has_the_same_time(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     deadline: str,

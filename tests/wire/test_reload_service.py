@@ -126,7 +126,7 @@ async def test_a_request_in_flight_ends_on_the_route_that_it_began_with(
 
 
 @ensure_deferred
-async def test_connections_of_an_old_route_close_as_soon_as_nobody_uses_them(
+async def test_connections_of_an_old_route_close_as_soon_as_they_are_unused(
     load_proxy: LoadProxy, world: World, tmp_path: Path
 ) -> None:
     go_on: Deferred[None] = Deferred()
@@ -249,7 +249,7 @@ CHANGED = [
 
 @pytest.mark.parametrize(("setting", "script", "said"), CHANGED, ids=["circuit_breaker", "reactivate_after"])
 @ensure_deferred
-async def test_new_rests_of_config_yaml_are_in_force_for_who_keeps_what_it_knows(
+async def test_new_cooldowns_of_config_yaml_are_in_force_for_clients_that_are_not_reset(
     load_proxy: LoadProxy,
     world: World,
     tmp_path: Path,

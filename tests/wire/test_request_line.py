@@ -41,7 +41,7 @@ def events() -> Iterator[Events]:
 
 
 @ensure_deferred
-async def test_who_rests_is_named_though_nobody_failed(world: World) -> None:
+async def test_a_provider_in_a_cooldown_is_named_though_none_failed(world: World) -> None:
     proxy = ranked(world.proxy, world.upstream(LIMITED), world.upstream(OK, OK))
     client = await world.connect(proxy.port)
     before = time.time()
@@ -54,7 +54,7 @@ async def test_who_rests_is_named_though_nobody_failed(world: World) -> None:
 
 
 @ensure_deferred
-async def test_who_comes_behind_the_one_that_answered_is_not_named(world: World) -> None:
+async def test_a_provider_behind_the_one_that_answered_is_not_named(world: World) -> None:
     proxy = ranked(world.proxy, world.upstream(FAILED, OK), world.upstream(LIMITED), failback="always")
     client = await world.connect(proxy.port)
     await ask(client)
@@ -64,7 +64,7 @@ async def test_who_comes_behind_the_one_that_answered_is_not_named(world: World)
 
 
 @ensure_deferred
-async def test_nobody_is_named_whose_rest_nobody_could_wait_for(world: World) -> None:
+async def test_providers_in_a_cooldown_are_named_where_no_provider_answers(world: World) -> None:
     proxy = ranked(world.proxy, world.upstream(LIMITED), world.upstream(LIMITED))
     client = await world.connect(proxy.port)
     await ask(client)
