@@ -5,6 +5,7 @@ Workers are replaced by their parent. One process hands its sockets over to this
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from clipal import tap
@@ -27,6 +28,8 @@ class Options(CommandOptions, tap.Options):
 
 def run(options: Options) -> int:
     """Serves, where a process was replaced; else the exit status."""
+    if not hasattr(socket, "AF_UNIX"):  # Windows
+        return _fail("nothing is handed over on this system: end the clipal that runs, and start it again")
     configuration = tap.load(options)
     path = handover_path(configuration.directory, configuration.settings.endpoints)
     try:

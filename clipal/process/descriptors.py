@@ -10,6 +10,8 @@ from attrs import define
 RESERVED: Final = 32
 """Descriptors for the listener, log files and the reactor, and for connections that are about to end."""
 NO_LIMIT: Final = 200_000
+SELECTED: Final = 512
+"""Sockets that select() takes on Windows: CPython's FD_SETSIZE. With more, it fails for all of them."""
 
 
 @define(eq=False)
@@ -48,7 +50,7 @@ class Descriptors:
 def raise_limit() -> int:
     """Raises the limit of open descriptors as far as the system allows; returns the limit."""
     if sys.platform == "win32":
-        return NO_LIMIT
+        return SELECTED
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
