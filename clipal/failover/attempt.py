@@ -35,16 +35,18 @@ class Attempt:
 
     Parameters:
         terms: of the request. Its trail counts how often the request is sent.
-        permit: leave to ask; the caller ends it.
+        permit: leave to ask, which `settle` ends.
         began: when the attempt begins, on the clock.
 
     Attributes:
         answer: the provider's answer, which is held; None without an answer.
-        outcome: None until the caller has counted and charged it.
+        outcome: None until the caller has counted it.
+        settled: whether the permit has ended.
     """
 
     answer: HeldAnswer | None = None
     outcome: Outcome | None = None
+    settled = False
     _waiting: Deferred[Any] | None = None
     _late = False
 
@@ -95,6 +97,18 @@ class Attempt:
         answer, self.answer = self.answer, None
         if answer is not None:
             answer.abort()
+
+    def settle(self, outcome: Outcome | None) -> None:
+        """Ends the permit, once. Charges `outcome` if there is one and the request's purpose allows it."""
+        if self.settled:
+            return
+        self.settled = True
+        terms = self._terms
+        now = terms.route.clock.seconds()
+        if outcome is not None and terms.purpose.charges(outcome):
+            self.provider.settle(self.permit, outcome, now)
+        else:
+            self.provider.release(self.permit, now)
 
     def _send(self) -> Deferred[Response]:
         self._terms.trail.attempts += 1

@@ -5,13 +5,12 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.settings import Settings
-from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.round import Round
 from clipal.failover.terms import RequestTerms, RouteTerms
 from clipal.failover.trail import Step, Trail, Unanswered
 from clipal.providers.route import Route
-from clipal.providers.selection import candidates, purpose_of
+from clipal.providers.selection import Purpose, candidates, purpose_of
 from clipal.transport.deadline import Deadline
 from clipal.upstream.model_names import with_model
 from clipal.upstream.request import UpstreamRequest
@@ -58,9 +57,11 @@ class Failover:
         order = candidates(route, purpose, self.settings, now())
         if request.opens_websocket:
             order = [provider for provider in order if provider.upstream.provider.takes_websockets]
-        return Round(route, order, self._request_terms(request, trail, deadline), Charges(purpose, now), now)
+        return Round(route, order, self._request_terms(request, purpose, trail, deadline), now)
 
-    def _request_terms(self, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> RequestTerms:
+    def _request_terms(
+        self, request: UpstreamRequest, purpose: Purpose, trail: Trail, deadline: Deadline
+    ) -> RequestTerms:
         dialect, settings, table = self.route.dialect, self.settings, request.head.table
         streams = request.opens_websocket or dialect.asks_for_stream(
             request.path, request.query or b"", table, request.body.ends
@@ -69,7 +70,7 @@ class Failover:
         if limit is None:
             limits = dialect.time_limits(table)
             limit = limits.stream if streams else limits.whole
-        return RequestTerms(self._terms, request, streams, limit, deadline, trail)
+        return RequestTerms(self._terms, request, purpose, streams, limit, deadline, trail)
 
     def _unserved(self, model: str, trail: Trail) -> Unanswered:
         """No provider serves the model, so none was asked."""

@@ -2,6 +2,10 @@
 
 Each provider is asked at most once, and each of its keys at most once. Nothing here sleeps: a provider in cooldown is
 passed over.
+
+An outcome is charged when it is known, with one exception: an attempt that found no connection waits until another
+attempt of the request reaches its provider. If every provider of a request fails on the network, clipal's own network
+is down, and no provider is charged.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ from twisted.internet.defer import CancelledError
 
 from clipal.dialects.dialect import whole_seconds
 from clipal.failover.attempt import Attempt
-from clipal.failover.charges import Charges
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.passed_over import cooldown, not_asked, passed_over
 from clipal.failover.terms import RequestTerms
@@ -48,7 +51,6 @@ class Round:
     route: Route
     candidates: Sequence[Provider]
     terms: RequestTerms
-    charges: Charges
     now: Callable[[], float]
     attempts: list[Attempt] = field(factory=list)
     fallback: Attempt | None = None
@@ -113,11 +115,19 @@ class Round:
         if outcome.fallback and self.fallback is None:
             self.fallback = attempt
         provider.tally.failed(outcome.reason, outcome.status, self.terms.route.wall())
-        self.charges.failed(attempt, outcome)
+        attempt.outcome = outcome
+        if not (outcome.network and self.terms.purpose.charges(outcome)):
+            attempt.settle(outcome)
         seconds, until = cooldown(provider, self.now(), self.terms.route.wall)
         self.terms.trail.steps.append(
             Step(provider.name, outcome.reason, outcome.status, seconds, until, warns=outcome.warns)
         )
+
+    def _settle_failed(self) -> None:
+        """Charges the attempts that found no connection, because another attempt has reached its provider."""
+        for attempt in self.attempts:
+            if attempt.outcome is not None:
+                attempt.settle(attempt.outcome)
 
     def _client_disconnected(self) -> None:
         """The client did not wait: the provider has failed only if it was silent for longer than its limit."""
@@ -133,13 +143,13 @@ class Round:
 
     def _commit(self, attempt: Attempt, outcome: Outcome) -> HeldAnswer:
         provider, now = attempt.provider, self.now()
-        if self.charges.unreached:
-            self.charges.settle_unreached()
+        if len(self.attempts) > 1:
+            self._settle_failed()
         provider.tally.handed_on(now - attempt.began)
-        if outcome.charge is Charge.SUCCESS and self.charges.purpose.charges(outcome):
+        if outcome.charge is Charge.SUCCESS and self.terms.purpose.charges(outcome):
             provider.answered(attempt.permit, now)
             if outcome.status in _PREFERRED:  # for an error under a 200, the status that it stands for
-                succeeded(self.route, self.charges.purpose, provider, now)
+                succeeded(self.route, self.terms.purpose, provider, now)
                 if self.route.dialect.builds_on_answers and attempt.answer is not None:
                     made = self.route.dialect.made_answer(attempt.answer.beginning)
                     self.route.answers.put(made, provider, now)
@@ -180,14 +190,14 @@ class Round:
             tally.failed(outcome.reason, outcome.status, self.terms.route.wall())
         else:
             tally.ended(ANSWERED)
-        self.charges.settle(attempt, outcome)
+        attempt.settle(outcome)
 
     # No committed answer
 
     def _give_up(self) -> HeldAnswer | Unanswered:
         """No answer was committed: relays one that was kept, or says why no provider could answer."""
-        if self.charges.reached:
-            self.charges.settle_unreached()
+        if not all(attempt.outcome is not None and attempt.outcome.network for attempt in self.attempts):
+            self._settle_failed()
         if self.fallback is not None:
             return self._hand_over(self.fallback, _charged_already)
         if self.attempts and self.attempts[-1].answer is not None and self._is_back_first(self.attempts[-1].provider):
@@ -223,14 +233,12 @@ class Round:
 
     def _release(self) -> None:
         """Ends the permits and aborts the answers that are left, however the round ended."""
-        if self.charges.unreached:
-            self.charges.release_unreached()
         for attempt in self.attempts:
             if attempt is self.relayed:
                 continue
             if attempt.outcome is None:
                 attempt.provider.tally.ended(self.abandoned)
-                self.charges.release(attempt)
+            attempt.settle(None)
             attempt.drop()
 
 

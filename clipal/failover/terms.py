@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from clipal.config.settings import FirstEventMode
 from clipal.dialects.dialect import Dialect
 from clipal.failover.trail import Trail
+from clipal.providers.selection import Purpose
 from clipal.transport.deadline import Deadline
 from clipal.upstream.request import UpstreamRequest
 
@@ -39,6 +40,7 @@ class RequestTerms:
     """What all attempts of one request have in common.
 
     Attributes:
+        purpose: of the request; it says which outcomes are charged.
         streams: whether the request asks for a stream, or opens a WebSocket.
         limit: seconds until the first byte of an answer's body; 0 for no limit. Where `event_time` is 0, the limit
             applies between the events of a stream's preamble, too.
@@ -48,6 +50,7 @@ class RequestTerms:
 
     route: RouteTerms
     request: UpstreamRequest
+    purpose: Purpose
     streams: bool
     limit: float
     deadline: Deadline
