@@ -53,11 +53,7 @@ _MEDIA_TYPES: Final = {
 
 def media_type(head: ResponseHead) -> MediaType:
     """The media type that an answer's head names."""
-    value = head.table.get(b"content-type", b"")
-    known = _MEDIA_TYPES.get(value)
-    if known is not None:
-        return known
-    name = value.partition(b";")[0].strip().lower()
+    name = head.table.get(b"content-type", b"").partition(b";")[0].strip().lower()
     known = _MEDIA_TYPES.get(name)
     if known is not None:
         return known

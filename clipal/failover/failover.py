@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.settings import Settings
@@ -29,7 +32,9 @@ class Failover:
             event_time = route.dialect.first_event_timeout
         self._terms = RouteTerms(route.dialect, clock, settings.first_event, event_time, judge=not route.manual)
 
-    async def answer(self, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> HeldAnswer | Unanswered:
+    def answer(
+        self, request: UpstreamRequest, trail: Trail, deadline: Deadline
+    ) -> Coroutine[Any, Any, HeldAnswer | Unanswered]:
         """Asks the providers in order, each at most once.
 
         Parameters:
@@ -40,15 +45,23 @@ class Failover:
         """
         route = self.route
         trail.pinned = route.manual
+        if route.concerns_models or not route.providers:
+            return self._answer_by_model(request, trail, deadline)
+        return self._round(route, request, trail, deadline).run()
+
+    async def _answer_by_model(
+        self, request: UpstreamRequest, trail: Trail, deadline: Deadline
+    ) -> HeldAnswer | Unanswered:
+        """Asks the providers that serve the model of `request`; none may be set up at all."""
+        route = self.route
         if not route.providers:
             title, file = route.dialect.title, route.dialect.config_file
             return Unanswered(False, None, f"No provider is set up for {title}: add one to {file}.")
-        if route.concerns_models:
-            request = await with_model(request, route.dialect, self._clock)
-            if request.model is not None:
-                route = route.serving(request.model.name)
-                if not route.providers:
-                    return self._unserved(request.model.name, trail)
+        request = await with_model(request, route.dialect, self._clock)
+        if request.model is not None:
+            route = route.serving(request.model.name)
+            if not route.providers:
+                return self._unserved(request.model.name, trail)
         return await self._round(route, request, trail, deadline).run()
 
     def _round(self, route: Route, request: UpstreamRequest, trail: Trail, deadline: Deadline) -> Round:

@@ -147,7 +147,8 @@ class Round:
             self._settle_failed()
         provider.tally.handed_on(now - attempt.began)
         if outcome.charge is Charge.SUCCESS and self.terms.purpose.charges(outcome):
-            provider.answered(attempt.permit, now)
+            if attempt.permit.trial:
+                provider.trial_answered(attempt.permit, now)
             if outcome.status in _PREFERRED:  # for an error under a 200, the status that it stands for
                 succeeded(self.route, self.terms.purpose, provider, now)
                 if self.route.dialect.builds_on_answers and attempt.answer is not None:

@@ -22,11 +22,16 @@ from clipal.upstream.provider_agent import ProviderAgent
 
 @define  # not frozen, because that doubles the cost of making one
 class Permit:
-    """Leave to ask one provider with one of its keys. `Provider.settle` or `Provider.release` ends it."""
+    """Leave to ask one provider with one of its keys. `Provider.settle` or `Provider.release` ends it.
+
+    Attributes:
+        trial: whether the provider or the key is on trial with this attempt.
+    """
 
     key: int
     provider_permit: HealthPermit
     key_permit: HealthPermit
+    trial: bool = False
 
 
 class Provider:
@@ -92,7 +97,8 @@ class Provider:
         key = self.usable_key(now, tried)
         if key is None or not (force or self.health.usable(now)):
             return None
-        return Permit(key, self.health.begin(now), self.keys[key].begin(now))
+        for_provider, for_key = self.health.begin(now), self.keys[key].begin(now)
+        return Permit(key, for_provider, for_key, bool(for_provider.trial or for_key.trial))
 
     # What came of it
 
@@ -131,11 +137,10 @@ class Provider:
         self.health.released(permit.provider_permit, now)
         self.keys[permit.key].released(permit.key_permit, now)
 
-    def answered(self, permit: Permit, now: float) -> None:
-        """The answer has begun: a trial is passed. The attempt goes on until the answer has ended."""
-        if permit.provider_permit.trial or permit.key_permit.trial:
-            self._changed(self.health.answered(permit.provider_permit, now), now)
-            self._changed(self.keys[permit.key].answered(permit.key_permit, now), now, permit.key)
+    def trial_answered(self, permit: Permit, now: float) -> None:
+        """The answer to a trial has begun, so the trial is passed. The attempt goes on until the answer has ended."""
+        self._changed(self.health.answered(permit.provider_permit, now), now)
+        self._changed(self.keys[permit.key].answered(permit.key_permit, now), now, permit.key)
 
     # Its state, for others
 

@@ -109,7 +109,10 @@ class ProviderTally:
     def ended(self, outcome: str) -> None:
         """An attempt has ended, and the provider has not failed."""
         self.open_requests -= 1
-        _count(self.outcomes, outcome)
+        if outcome in self.outcomes:
+            self.outcomes[outcome] += 1
+        else:
+            _count(self.outcomes, outcome)
 
     def failed(self, reason: str, status: int | None, at: float) -> None:
         """An attempt has ended because the provider failed."""
