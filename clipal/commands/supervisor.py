@@ -123,7 +123,7 @@ def running_program() -> tuple[str, ...]:
     """The words that start this clipal: the script of a virtual environment or of pipx's, a zip file, or a module."""
     if getattr(sys, "frozen", False):
         return (sys.executable,)
-    path = os.path.abspath(sys.argv[0])  # links stay, for an upgrade changes what they name
+    path = os.path.abspath(sys.argv[0])  # links stay, because an upgrade changes what they name
     if os.path.isfile(path) and zipfile.is_zipfile(path):
         return (sys.executable, path)
     if not os.path.isfile(path) or not os.path.basename(path).startswith("clipal"):

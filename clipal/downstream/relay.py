@@ -140,7 +140,7 @@ class Relay:
         self._silence.end()
         self._request.on_disconnect = None
         ended, self._ended = self._ended, None
-        self._trailers = list  # breaks the circle: relay, trailers, answer, relay
+        self._trailers = list  # so that relay and answer, which refer to each other, are freed at once
         if ending is not Ending.CLIENT_DISCONNECTED:
             self._request.unregisterProducer()
         if ended is not None:

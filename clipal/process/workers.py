@@ -225,7 +225,7 @@ class Workers(Service):
         return self._stopping
 
     def cut(self) -> None:
-        """Nobody wants to wait any longer."""
+        """Lets all of them cut what is open, and ends those that do not end soon."""
         self.tell("cut")
         self._reactor.callLater(LAST_RESPITE, self._kill)
 

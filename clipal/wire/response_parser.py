@@ -71,7 +71,7 @@ class ResponseParser(Parser):
     def body(self) -> Body | None:
         """The body that is coming; None where none is, and where its bytes have no framing.
 
-        Whoever feeds it calls `fed` after each feed that raised an exception, or brought no content.
+        The caller feeds it, and calls `fed` after each feed that raised an exception or brought no content.
         """
         if self._in_head or self._raw or self._complete or self._failed:
             return None

@@ -47,7 +47,7 @@ class JSONNode:
 
 @lru_cache(maxsize=2)
 def scanned(text: str, *, comments: bool) -> JSONNode:
-    """The object that `text` is; not to be changed, for whoever asks again gets the same.
+    """The object that `text` is; not to be changed, because the next caller gets the same one.
 
     Raises:
         UnreadableFile: it is not JSON, is no object, or nests deeper than DEEPEST_JSON.

@@ -24,7 +24,7 @@ class UnreadableFile(Exception):
 
     Attributes:
         line: where, counted from 1; None where no line is to blame.
-        problem: in our own words, for a parser's would quote the text, and there may be a key just there.
+        problem: in our own words, because a parser's would quote the text, and a key may be in it.
     """
 
     def __init__(self, line: int | None, problem: str) -> None:
