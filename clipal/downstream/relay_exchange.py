@@ -58,6 +58,7 @@ class RelayExchange(Exchange):
         head, own, idle = answer.head, self.own_fields(answer.provider), self._failover.idle_timeout
         relay = Relay(self._request, head, answer.trailers, idle, ended, own)
         began = self._clock.seconds()
+        self._request.head.forget_fields()  # they are a third of what an open stream holds
         answer.hand_on(relay, relay.join)
 
     def _delivery(self, answer: HeldAnswer, sent: int, first_byte: float, beginning: bytes, end: bytes) -> Delivery:

@@ -80,6 +80,12 @@ class RequestHead(Head):
     target: bytes
     upgrade: bool
 
+    def forget_fields(self) -> None:
+        """Frees the fields, among them the client's credentials, when nothing will be decided by them any more."""
+        self.fields.clear()
+        self.keys.clear()
+        self.table.clear()
+
 
 @define(eq=False, slots=True, repr=False)
 class ResponseHead(Head):

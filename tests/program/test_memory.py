@@ -32,6 +32,20 @@ def of_a_request() -> list[object]:
     return [each for each in gc.get_objects() if isinstance(each, kinds)]
 
 
+@ensure_deferred
+async def test_an_open_stream_holds_neither_the_body_nor_the_fields_of_its_request(world: World) -> None:
+    upstream = world.upstream((*chunked(b"hello", last=False), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
+    client.send(request(b"POST", b"/claudecode/x", body=b"z" * SIZE))
+    await client.wait_for(b"hello")
+    gc.collect()
+    heads = [each for each in gc.get_objects() if isinstance(each, RequestHead)]
+    assert heads
+    assert not any(each.fields or each.keys or each.table for each in heads)
+    assert not [each for each in gc.get_objects() if isinstance(each, BytesBody) and each.length == SIZE]
+
+
 @pytest.mark.parametrize(
     "script",
     [chunked(b"x"), answer(500, b""), (Hang(),), (*chunked(b"x", last=False), Hang())],
