@@ -125,17 +125,14 @@ class Admission:
             return _FOREIGN_ORIGIN
         if b"upgrade" in table and asks_for_websocket(head) and not self.tunnels(head):
             return WEBSOCKET_REFUSED
-        length = head.content_length
-        return None if length is None else self.too_large(length)
+        return self.too_large() if int(table.get(b"content-length", 0)) > self.max_body else None
 
     def tunnels(self, head: RequestHead) -> bool:
         """Whether a request opens a WebSocket to a client's prefix where a provider may take it."""
         return opens_websocket(head) and head.target[1:].partition(b"/")[0] in self._tunnelled
 
-    def too_large(self, length: int) -> Refusal | None:
-        """The refusal of a body of `length` bytes, or None."""
-        if length <= self.max_body:
-            return None
+    def too_large(self) -> Refusal:
+        """The refusal of a body that has more than `max_body` bytes."""
         return Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The request's body is larger than {self.max_body} bytes.",

@@ -1,4 +1,4 @@
-"""Bounds the connections of clients, of all together and from one address.
+"""Bounds what clients take at the same time: connections, of all together and from one address, and memory for bodies.
 
 A few spare connections beyond a limit serve `/health` and `/status`, so that monitoring sees that clipal is full. Any
 other request on a spare connection gets a 503. When the spare connections are taken too, a new connection gets a 503 at
@@ -8,7 +8,7 @@ once.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import define, field
 
@@ -66,12 +66,17 @@ class _Places:
 
 
 class Capacity:
-    """Counts connections against `max_connections` and `max_connections_per_address`; a limit of 0 is none."""
+    """Counts connections against `max_connections` and `max_connections_per_address`; a limit of 0 is none.
+
+    Attributes:
+        spare: the connections that came as spare ones; `is_beyond` tells which of them still are.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._all = _Places()
         self._by_address: dict[str, _Places] = {}
         self._addresses: dict[object, str] = {}
+        self.spare: set[object] = set()
         self._limit, self._limit_of_address = settings.max_connections, settings.max_connections_per_address
 
     def follow(self, settings: Settings) -> None:
@@ -91,6 +96,8 @@ class Capacity:
         self._addresses[connection] = address
         self._all.add(connection, self._limit)
         places.add(connection, limit)
+        if self.is_beyond(connection):
+            self.spare.add(connection)
         return True
 
     def discard(self, connection: object) -> None:
@@ -98,6 +105,7 @@ class Capacity:
         address = self._addresses.pop(connection, None)
         if address is None:
             return
+        self.spare.discard(connection)
         self._all.discard(connection, self._limit)
         places = self._by_address[address]
         places.discard(connection, self._limit_of(address))
@@ -113,3 +121,40 @@ class Capacity:
 
     def _limit_of(self, address: str) -> int:
         return 0 if address in (UNIX, NO_ADDRESS) else self._limit_of_address
+
+
+class Holder(Protocol):
+    """A request with a body that is counted.
+
+    Attributes:
+        held: bytes that are counted for it.
+    """
+
+    held: int
+
+
+class Bodies:
+    """Counts the bodies that are kept so that they can be sent again.
+
+    A body of a declared length is counted whole when its head is let in, because the client will send it. A chunked
+    body is counted as it comes.
+
+    Attributes:
+        held: the bytes of all of them.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def hold(self, holder: Holder, length: int, limit: int) -> bool:
+        """Counts `length` more bytes for `holder`; False, without counting them, if the sum would be over `limit`."""
+        if self.held + length > limit:
+            return False
+        self.held += length
+        holder.held += length
+        return True
+
+    def release(self, holder: Holder) -> None:
+        """Ends the count of `holder`."""
+        self.held -= holder.held
+        holder.held = 0

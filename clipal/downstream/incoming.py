@@ -137,7 +137,8 @@ class Incoming:
             self._reject(admitted, head)
             return
         request = Request(self._channel, head, admitted)
-        if not site.bodies.hold(request, head.content_length or 0, site.admission.max_buffered):
+        length = int(head.table.get(b"content-length", 0))
+        if not site.bodies.hold(request, length, site.admission.max_buffered):
             self._reject(_NO_MEMORY, head)
             return
         self._request = request
@@ -151,11 +152,15 @@ class Incoming:
         if request.received:  # the body did not come with one read: read more at a time
             self._channel.transport.bufferSize = _LARGE_READ
         request.body_received(piece)
+        if request.head.chunked:
+            self._bound(request, len(piece))
+
+    def _bound(self, request: Request, more: int) -> None:
+        """Counts a piece of a body whose length was not announced, or refuses the request."""
         site = self._site
-        refusal = site.admission.too_large(request.received)
-        if refusal is not None:
-            self._reject(refusal, request.head)
-        elif request.head.chunked and not site.bodies.hold(request, len(piece), site.admission.max_buffered):
+        if request.received > site.admission.max_body:
+            self._reject(site.admission.too_large(), request.head)
+        elif not site.bodies.hold(request, more, site.admission.max_buffered):
             self._reject(_NO_MEMORY, request.head)
 
     def _complete(self) -> None:

@@ -15,7 +15,7 @@ from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.access import ClientAccess, Peer
 from clipal.downstream.admission import Admission, Refusal
-from clipal.downstream.bodies import Bodies
+from clipal.downstream.capacity import Bodies
 from clipal.downstream.drain import Drain
 from clipal.transport.deadline import Deadline
 from clipal.transport.tcp import EagerServer

@@ -71,7 +71,7 @@ class PageRequest(WebRequest):
 
     def write(self, data: bytes) -> None:
         """Writes as twisted.web does, and adds `Connection: close` where the connection ends with this answer."""
-        if not self.startedWriting and self.asked.closes:
+        if not self.startedWriting and self.asked.channel.closes_behind():
             self.setHeader(b"Connection", b"close")
         self.asked.started = True
         super().write(data)

@@ -175,12 +175,12 @@ def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fie
 def head_for(request: Request, head: ResponseHead, own: bytes) -> tuple[bool, bytes]:
     """Whether the body goes to the client in chunks, and the bytes of the head."""
     modern = request.head.version == "1.1"
-    unbounded = head.has_body and head.content_length is None
+    unbounded = head.has_body and b"content-length" not in head.table
     if unbounded and not modern:
         request.channel.close_behind()
     chunked = unbounded and modern
     # The client's version decides which Connection field is the default and is left out.
-    connection = b"close" if request.closes else None if modern else b"keep-alive"
+    connection = b"close" if request.channel.closes_behind() else None if modern else b"keep-alive"
     data = response_head(head, chunked=chunked, connection=connection)
     return chunked, with_fields(data, own) if own else data
 

@@ -36,7 +36,7 @@ class Request:
     Attributes:
         head: as it came.
         received: bytes of the body so far.
-        held: bytes that are counted for it (`clipal.downstream.bodies`).
+        held: bytes that are counted for it (`clipal.downstream.capacity`).
         started: whether some bytes of an answer are written.
         finished: whether the answer has ended, whole or broken off.
         on_disconnect: called when the connection is lost before the answer is complete.
@@ -95,11 +95,6 @@ class Request:
 
     # The answer
 
-    @property
-    def closes(self) -> bool:
-        """Whether the connection ends with the answer. It is read when the answer's head is written."""
-        return self.channel.closes_behind()
-
     def answer(
         self,
         refused: HTTPStatus,
@@ -119,7 +114,7 @@ class Request:
             message,
             self.id,
             dialect,
-            close=self.closes,
+            close=self.channel.closes_behind(),
             with_body=self.method != b"HEAD",
             retry_after=retry_after,
             fields=fields,

@@ -19,8 +19,7 @@ from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
 from clipal.downstream.access import PAGES, ClientAccess
 from clipal.downstream.admission import Admission, Refusal, first_segment, path_of
-from clipal.downstream.bodies import Bodies
-from clipal.downstream.capacity import FULL, NO_ADDRESS, Capacity
+from clipal.downstream.capacity import FULL, NO_ADDRESS, Bodies, Capacity
 from clipal.downstream.channel import Channel
 from clipal.downstream.connections import ClientConnection, Connections
 from clipal.downstream.drain import Drain
@@ -106,7 +105,8 @@ class Site(WebSite):
         if refusal is not None:
             return refusal
         segment = first_segment(head.target)
-        if self.capacity.is_beyond(channel) and segment not in PAGES:
+        capacity = self.capacity
+        if channel in capacity.spare and capacity.is_beyond(channel) and segment not in PAGES:
             return FULL
         dialect = self._dialects.get(segment)
         return self.access.admitted(head, source, segment, None if dialect is None else dialect.prefix)

@@ -118,7 +118,7 @@ class DailyLogFile:
             _append(file, current, line)
         except OSError as error:
             return self._failed(current, error)
-        return self._recovered(current)
+        return self._recovered(current) if self._failing else None
 
     def is_used_up(self, day: date) -> bool:
         """Whether nothing more is written to the files of `day`."""
@@ -189,9 +189,7 @@ class DailyLogFile:
             return News(LogFileEvent.REFUSED, f"logs are not written to {day.path}: {problem}")
         return News(LogFileEvent.FAILED, f"logs cannot be written to {day.path}: {error.strerror}")
 
-    def _recovered(self, day: _Day) -> News | None:
-        if not self._failing:
-            return None
+    def _recovered(self, day: _Day) -> News:
         self._failing = False
         return News(LogFileEvent.RECOVERED, f"logs are written to {day.path} again; those in between are lost")
 

@@ -54,11 +54,6 @@ def severity(event: LogEvent) -> LineSeverity:
     return found
 
 
-def namespace(event: LogEvent) -> str:
-    """The namespace that logged `event`; `-` where the event has none."""
-    return str(event.get("log_namespace", "-"))
-
-
 def event_text(event: LogEvent) -> str:
     """The text of `event`, then its traceback if there is one; may be several lines, or empty."""
     message = _message(event)
@@ -69,7 +64,7 @@ def event_text(event: LogEvent) -> str:
 
 def one_line(text: str) -> str:
     r"""`text` with every unprintable character escaped as in Python: `\n`, `\x1b`, `\u2028`."""
-    return text if text.isprintable() else UNPRINTABLE.sub(_escape, text)
+    return UNPRINTABLE.sub(_escape, text)
 
 
 def shown_path(path: bytes) -> str:

@@ -20,7 +20,7 @@ from clipal.config.settings import LogFormat, LogLevel, Settings
 from clipal.logs.console import Console
 from clipal.logs.daily_file import DailyLogFile, LogFileEvent, News
 from clipal.logs.json_line import json_line
-from clipal.logs.line import LineSeverity, LocalTime, event_text, namespace, one_line, severity
+from clipal.logs.line import LineSeverity, LocalTime, event_text, one_line, severity
 from clipal.logs.redaction import Redactor
 
 _NOTHING: Final[LogEvent] = {}
@@ -69,7 +69,7 @@ class Logs:
         said = event_text(event)
         if said:
             stamp, day = self._moment(event.get("log_time"))
-            line = self._line(stamp, found, namespace(event), said, event)
+            line = self._line(stamp, found, str(event.get("log_namespace", "-")), said, event)
             if not self._file.is_used_up(day):
                 self._write(day, line, self._console)
             elif found is LineSeverity.ERROR:
@@ -108,7 +108,8 @@ class Logs:
     def _line(self, stamp: str, level: LineSeverity, source: str, said: str, event: LogEvent = _NOTHING) -> str:
         if self._as_json:
             return json_line(stamp, level, said, event, self._redactor.redact)
-        return f"{stamp} {_LABELS[level]} {one_line(self._redactor.redact(f'[{source}] {said}'))}"
+        text = self._redactor.redact(f"[{source}] {said}")
+        return f"{stamp} {_LABELS[level]} {text if text.isprintable() else one_line(text)}"
 
     def _write(self, day: date, line: str, console: Console | None) -> None:
         if console is not None:
