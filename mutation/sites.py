@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
+_AROUND: Final = 60
+"""Characters of what a number or a truth value stands in."""
 _TURNED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -36,7 +39,7 @@ class Site:
         number: of the place within the file, in the order in which they are found.
         line: where it stands.
         scope: the names of the class and the function around it, or of the constant outside of both.
-        change: the text that is there, and the one in its place.
+        change: the text that is there, and the one in its place; of a number or a truth value, what it stands in.
     """
 
     file: Path
@@ -57,39 +60,50 @@ class Site:
 def sites(root: Path, file: Path) -> list[Site]:
     """All places in `file`."""
     tree = ast.parse((root / file).read_text())
-    found = []
-    for number, (node, scope) in enumerate(_places(tree)):
-        before = ast.unparse(node)
-        _make(node)
-        found.append(Site(file, number, getattr(node, "lineno", 0), scope, f"{before} → {ast.unparse(node)}"))
-    return found
+    return [
+        Site(file, number, getattr(node, "lineno", 0), scope, _change(node, around))
+        for number, (node, scope, around) in enumerate(_places(tree))
+    ]
 
 
 def changed(root: Path, site: Site) -> str:
     """The text of the file with the change made."""
     tree = ast.parse((root / site.file).read_text())
-    for number, (node, _) in enumerate(_places(tree)):
+    for number, (node, _, _) in enumerate(_places(tree)):
         if number == site.number:
             _make(node)
             break
     return ast.unparse(tree)
 
 
-def _places(tree: ast.AST, scope: str = "") -> Iterator[tuple[ast.AST, str]]:
+def _places(tree: ast.AST, scope: str = "", around: str = "") -> Iterator[tuple[ast.AST, str, str]]:
+    """Each node that can be changed, its scope, and the beginning of what it stands in."""
     if _can_be_made(tree):
-        yield tree, scope or "module"
+        yield tree, scope or "module", around
+    if isinstance(tree, ast.expr | ast.stmt | ast.keyword | ast.arguments):
+        around = ast.unparse(tree).partition("\n")[0][:_AROUND]
     for field, value in ast.iter_fields(tree):
         if field in ("annotation", "returns", "decorator_list"):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield from _places(child, f"{scope}.{child.name}" if scope else child.name)
-            elif isinstance(child, ast.Assign | ast.AnnAssign) and not scope:
-                yield from _places(
-                    child, ast.unparse(child.targets[0] if isinstance(child, ast.Assign) else child.target)
-                )
-            elif isinstance(child, ast.AST):
-                yield from _places(child, scope)
+            if isinstance(child, ast.AST):
+                yield from _places(child, _scope(child, scope), around)
+
+
+def _scope(node: ast.AST, around: str) -> str:
+    """The scope of what is within `node`, which stands in the scope `around`."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return f"{around}.{node.name}" if around else node.name
+    if not around and isinstance(node, ast.Assign | ast.AnnAssign):
+        return ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+    return around
+
+
+def _change(node: ast.AST, around: str) -> str:
+    after = deepcopy(node)
+    _make(after)
+    place = f" in {around}" if isinstance(node, ast.Constant) else ""
+    return f"{ast.unparse(node)} → {ast.unparse(after)}{place}"
 
 
 def _can_be_made(node: ast.AST) -> bool:

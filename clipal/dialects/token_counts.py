@@ -31,6 +31,7 @@ _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _NEXT_LINE: Final = re.compile(rb"(?:\r\n|\n|\r)(?:data:[ ]?|(?:event|id|retry)?:[^\r\n]*)")
 _OBJECTS: Final = ('{"":0', '{"":{"":0')
 _BRACES: Final = ("}", "}}")
+_DEEPEST: Final = len(_BRACES)
 _DECODER: Final = json.JSONDecoder()
 
 Usage: TypeAlias = Mapping[str, Any]
@@ -97,7 +98,7 @@ class UsageKey:
         self._value = re.compile(re.escape(self._key) + _SPACE + b":" + _SPACE + rb"(?=\{)")
         self._known = known
 
-    def last(self, end: bytes, *, events: bool, depth: int = 2) -> Usage | None:
+    def last(self, end: bytes, *, events: bool, depth: int = _DEEPEST) -> Usage | None:
         """The last one.
 
         Parameters:
@@ -112,12 +113,12 @@ class UsageKey:
                 break
         return found
 
-    def first(self, beginning: bytes, *, events: bool, depth: int = 2) -> Usage | None:
-        """The first one; parameters as those of `last`."""
+    def first(self, beginning: bytes, *, events: bool) -> Usage | None:
+        """The first one, at any depth; parameters as those of `last`."""
         at, found = -1, None
         for _ in range(_TRIES):
             at = beginning.find(self._key, at + 1)
-            if at < 0 or (found := self._at(beginning, at, events, depth)) is not None:
+            if at < 0 or (found := self._at(beginning, at, events, _DEEPEST)) is not None:
                 break
         return found
 

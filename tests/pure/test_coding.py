@@ -105,6 +105,10 @@ def test_garbage_says_nothing(name: bytes, garbage: bytes) -> None:
     assert decode(garbage, name, LIMIT) == b""
 
 
+def test_deflate_under_the_name_of_gzip_says_nothing() -> None:
+    assert decode(zlib.compress(TEXT), b"gzip", LIMIT) == b""
+
+
 @pytest.mark.parametrize("name", [b"rot13", b"gzip;q=1", b"compress", b"gzip, rot13", b"\xff"])
 def test_an_unknown_coding_says_nothing(name: bytes) -> None:
     assert decode(gzip.compress(TEXT), name, LIMIT) == b""

@@ -30,14 +30,14 @@ def test_each_kind_of_change_is_made_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "gate.py").write_text(SOURCE)
     found = sites(tmp_path, Path("gate.py"))
     assert {str(each) for each in found} == {
-        "gate.py:4 LIMIT: 3 → 4",
-        "gate.py:8 Gate.opens: 4 → 5",
+        "gate.py:4 LIMIT: 3 → 4 in LIMIT = 3",
+        "gate.py:8 Gate.opens: 4 → 5 in self, held: int=4",
         "gate.py:9 Gate.opens: held < LIMIT and self is not None → held < LIMIT or self is not None",
         "gate.py:9 Gate.opens: held < LIMIT → held <= LIMIT",
         "gate.py:9 Gate.opens: self is not None → self is None",
-        "gate.py:10 Gate.opens: True → False",
+        "gate.py:10 Gate.opens: True → False in return True",
         "gate.py:11 Gate.opens: held in (5,) → held not in (5,)",
-        "gate.py:11 Gate.opens: 5 → 6",
+        "gate.py:11 Gate.opens: 5 → 6 in (5,)",
     }
     (turned,) = [each for each in found if each.change == "held < LIMIT → held <= LIMIT"]
     text = changed(tmp_path, turned)

@@ -11,7 +11,7 @@ from clipal.dialects.anthropic import ANTHROPIC
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.openai import OPENAI
-from clipal.dialects.token_counts import BEGINNING, LARGEST, TAIL, TokenCounts
+from clipal.dialects.token_counts import BEGINNING, LARGEST, TAIL, TokenCounts, UsageKey
 
 CLAUDE = {"input_tokens": 34, "cache_creation_input_tokens": 800, "cache_read_input_tokens": 11200, "output_tokens": 1}
 RESPONSES = {
@@ -149,6 +149,16 @@ def test_an_answer_that_says_nothing_counts_nothing(usage: object) -> None:
 def test_a_number_that_is_none_counts_nothing(absurd: float) -> None:
     usage = {"prompt_tokens": absurd, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": absurd}}
     assert tokens(OPENAI, chunks(usage)) == TokenCounts(0, 0, 5)
+
+
+def test_nothing_is_a_count_too() -> None:
+    assert tokens(OPENAI, chunks({"prompt_tokens": 0, "completion_tokens": 0})) == TokenCounts(0, 0, 0)
+
+
+def test_the_end_of_an_answer_may_begin_with_the_key() -> None:
+    assert UsageKey("usage", "output_tokens").last(b'"usage": {"output_tokens": 5}}', events=False) == {
+        "output_tokens": 5
+    }
 
 
 def test_no_more_comes_from_a_cache_than_there_was() -> None:
