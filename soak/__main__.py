@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from random import Random
 
 from soak.clients import Clients
+from soak.ports import free_port, listening
 from soak.providers import WAYS, Provider
 from soak.report import judge, plot, write_report
 
@@ -64,13 +64,13 @@ async def _soak(
     providers = [Provider(name, random) for name in ("one", "two", "three")]
     for provider in providers:
         await provider.switch_on()
-    port = _free_port()
+    port = free_port()
     (directory / "config.yaml").write_text(CONFIG.format(port=port))
     _write_clients(directory, providers, 0)
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "soak.observed", str(directory / "samples"), "--config-dir", str(directory)
     )
-    await _listening(port)
+    await listening(port)
     clients = Clients(port, random)
     load = asyncio.create_task(clients.run(_WORKERS))
     end = time.monotonic() + seconds
@@ -118,25 +118,6 @@ def _write_clients(directory: Path, providers: list[Provider], step: int) -> Non
         new.write_text(f"# {step}\nproviders:\n{entries}")
         new.chmod(0o600)
         new.replace(directory / name)
-
-
-async def _listening(port: int) -> None:
-    for _ in range(200):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-    raise SystemExit("clipal does not begin to listen")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

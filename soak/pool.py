@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from soak.ports import free_port, listening
 from soak.wire import Answer, Cut, answer, read_answer, read_head, request
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +66,7 @@ class Instance:
         """Starts clipal, and waits until it serves."""
         words = ("-m", "clipal", "--config-dir", str(self.directory))
         self.process = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT)
-        await _listens(self.port)
+        await listening(self.port)
 
     async def end(self, event: str) -> None:
         """Sends the signal, and waits for the end."""
@@ -161,17 +161,17 @@ async def measure(event: str, seconds: float, directory: Path) -> tuple[Counted,
         servers.append(await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**24))
         place = directory / name
         place.mkdir()
-        port = _free_port()
+        port = free_port()
         (place / "config.yaml").write_text(CONFIG.format(port=port))
         (place / "claude-code.yaml").write_text(CLIENT.format(port=servers[-1].sockets[0].getsockname()[1]))
         for file in place.iterdir():
             file.chmod(0o600)
         instances.append(Instance(name, port, place))
     await asyncio.gather(*(each.start() for each in instances))
-    front = _free_port()
+    front = free_port()
     (directory / "haproxy.cfg").write_text(configured(front, {each.name: each.port for each in instances}))
     haproxy = await asyncio.create_subprocess_exec(_program(), "-db", "-f", str(directory / "haproxy.cfg"))
-    await _listens(front)
+    await listening(front)
     clients = Clients(front)
     asking = [asyncio.ensure_future(clients.ask(f"session-{number}")) for number in range(30)]
     asking += [
@@ -208,23 +208,6 @@ def _program() -> str:
     if found is None:
         raise SystemExit("haproxy is not installed")
     return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
-
-
-async def _listens(port: int) -> None:
-    for _ in range(200):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-    raise SystemExit(f"nobody listens at {port}")
 
 
 def main() -> int:

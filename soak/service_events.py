@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from soak.ports import free_port
 from soak.service_load import Load
 
 _ACTIVATED = """
@@ -87,14 +88,6 @@ async def ended(program: subprocess.Popen[bytes]) -> None:
     """Waits for its end."""
     while program.poll() is None:
         await asyncio.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 async def hang_up(instance: Instance, load: Load) -> str:
