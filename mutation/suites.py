@@ -79,6 +79,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/pure/test_proxy_protocol.py",
         "tests/pure/test_coding.py",
         "tests/pure/test_credentials.py",
+        "tests/pure/test_fields.py",
         "tests/pure/test_gate.py",
         "tests/wire/test_addresses.py",
         "tests/wire/test_broken_answers.py",

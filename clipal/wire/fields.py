@@ -11,6 +11,7 @@ came and the fields that go are in this module:
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import compress
 from typing import Final
 
 from attrs import field, frozen
@@ -27,6 +28,14 @@ KEY_AS_PROTOCOL: Final = b"openai-insecure-api-key."
 """The prefix of a subprotocol that holds a key. A web page cannot set Authorization for a WebSocket."""
 _FRAMING: Final = frozenset([b"content-length", b"host"])
 """Fields that Connection cannot remove, because the message would be read differently without them."""
+_NONE: Final[frozenset[bytes]] = frozenset()
+_SETS: Final = 64
+"""How many sets of names are remembered, of requests and of answers: a client sends one or two of them.
+
+No value is remembered, so no key is.
+"""
+_SET: Final = 64
+"""Names of a set that is remembered, at most, so that the memory for all of them is bounded."""
 _NOT_IN_TRAILERS: Final = _HOP_BY_HOP | {
     b"content-length",
     b"host",
@@ -53,6 +62,8 @@ class Credential:
 
 def _named_by_connection(head: RequestHead | ResponseHead) -> frozenset[bytes]:
     """The lower-case names that the Connection fields list (RFC 9110, 7.6.1)."""
+    if b"connection" not in head.table:
+        return _NONE
     if len(head.keys) == len(head.table):
         return _tokens(head.table[b"connection"])
     listed = [value for key, (_, value) in zip(head.keys, head.fields, strict=True) if key == b"connection"]
@@ -64,6 +75,39 @@ def _tokens(connection: bytes) -> frozenset[bytes]:
     return frozenset(token.strip(b" \t").lower() for token in connection.split(b",")) - _FRAMING
 
 
+@frozen
+class Upwards:
+    """What becomes of a request's fields on their way to a provider, as far as their names decide it.
+
+    Attributes:
+        kept: for each field whether it goes up.
+        rewritten: the fields that go up with another value, from the last to the first: the place among those that go
+            up, and the lower-case name.
+        shows_key: whether the client shows a key in a field; the first such field goes up, with the provider's key.
+    """
+
+    kept: tuple[bool, ...]
+    rewritten: tuple[tuple[int, bytes], ...]
+    shows_key: bool
+
+
+@lru_cache(maxsize=_SETS)
+def _upwards(keys: tuple[bytes, ...], named: frozenset[bytes]) -> Upwards:
+    dropped = _NOT_UPWARDS | named
+    kept: list[bool] = []
+    rewritten: list[tuple[int, bytes]] = []
+    shows_key = False
+    for key in keys:
+        if key in CREDENTIALS:
+            stays, shows_key = not shows_key, True
+        else:
+            stays = key in _REWRITTEN or not _stays_behind(key, dropped)
+        if stays and key in _REWRITTEN:
+            rewritten.append((sum(kept), key))
+        kept.append(stays)
+    return Upwards(tuple(kept), tuple(reversed(rewritten)), shows_key)
+
+
 def request_fields(head: RequestHead, host: bytes, credential: Credential, length: int) -> Fields:
     """The fields of a request to a provider: the client's own, in their order, with the permitted differences.
 
@@ -71,34 +115,33 @@ def request_fields(head: RequestHead, host: bytes, credential: Credential, lengt
         host: the provider's, as Host names it.
         length: of the body in bytes; it is written where the client announced a body.
     """
-    fields: Fields = [] if b"host" in head.table else [(b"Host", host)]
-    dropped = _NOT_UPWARDS | _named_by_connection(head) if b"connection" in head.table else _NOT_UPWARDS
-    underscores = b"_" in b"".join(head.keys)  # one look at all of them: hardly any request has one
-    pending = credential.key
-    for key, pair in zip(head.keys, head.fields, strict=True):
-        if key not in _REWRITTEN:
-            if key in dropped or key.startswith(b"proxy-") or (underscores and _stays_behind(key, dropped)):
-                continue
-            fields.append(pair)
-        elif key == b"host":
-            fields.append((pair[0], host))
-        elif key in CREDENTIALS:
-            if pending:
-                fields.append((pair[0] if key == pending else credential.name, credential.value))
-                pending = b""
+    keys, named = tuple(head.keys), _named_by_connection(head)
+    upwards = _upwards(keys, named) if len(keys) <= _SET else _upwards.__wrapped__(keys, named)
+    fields = list(compress(head.fields, upwards.kept))
+    for at, key in upwards.rewritten:
+        name = fields[at][0]
+        if key == b"host":
+            fields[at] = (name, host)
         elif key == b"content-length":
-            fields.append((pair[0], b"%d" % length))
+            fields[at] = (name, b"%d" % length)
+        elif key in CREDENTIALS:
+            mine = (name if key == credential.key else credential.name, credential.value)
+            fields[at : at + 1] = [mine] if credential.key else []
         elif key == b"sec-websocket-protocol":
-            fields += _without_key(pair)
+            fields[at : at + 1] = _without_key(fields[at])
         else:
-            fields.append((b"Content-Length", b"%d" % length))
-    if pending:
+            fields[at] = (b"Content-Length", b"%d" % length)
+    if credential.key and not upwards.shows_key:
         fields.append((credential.name, credential.value))
+    if b"host" not in head.table:
+        fields.insert(0, (b"Host", host))
     return fields
 
 
 def _stays_behind(key: bytes, dropped: frozenset[bytes]) -> bool:
-    """Whether a name with underscores spells one that does not go up as it is."""
+    """Whether a field does not go up; a name with underscores may spell one that does not go up as it is."""
+    if key in dropped or key.startswith(b"proxy-"):
+        return True
     plain = key.replace(b"_", b"-")
     return plain != key and (plain in _REWRITTEN or plain in dropped or plain.startswith(b"proxy-"))
 
@@ -113,6 +156,15 @@ def _without_key(protocols: tuple[bytes, bytes]) -> Fields:
     return [(name, rest)] if rest else []
 
 
+@lru_cache(maxsize=_SETS)
+def _downwards(keys: tuple[bytes, ...], named: frozenset[bytes], chunked: bool) -> tuple[bool, ...]:
+    """For each field of an answer whether it goes to the client."""
+    dropped = _HOP_BY_HOP | named
+    return tuple(
+        key not in dropped and not key.startswith(b"proxy-") and (chunked or key != b"trailer") for key in keys
+    )
+
+
 def response_head(head: ResponseHead, *, chunked: bool, connection: bytes | None) -> bytes:
     """An answer's head as a client gets it: the provider's own, with the permitted differences.
 
@@ -120,17 +172,16 @@ def response_head(head: ResponseHead, *, chunked: bool, connection: bytes | None
         chunked: whether the body goes to the client in chunks.
         connection: what Connection says to the client, or None for nothing.
     """
-    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    dropped = _HOP_BY_HOP | _named_by_connection(head) if b"connection" in head.table else _HOP_BY_HOP
-    for key, (name, value) in zip(head.keys, head.fields, strict=True):
-        if key not in dropped and not key.startswith(b"proxy-") and (chunked or key != b"trailer"):
-            lines.append(b"%b: %b\r\n" % (name, value))
+    keys, named = tuple(head.keys), _named_by_connection(head)
+    downwards = _downwards if len(keys) <= _SET else _downwards.__wrapped__
+    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+    lines += map(b": ".join, compress(head.fields, downwards(keys, named, chunked)))
     if chunked:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
+        lines.append(b"Transfer-Encoding: chunked")
     if connection is not None:
-        lines.append(b"Connection: %b\r\n" % connection)
+        lines.append(b"Connection: " + connection)
     lines.append(b"\r\n")
-    return b"".join(lines)
+    return b"\r\n".join(lines)
 
 
 def last_chunk(trailers: Fields) -> bytes:
