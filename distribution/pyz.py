@@ -36,6 +36,7 @@ def build_pyz(root: Path, wheel: Path, output: Path, epoch: int) -> Path:
         subprocess.run(pip, check=True)
         shiv = [sys.executable, "-m", "shiv", "--site-packages", str(site), "--reproducible", "--compressed"]
         shiv += ["--extend-pythonpath"]  # for the processes that clipal starts
+        shiv += ["--preamble", str(Path(__file__).with_name("preamble.py"))]
         shiv += [
             "--entry-point",
             "clipal.__main__:main",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from functools import partial
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -101,3 +104,19 @@ def test_the_wheel_alone_runs(built: Built, tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (tmp_path / "there" / "codex.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"), [(f"parser{EXTENSION_SUFFIXES[0]}", False), ("parser.cpython-27-sparc-solaris.so", True)]
+)
+def test_the_one_file_program_says_that_it_is_for_another_python(name: str, ends: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "httptools" / "parser"
+    folder.mkdir(parents=True)
+    for each in (name, "parser.pyx", "__init__.py"):
+        (folder / each).touch()
+    begun = partial(runpy.run_path, str(ROOT / "distribution" / "preamble.py"), {"site_packages": tmp_path})
+    if not ends:
+        begun()
+        return
+    with pytest.raises(SystemExit, match=f"another Python or system .{name}., and this is Python 3"):
+        begun()
