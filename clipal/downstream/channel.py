@@ -55,7 +55,7 @@ class Channel(HTTPChannel):
         self._deadline = Deadline(site.reactor, self._expired)
         self._backpressure = Backpressure(self._resumed)
         self._current: Request | None = None
-        self._receive_upgraded: Callable[[bytes], None] | None = None
+        self._receive_upgraded: Callable[[bytes], None] = self._incoming.keep
         self._closing: Closing | None = None
 
     def connectionMade(self) -> None:
@@ -112,7 +112,7 @@ class Channel(HTTPChannel):
         """Whether the client would lose a request or an answer if the connection ended now."""
         if self._state is ChannelState.CLOSING:
             return unsent(self.transport) > 0
-        return not (self._state is ChannelState.CLOSED or self.idle)
+        return self._state is not ChannelState.CLOSED and not self.idle
 
     def gives_way(self, before: float) -> bool:
         """Whether it has been idle since `before`, everything is sent, and the kernel has no bytes of a request."""
@@ -125,7 +125,6 @@ class Channel(HTTPChannel):
         if state is ChannelState.READING:
             self._read(data)
         elif state is ChannelState.UPGRADED:
-            assert self._receive_upgraded is not None
             self._receive_upgraded(data)
         elif state is not ChannelState.CLOSING:
             self._incoming.keep(data)
@@ -140,13 +139,12 @@ class Channel(HTTPChannel):
 
     def _wait(self) -> None:
         """Waits for more from the client."""
-        incoming = self._incoming
-        if incoming.continue_due:
-            incoming.continue_due = False
+        if self._incoming.continue_due:
+            self._incoming.continue_due = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._deadline.set(incoming.patience())
-        if incoming.overfull:
-            incoming.read_on()  # last, because over TLS it may deliver bytes at once
+        self._deadline.set(self._incoming.patience())
+        if self._incoming.overfull:
+            self._incoming.read_on()  # last, because over TLS it may deliver bytes at once
 
     def drain(self) -> None:
         """A drain begins: an idle connection gets the deadline of a drain."""
@@ -208,9 +206,8 @@ class Channel(HTTPChannel):
             self._incoming.read_on()
         self._become(ChannelState.UPGRADED)
         self._receive_upgraded = receive
-        early = self._incoming.take_kept()
-        if early:
-            receive(early)
+        if self._incoming.has_kept:
+            receive(self._incoming.take_kept())
 
     def answered(self) -> None:
         """The answer is written to its end: goes on with the next request, or closes the connection."""
@@ -244,8 +241,6 @@ class Channel(HTTPChannel):
 
     def _idle_timeout(self) -> float:
         return self.site.admission.client_idle_timeout
-
-    # The producer of an answer is paused when the client takes too little
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         assert streaming, "only push producers answer here"

@@ -6,6 +6,7 @@ The event of the line has each value by itself, too, for a log in JSON (`clipal.
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from attrs import define
 from twisted.logger import Logger, LogLevel
@@ -14,13 +15,14 @@ from clipal.dialects.dialect import Dialect
 from clipal.dialects.token_counts import TokenCounts
 from clipal.downstream.request import Request
 from clipal.failover.trail import Trail
-from clipal.logs.line import shown_path
 
 _log = Logger()  # of the module: a class's Logger is made anew for each line, and its event would keep the request
 _LINE = (
     "{client} {method} {path} → {result} in {milliseconds} ms, {transferred}{spent}, "
     "attempts: {attempts}{trail}{by} [{id}]"
 )
+_PATH: Final = 200
+"""Characters of a path that are shown."""
 
 
 @define(eq=False)
@@ -63,12 +65,13 @@ def log_request(
         warns: whether the operator should look. A request with a warning in its trail is a warning, too.
         now: on the reactor's clock.
     """
+    eventful = bool(trail.steps or trail.passed_over or trail.pinned)
     began, first_byte, tokens = request.began, delivery.first_byte, delivery.tokens
     # The event that `_log.emit` makes, without its search of all levels (docs/performance.md, "What brought it").
     _log.observer(
         {
             "log_logger": _log,
-            "log_level": LogLevel.warn if warns or trail.warns else LogLevel.info,
+            "log_level": LogLevel.warn if warns or (eventful and trail.warns) else LogLevel.info,
             "log_namespace": __name__,
             "log_source": None,
             "log_format": _LINE,
@@ -81,12 +84,12 @@ def log_request(
             "transferred": transferred,
             "spent": "" if tokens is None else f", tokens: {tokens}",
             "attempts": trail.attempts,
-            "trail": trail.in_brackets(),
+            "trail": trail.in_brackets() if eventful else "",
             "by": "" if request.token_name is None else f", token: {request.token_name}",
             "id": request.id,
             "status": delivery.status,
             "provider": delivery.provider,
-            "steps": trail.plain(),
+            "steps": trail.plain() if eventful else [],
             "first_byte_ms": None if first_byte is None else round((first_byte - began) * 1000),
             "bytes_in": delivery.received,
             "bytes_out": delivery.sent,
@@ -95,3 +98,9 @@ def log_request(
             "peer": request.peer,
         }
     )
+
+
+def shown_path(path: bytes) -> str:
+    """A request's path, cut after 200 characters."""
+    text = path[:_PATH].decode("latin-1")
+    return text if len(path) <= _PATH else text + "…"

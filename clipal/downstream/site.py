@@ -28,7 +28,7 @@ from clipal.downstream.page import PageRequest
 from clipal.downstream.refusal import refusal_bytes
 from clipal.downstream.refusal_log import RefusalLog
 from clipal.downstream.request import Relaying, Request
-from clipal.logs.line import shown_path
+from clipal.downstream.request_line import shown_path
 from clipal.wire.message import RequestHead
 
 _ID: Final = re.compile(rb"[\x21-\x7e]{1,64}")

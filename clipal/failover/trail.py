@@ -77,7 +77,7 @@ class Trail:
     @property
     def warns(self) -> bool:
         """Whether the operator should look at one of the attempts."""
-        return bool(self.steps) and any(step.warns for step in self.steps)
+        return any(step.warns for step in self.steps)
 
     def in_brackets(self) -> str:
         """The end of a log line: empty, or ` (primary: 429 rate limit, resting 37s)`."""
@@ -88,8 +88,7 @@ class Trail:
 
     def plain(self) -> list[dict[str, Any]]:
         """The values for a log in JSON."""
-        steps = (*self.passed_over, *self.steps)
-        return [step.plain() for step in steps] if steps else []
+        return [step.plain() for step in (*self.passed_over, *self.steps)]
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.steps))

@@ -35,9 +35,6 @@ _SEVERITIES = {
 _CHATTER = ("twisted.", "log_legacy")
 """Namespaces of Twisted: its modules, and `twisted.python.log.msg`, which clipal itself does not call."""
 
-_PATH: Final = 200
-"""Characters of a path that are shown."""
-
 # C0, DEL and C1 controls, line and paragraph separators, bidirectional controls (they reorder a line on a
 # terminal), and lone surrogates, which UTF-8 cannot encode.
 UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -65,12 +62,6 @@ def event_text(event: LogEvent) -> str:
 def one_line(text: str) -> str:
     r"""`text` with every unprintable character escaped as in Python: `\n`, `\x1b`, `\u2028`."""
     return UNPRINTABLE.sub(_escape, text)
-
-
-def shown_path(path: bytes) -> str:
-    """A request's path, cut after 200 characters."""
-    text = path[:_PATH].decode("latin-1")
-    return text if len(path) <= _PATH else text + "…"
 
 
 def _message(event: LogEvent) -> str:

@@ -99,11 +99,7 @@ class Parser:
         """
         if not self._seen.startswith(line) and b"\n" + line not in self._seen:
             raise Refuse("malformed start line")
-        self._end_head()
-
-    def _end_head(self) -> None:
-        self._seen = b""
-        self._in_head = False
+        self._seen, self._in_head = b"", False
 
     def _is_chunked(self, version: str) -> bool:
         """Whether chunks frame the body. Refuses any other coding, and any coding in HTTP/1.0 (RFC 9112, 6.1)."""

@@ -180,7 +180,7 @@ class RequestParser(Parser):
         fields = self._close_head()
         if not self._seen.lstrip(b"\r\n").startswith(b"%b %b HTTP/%b\r\n" % (method, target, _VERSIONS[version])):
             raise Refuse("malformed start line")  # only empty lines may stand before it
-        self._end_head()
+        self._seen, self._in_head = b"", False
         if b"#" in target:
             raise Refuse("a fragment in the request target")
         head = RequestHead(
