@@ -8,35 +8,19 @@ connections are closed, so that the caller can send the request again on a fresh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import Factory
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer
 from zope.interface import implementer
 
 from clipal.config.reach import ForwardProxy, Trust
 from clipal.process.descriptors import Descriptors
-from clipal.transport.endpoints import TunnelEndpoint, direct_endpoint, is_name
-from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed
-from clipal.transport.resolver import Reactor as ResolverReactor
 from clipal.transport.resolver import SharedResolver
-from clipal.transport.tls import HandshakeFailed
-from clipal.transport.trust import tls_host
-from clipal.upstream.cancelling import with_cancelled_error
 from clipal.upstream.connection import Connection
-from clipal.upstream.errors import (
-    ConnectFailed,
-    ConnectRefused,
-    ConnectTimeout,
-    ForwardProxyFailed,
-    NameNotFound,
-    TLSFailed,
-    UpstreamError,
-)
+from clipal.upstream.connector import Connector
 from clipal.upstream.response import Response
 from clipal.upstream.target import Target
 
@@ -57,6 +41,9 @@ class Agent:
         descriptors: shared with all other connections; without them, there is no limit.
         trust: the certificates for TLS; by default the system's.
         proxy: the forward proxy for all connections; None for none.
+
+    Attributes:
+        connector: makes its connections.
     """
 
     def __init__(
@@ -74,21 +61,11 @@ class Agent:
     ) -> None:
         self._reactor = reactor
         self._target = target
-        self.connect_timeout = connect_timeout
+        self.connector = Connector(reactor, target, connect_timeout, resolver=resolver, trust=trust, proxy=proxy)
         self._idle_timeout = idle_timeout
         self._max_idle = max_idle
-        self._resolver = resolver or SharedResolver(cast("ResolverReactor", reactor))
-        self._proxied = proxy is not None
-        self._named = proxy is None and is_name(target.host)
-        tls = tls_host(target.host, trust) if target.tls else None
-        self._endpoint = (
-            direct_endpoint(reactor, target.host, target.port, tls, self._resolver)
-            if proxy is None
-            else TunnelEndpoint(reactor, proxy, target.host, target.port, tls, self._resolver)
-        )
         self._descriptors = descriptors or Descriptors()
         self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
         self._closed = False
 
     def request(  # type: ignore[override]  # a Deferred is invariant: IAgent promises no more than an IResponse
@@ -147,46 +124,7 @@ class Agent:
         (await self._connect()).close()
 
     def _connect(self) -> Deferred[Connection]:
-        progress = Progress()
-        connecting = with_cancelled_error(Deferred.fromCoroutine(self._establish(progress)))
-        if self.connect_timeout:
-            connecting.addTimeout(self.connect_timeout, self._reactor, lambda *_: self._timed_out(progress))
-        return connecting
-
-    def _timed_out(self, progress: Progress) -> None:
-        if self._proxied and not progress.asked:
-            raise ForwardProxyFailed("forward proxy: no answer in time")
-        raise ConnectTimeout("connection timed out")
-
-    async def _establish(self, progress: Progress) -> Connection:
-        factory = Factory.forProtocol(lambda: Connection(self._reactor.seconds, self._free, self._lost))
-        factory.noisy = False
-        try:
-            if self._named:  # first, because the endpoint would wait for the name even when it is cancelled
-                await self._resolver.addresses(self._target.host)
-            if isinstance(self._endpoint, TunnelEndpoint):
-                connection = await self._endpoint.connect(factory, progress)
-            else:
-                connection = await self._endpoint.connect(factory)
-        except (UpstreamError, CancelledError):
-            raise
-        except DNSLookupError:
-            raise NameNotFound("host name not found") from None
-        except ConnectionRefusedError:
-            raise ConnectRefused("connection refused") from None
-        except TimeoutError:
-            raise ConnectTimeout("connection timed out") from None
-        except HandshakeFailed as failed:
-            raise TLSFailed(str(failed)) from None
-        except ProxyFailed as failed:
-            raise ForwardProxyFailed(f"forward proxy: {failed}") from None
-        except HostUnreached as failed:
-            raise ConnectFailed(str(failed)) from None
-        except Exception:
-            raise ConnectFailed("connection failed") from None
-        assert isinstance(connection, Connection)
-        self._open.add(connection)
-        return connection
+        return self.connector.connect(lambda: Connection(self._reactor.seconds, self._free, self._lost))
 
     # The pool
 
@@ -200,7 +138,6 @@ class Agent:
 
     def _lost(self, connection: Connection, stale: bool) -> None:
         """Forgets it. If it was stale, all are: it was the one used last, the others have been unused for longer."""
-        self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
             self._descriptors.unused -= 1

@@ -187,7 +187,7 @@ class ProviderAgent:
     def set_connect_timeout(self, seconds: float) -> None:
         """Sets the limit for connections that are made from now on."""
         for agent in self._agents:
-            agent.connect_timeout = seconds
+            agent.connector.timeout = seconds
 
     def close_idle(self) -> None:
         """Closes the connections that have been unused for too long."""
