@@ -88,16 +88,17 @@ class ResponseParser(Parser):
         if taken != self._taken:
             self._taken, self._quiet = taken, 0
 
-        def settle(data: bytes) -> None:
+        def already_fed(data: bytes) -> None:
             if error is not None:
-                self._check(error)
-            self._settle(data)
+                raise error
 
-        return self._collect(settle, data)
+        return self._collect(lambda data: self._feed(data, already_fed), data)
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes, feed: Callable[[bytes], None] | None = None) -> None:
         try:
-            if self._in_head:
+            if feed is not None:
+                feed(data)
+            elif self._in_head:
                 self._feed_llhttp(self._parser, data)
             else:
                 self._parser.feed_data(data)
@@ -105,23 +106,13 @@ class ResponseParser(Parser):
             rest = data[upgrade.args[0] :]
             if rest:
                 self._pieces.append(rest)
-        except httptools.HttpParserError as error:
-            self._check(error)
-        self._settle(data)
-
-    def _check(self, error: Exception) -> None:
-        """Raises Refuse for what llhttp has raised, unless that concerns surplus bytes."""
-        if not isinstance(error, httptools.HttpParserError):
-            raise error
-        if self._complete:
-            self.reusable = False
-        elif isinstance(error.__context__, Refuse):
-            raise error.__context__ from None
-        else:
-            raise Refuse("malformed HTTP") from None
-
-    def _settle(self, data: bytes) -> None:
-        """Adds the content of a feed to `_items`, and limits what has no content."""
+        except httptools.HttpParserError as raised:
+            if self._complete:
+                self.reusable = False
+            elif isinstance(raised.__context__, Refuse):
+                raise raised.__context__ from None
+            else:
+                raise Refuse("malformed HTTP") from None
         if self._complete:
             if self._pieces:  # surplus bytes behind an answer to HEAD, in the same read as its head
                 self._pieces.clear()

@@ -53,6 +53,29 @@ def answered(pieces: Iterable[bytes], method: bytes = b"GET", *, eof: bool = Fal
     return plain([*items, parser.eof()] if eof else items)
 
 
+def fed_past(pieces: Iterable[bytes]) -> list[Any]:
+    """As `answered`, but each body is fed past the parser, as a splice does it, as soon as there is one."""
+    parser, body, taken = ResponseParser(), None, 0
+    items: list[object] = []
+    for piece in pieces:
+        if body is None:
+            items += parser.feed(piece)
+            body = parser.body()
+            continue
+        error: Exception | None = None
+        try:
+            body.feed(piece)
+        except Exception as raised:
+            error = raised
+        if error is not None or not body.pieces:
+            items += parser.fed(piece, error, taken)
+        taken += sum(map(len, body.pieces))
+        items += body.pieces
+        body.pieces.clear()
+        body = parser.body()
+    return plain(items)
+
+
 def singles(data: bytes) -> list[bytes]:
     return [data[i : i + 1] for i in range(len(data))]
 
@@ -122,6 +145,16 @@ def test_answers_are_the_same_however_they_are_cut(data: bytes, places: list[int
     assert whole[-1] is END
     assert answered(cut(data, places)) == whole
     assert answered(singles(data)) == whole
+
+
+@given(answers(), st.binary(max_size=10), st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=6))
+def test_a_body_that_is_fed_past_the_parser_is_the_same(
+    data: bytes, damage: bytes, place: int, places: list[int]
+) -> None:
+    place %= len(data)
+    for each in (data, data[:place] + damage + data[place + len(damage) :]):
+        for pieces in (cut(each, places), singles(each)):
+            assert fed_past(pieces) == answered(pieces)
 
 
 @given(requests(), st.binary(max_size=10), st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=4))
