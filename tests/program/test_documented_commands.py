@@ -131,19 +131,20 @@ class _World:
             timeout=60,
         )
 
-    def answers(self) -> bool:
+    def health(self) -> int | None:
+        """The status of `/health`; None where nobody listens."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/health")
-            return connection.getresponse().status == 200
+            return connection.getresponse().status
         except OSError:
-            return False
+            return None
         finally:
             connection.close()
 
-    def wait(self, *, serves: bool) -> None:
+    def wait(self, health: int | None) -> None:
         ends = time.monotonic() + 30
-        while self.answers() is not serves:
+        while self.health() != health:
             assert time.monotonic() < ends
             time.sleep(0.05)
 
@@ -154,7 +155,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_World]:
     world = _World.made(tmp_path_factory.mktemp("served"))
     program = world.start(f"exec {SERVING}")
     try:
-        world.wait(serves=True)
+        world.wait(200)
         yield world
     finally:
         program.send_signal(signal.SIGINT)
@@ -199,14 +200,14 @@ def test_it_serves_in_the_background_until_it_is_ended(command: str, tmp_path: P
     world = _World.made(tmp_path)
     program = world.start(f"{command} wait" if command == BACKGROUND else command)
     try:
-        world.wait(serves=True)
+        world.wait(200)
         if command == BACKGROUND:
             os.killpg(program.pid, signal.SIGTERM)
         else:
             assert program.wait(30) == 0
             for each in reversed(AT_ONCE[3:]):
                 assert world.run(each).returncode == 0
-        world.wait(serves=False)
+        world.wait(None)
     finally:
         if program.poll() is None:
             os.killpg(program.pid, signal.SIGKILL)
