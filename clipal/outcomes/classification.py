@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from clipal.dialects.dialect import FieldPairs, field_value
 from clipal.outcomes.error_body import ErrorBody
@@ -40,6 +40,7 @@ _LIMITED: Final = frozenset([429, 498])
 _OF_ACCOUNT: Final = frozenset([400, 412])
 """Statuses under which a phrase may concern the account. Fireworks answers 412 when an account is suspended."""
 _OF_PATH: Final = frozenset([404, 405])
+_PAGES: Final = (b"<!doctype html", b"<html")
 _EDGE_TEXT: Final = re.compile(rb"\s{0,16}error code: {0,4}1[0-9]{3}\b", re.IGNORECASE)
 _EDGE_CODE: Final = re.compile("1[0-9]{3}")
 _ANSWERS: Final = ("choices", "content", "candidates", "output", "data")
@@ -92,131 +93,150 @@ def classify_error(error: ErrorBody, fields: FieldPairs, now: float) -> Outcome:
     return evolve(outcome, charge=Charge.NEUTRAL) if outcome.charge is Charge.SUCCESS else outcome
 
 
+@frozen
+class _Said:
+    """What an answer that is no success says.
+
+    Attributes:
+        facts: those of its words and details.
+        now: seconds since the epoch.
+    """
+
+    status: int
+    fields: FieldPairs
+    error: ErrorBody
+    facts: frozenset[Fact]
+    now: float
+
+    @property
+    def says_more(self) -> bool:
+        """Whether a word says more than the status. Where one does, no phrase of the message counts."""
+        return not self.facts <= {Fact.STATUS, Fact.FAILURE}
+
+    @property
+    def account(self) -> Fact | None:
+        """What the error says about the key or the account: KEY, QUOTA, or nothing."""
+        for fact in (Fact.KEY, Fact.QUOTA):
+            if fact in self.facts or (not self.says_more and begins_with(self.error.message, fact)):
+                return fact
+        return None
+
+    @property
+    def lacks_model(self) -> bool:
+        """Whether this provider lacks the model."""
+        if self.says_more:
+            return Fact.MODEL in self.facts
+        message = self.error.message
+        return begins_with(message, Fact.MODEL) or (self.status == 404 and ABSENT.match(message) is not None)
+
+    @property
+    def refuses_request(self) -> bool:
+        """Whether the request is refused for what is in it."""
+        return Fact.REQUEST in self.facts or begins_with(self.error.message, Fact.REQUEST)
+
+    @property
+    def is_html(self) -> bool:
+        """Whether the body is a page."""
+        kind = (field_value(self.fields, b"content-type") or b"").lower()
+        beginning = self.error.text[:256].lstrip()[:16].lower()
+        return (kind.startswith(b"text/html") and self.error.sent) or beginning.startswith(_PAGES)
+
+    @property
+    def is_of_an_edge(self) -> bool:
+        """Whether an edge network answered, and not the provider behind it."""
+        error = self.error
+        if error.is_json:
+            documents = (error.document, error.error)
+            codes = (str(each.get("error_code"))[:8] for each in documents)
+            return any(each.get("cloudflare_error") for each in documents) or any(map(_EDGE_CODE.fullmatch, codes))
+        return _EDGE_TEXT.match(error.text) is not None or self.is_html
+
+
 def _judge(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
+    said = _Said(status, fields, error, error.facts(), now)
     if status in _LIMITED:
-        return _too_many(status, fields, error, now)
+        return _too_many(said)
     if status in _DENIED:
-        return _denied(status, fields, error, now)
-    if not _failed(status):
-        return _refused(status, fields, error, now)
-    return _failure(status, fields, error, now)
-
-
-def _failure(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
-    wait = _at_most_a_minute(explicit_wait(fields, error, now))
-    return Outcome(Action.NEXT, Charge.FAILURE, _FAILURES.get(status, "server error"), status, wait)
+        return _denied(said)
+    if _failed(status):
+        return _failure(said)
+    return _refused(said)
 
 
 def _failed(status: int) -> bool:
     return 500 <= status <= 599 or status in _FAILURES
 
 
-def _at_most_a_minute(wait: float | None) -> float | None:
+def _failure(said: _Said) -> Outcome:
+    reason = _FAILURES.get(said.status, "server error")
+    return Outcome(Action.NEXT, Charge.FAILURE, reason, said.status, _short_wait(said))
+
+
+def _short_wait(said: _Said) -> float | None:
+    """The wait that the answer names, or a minute of it; None where it names none."""
+    wait = explicit_wait(said.fields, said.error, said.now)
     return None if wait is None else min(wait, LONGEST_OF_FAILURE)
 
 
-def _account(error: ErrorBody) -> Fact | None:
-    """What an error says about the key or the account. A phrase counts only where no word says something else."""
-    facts = error.facts()
-    for fact in (Fact.KEY, Fact.QUOTA):
-        if fact in facts:
-            return fact
-    if not facts <= {Fact.STATUS, Fact.FAILURE}:
-        return None
-    return next((fact for fact in (Fact.KEY, Fact.QUOTA) if begins_with(error.message, fact)), None)
-
-
-def _deactivated(status: int, reason: str) -> Outcome:
-    return Outcome(Action.NEXT, Charge.DEACTIVATE, reason, status, of_key=True)
-
-
-# 401, 402, 403
-
-
-def _denied(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
-    """A 403 of an edge network says nothing about the key; any other 403 is about the key, plain text too."""
-    if status == 403 and _is_of_an_edge(fields, error):
-        wait = _at_most_a_minute(explicit_wait(fields, error, now)) or LONGEST_OF_FAILURE
-        reason = "challenge page" if _is_html(fields, error) else "refused by an edge network"
-        return Outcome(Action.NEXT, Charge.COOLDOWN, reason, status, wait)
-    account = _account(error)
-    if status != 402 and account is None and (milder := _of_one_request(status, fields, error, now)) is not None:
-        return milder
-    return _deactivated(status, "billing" if status == 402 or account is Fact.QUOTA else "auth")
-
-
-def _of_one_request(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome | None:
-    """The outcome of a 401 or 403 if its facts say that the key is not at fault, else None."""
-    if _lacks_model(status, error):
-        return _lack(status, "model not available")
-    facts = error.facts()
-    if status != 403:
-        return None
-    if Fact.REQUEST in facts or begins_with(error.message, Fact.REQUEST):
-        return _lack(status, "request refused")
-    return _too_many(status, fields, error, now) if Fact.RATE_LIMIT in facts else None
-
-
-def _is_of_an_edge(fields: FieldPairs, error: ErrorBody) -> bool:
-    if error.is_json:
-        documents = (error.document, error.error)
-        codes = (str(each.get("error_code"))[:8] for each in documents)
-        return any(each.get("cloudflare_error") for each in documents) or any(map(_EDGE_CODE.fullmatch, codes))
-    return _EDGE_TEXT.match(error.text) is not None or _is_html(fields, error)
-
-
-def _is_html(fields: FieldPairs, error: ErrorBody) -> bool:
-    kind = (field_value(fields, b"content-type") or b"").lower()
-    beginning = error.text[:256].lstrip()[:16].lower()
-    return (kind.startswith(b"text/html") and error.sent) or beginning.startswith((b"<!doctype html", b"<html"))
-
-
-# 429
-
-
-def _too_many(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
+def _too_many(said: _Said) -> Outcome:
     """A 429 is a rate limit, unless its body says that waiting does not help."""
-    account = _account(error)
+    account = said.account
     if account is not None:
-        return _deactivated(status, "auth" if account is Fact.KEY else "quota")
-    wait = rate_limit_wait(fields, error, now)
-    return Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, status, wait, of_key=True)
+        return _deactivated(said, "auth" if account is Fact.KEY else "quota")
+    wait = rate_limit_wait(said.fields, said.error, said.now)
+    return Outcome(Action.NEXT, Charge.COOLDOWN, RATE_LIMIT, said.status, wait, of_key=True)
 
 
-# Every other 4xx
+def _denied(said: _Said) -> Outcome:
+    """A 401, 402 or 403 is about the key, plain text too; but an edge network's 403 says nothing about the key."""
+    if said.status == 403 and said.is_of_an_edge:
+        reason = "challenge page" if said.is_html else "refused by an edge network"
+        return Outcome(Action.NEXT, Charge.COOLDOWN, reason, said.status, _short_wait(said) or LONGEST_OF_FAILURE)
+    account = said.account
+    if said.status == 402 or account is Fact.QUOTA:
+        return _deactivated(said, "billing")
+    if account is None and said.lacks_model:
+        return _lack(said, "model not available")
+    if account is None and said.status == 403 and said.refuses_request:
+        return _lack(said, "request refused")
+    if account is None and said.status == 403 and Fact.RATE_LIMIT in said.facts:
+        return _too_many(said)
+    return _deactivated(said, "auth")
 
 
-def _refused(status: int, fields: FieldPairs, error: ErrorBody, now: float) -> Outcome:
+def _refused(said: _Said) -> Outcome:
     """The client's own mistake, unless the error concerns the account, or something that only this provider lacks."""
-    facts = error.facts()
+    status, facts = said.status, said.facts
     if Fact.REQUEST in facts:
         return relayed(status)
     if status == 413:
-        limited = bool(facts & {Fact.RATE_LIMIT, Fact.QUOTA})
-        lacks = "a limit of its web server" if not error.has_api_shape else "a limit of its own" if limited else ""
-        return _lack(status, lacks) if lacks else relayed(status)
-    account = _account(error) if status in _OF_ACCOUNT else Fact.QUOTA if Fact.QUOTA in facts else None
-    if account is not None:
-        return _deactivated(status, "auth" if account is Fact.KEY else "billing")
+        return _too_large(said)
+    if status in _OF_ACCOUNT and said.account is Fact.KEY:
+        return _deactivated(said, "auth")
+    if Fact.QUOTA in facts or (status in _OF_ACCOUNT and said.account is Fact.QUOTA):
+        return _deactivated(said, "billing")
     if Fact.RATE_LIMIT in facts:
-        return _too_many(status, fields, error, now)
-    if _lacks_model(status, error):
-        return _lack(status, "model not available")
+        return _too_many(said)
+    if said.lacks_model:
+        return _lack(said, "model not available")
     if status == 424 and Fact.FAILURE in facts:  # Amazon's status for a model that failed
-        return _failure(status, fields, error, now)
-    lacks_path = status in _OF_PATH and not error.has_api_shape
-    return _lack(status, "path not available") if lacks_path else relayed(status)
+        return _failure(said)
+    if status in _OF_PATH and not said.error.has_api_shape:
+        return _lack(said, "path not available")
+    return relayed(status)
 
 
-def _lack(status: int, what: str) -> Outcome:
-    return Outcome(Action.NEXT, Charge.NEUTRAL, what, status, fallback=True)
+def _too_large(said: _Said) -> Outcome:
+    if not said.error.has_api_shape:
+        return _lack(said, "a limit of its web server")
+    if said.facts & {Fact.RATE_LIMIT, Fact.QUOTA}:
+        return _lack(said, "a limit of its own")
+    return relayed(said.status)
 
 
-def _lacks_model(status: int, error: ErrorBody) -> bool:
-    facts = error.facts()
-    if Fact.MODEL in facts:
-        return True
-    if not facts <= {Fact.STATUS, Fact.FAILURE}:
-        return False
-    message = error.message
-    return begins_with(message, Fact.MODEL) or (status == 404 and ABSENT.match(message) is not None)
+def _deactivated(said: _Said, reason: str) -> Outcome:
+    return Outcome(Action.NEXT, Charge.DEACTIVATE, reason, said.status, of_key=True)
+
+
+def _lack(said: _Said, what: str) -> Outcome:
+    return Outcome(Action.NEXT, Charge.NEUTRAL, what, said.status, fallback=True)
