@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted.python import usage
 
-from clipal.commands.described import Described, Option, commands, program
+from clipal.commands.described import VALUES, Described, Option, commands, program
 from clipal.commands.options import CommandOptions, hint
 
 
@@ -46,11 +46,12 @@ _clipal() {{
         esac
     done
     case $previous in
-        {_valued(True)})
+        {_pattern(lambda option: option.is_directory)})
             compopt -o filenames 2>/dev/null
             local IFS=$'\\n'
             COMPREPLY=($(compgen -d -- "$word")); return ;;
-        {_valued(False)}) COMPREPLY=(); return ;;
+{"".join(_bash_values(name, values) for name, values in VALUES.items())}\
+        {_pattern(lambda option: not option.is_directory and not option.values)}) COMPREPLY=(); return ;;
     esac
     case $command in
 {"".join(_bash_case(each) for each in commands())}\
@@ -67,13 +68,18 @@ def _bash_case(each: Described) -> str:
     return f'        {each.name}) words="{" ".join([*each.names, *_words(each)])}" ;;\n'
 
 
-def _valued(directories: bool) -> str:
-    """A pattern of the options that are followed by a directory, or by another value."""
+def _bash_values(name: str, values: Iterable[str]) -> str:
+    pattern = _pattern(lambda option: option.long == name)
+    return f'        {pattern}) COMPREPLY=($(compgen -W "{" ".join(values)}" -- "$word")); return ;;\n'
+
+
+def _pattern(is_meant: Callable[[Option], bool]) -> str:
+    """A pattern of those options that are followed by a value and are meant."""
     found = {
         word: None
         for each in [program(), *commands()]
         for option in each.options
-        if option.takes_value and option.is_directory is directories
+        if option.takes_value and is_meant(option)
         for word in option.words
     }
     return "|".join(found)
@@ -124,7 +130,8 @@ def _zsh_options(each: Described, indent: int = 4) -> str:
 
 def _zsh_option(option: Option, word: str) -> str:
     text = option.text.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
-    value = f": :{'_directories' if option.is_directory else ''}" if option.takes_value else ""
+    known = "_directories" if option.is_directory else f"({' '.join(option.values)})" if option.values else ""
+    value = f": :{known}" if option.takes_value else ""
     sign = ("=" if word.startswith("--") else "+") if option.takes_value else ""
     return _quoted(f"*{word}{sign}[{text}]{value}")
 
@@ -151,6 +158,7 @@ def _fish_options(condition: str, each: Described) -> Iterable[str]:
         short = f" -s {option.short}" if option.short else ""
         value = " -x" if option.takes_value else ""
         value += " -a '(__fish_complete_directories)'" if option.is_directory else ""
+        value += f" -a '{' '.join(option.values)}'" if option.values else ""
         yield f"complete -c clipal -n {_fish(condition)} -l {option.long}{short}{value} -d {_fish(option.text)}"
 
 

@@ -8,9 +8,18 @@ from attrs import frozen
 
 from clipal.commands import serve
 from clipal.commands.options import COMMANDS, CommandOptions, command
+from clipal.commands.recipes import RECIPES
+from clipal.config.settings import LogLevel
+from clipal.connect.registry import PROGRAMS
 
 DIRECTORIES: Final = frozenset({"config-dir", "home"})
 """Options whose value is a directory."""
+VALUES: Final = {
+    "client": tuple(PROGRAMS),
+    "log-level": tuple(each.value for each in LogLevel),
+    "provider": tuple(RECIPES),
+}
+"""The values of options that take one of a few, by their long names."""
 _LETTERS: Final = 1
 
 
@@ -39,6 +48,11 @@ class Option:
     def is_directory(self) -> bool:
         """Whether its value is a directory."""
         return self.long in DIRECTORIES
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Its values, where they are known beforehand."""
+        return VALUES.get(self.long, ())
 
 
 @frozen

@@ -77,6 +77,9 @@ def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         ("clipal completion z", "clipal completion zsh"),
         ("clipal init -c cli", "clipal init -c clipal/"),
         ("clipal check -c a", "clipal check -c a\\ b/"),
+        ("clipal init --client gem", "clipal init --client gemini"),
+        ("clipal init --provider openr", "clipal init --provider openrouter"),
+        ("clipal -l de", "clipal -l debug"),
         ("clipal status --port 3", "clipal status --port 3"),
     ],
 )
