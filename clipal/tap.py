@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.logger import globalLogPublisher
@@ -23,7 +23,7 @@ from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
-from clipal.logs.observer import open_logs
+from clipal.logs.observer import Logs, open_logs
 from clipal.process.clock import use_monotonic_time
 from clipal.process.early_signals import hold_signal, ignore_hangup, ignore_user_signals
 from clipal.process.garbage import spare_what_stays
@@ -112,6 +112,18 @@ def make_service(
     logs = open_logs(configuration.settings, configuration.secrets)
     if options.other_log:
         globalLogPublisher.addObserver(logs)  # besides the log that twistd writes
+    return _service(reactor, options, configuration, listeners, status_listening, logs)
+
+
+def _service(
+    reactor: Any,
+    options: Options,
+    configuration: Configuration,
+    listeners: tuple[Listener, ...],
+    status_listening: socket.socket | None,
+    logs: Logs,
+) -> Clipal:
+    """The service of this process: it serves, or it is the parent of the workers that do."""
     is_the_log = not options.other_log
     supervised = options.daemonizes or "NOTIFY_SOCKET" in os.environ
     if configuration.settings.workers > 1:
@@ -130,7 +142,7 @@ def make_service(
             supervised=supervised,
         )
     return Clipal(
-        reactor,  # type: ignore[arg-type]
+        reactor,
         configuration,
         options.overrides,
         DIALECTS,

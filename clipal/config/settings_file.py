@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from clipal.config import values as read
 from clipal.config.client_tokens import read_client_tokens
@@ -87,6 +87,10 @@ _NOTIFICATIONS: Final = Table(
         "provider_switch": read.truth,
     }
 )
+_NESTED: Final[tuple[tuple[str, Table, Callable[..., object]], ...]] = (
+    ("circuit_breaker", _CIRCUIT_BREAKER, CircuitBreaker),
+    ("notifications", _NOTIFICATIONS, NotificationSettings),
+)
 
 
 def read_settings(directory: Path, clients: Iterable[str], problems: Problems) -> Settings:
@@ -101,44 +105,36 @@ def read_settings(directory: Path, clients: Iterable[str], problems: Problems) -
     """
     path = directory / CONFIG_FILE
     document = read_document(path, problems)
-    values = {} if document is None else _SETTINGS.read(path, "", document, problems)
-    breaker, notifications = values.pop("circuit_breaker", None), values.pop("notifications", None)
-    tls = values.pop("tls", None)
-    if tls is not None:
-        _read_tls(path, tls, values, problems)
+    if document is None:
+        return Settings(directory / "logs")
+    values = _SETTINGS.read(path, "", document, problems)
+    for key, table, make in _NESTED:
+        if key in values:
+            values[key] = make(**table.read(path, key, values[key], problems))
+    if "tls" in values:
+        values["tls"] = _tls(path, values["tls"], problems)
     if "listen" in values:
         values["listen"] = tuple(each.within(directory) for each in values["listen"])
-        _read_listen(path, document, problems)
-    if breaker is not None:
-        numbers = _CIRCUIT_BREAKER.read(path, "circuit_breaker", breaker, problems)
-        values["circuit_breaker"] = CircuitBreaker(**numbers)
-    if notifications is not None:
-        choices = _NOTIFICATIONS.read(path, "notifications", notifications, problems)
-        values["notifications"] = NotificationSettings(**choices)
-    proxy = None if document is None else SETTINGS_PROXY.take(values, path, "", document, problems)
-    if proxy is not None:
+        _report_unused(path, document, problems)
+    if (proxy := SETTINGS_PROXY.take(values, path, "", document, problems)) is not None:
         values["upstream_proxy"] = proxy
     if "client_tokens" in values:
-        tokens = values.pop("client_tokens")
-        values["client_tokens"] = read_client_tokens(path, tokens, clients, problems)
-    log_dir = directory / (values.pop("log_dir", None) or "logs")
+        values["client_tokens"] = read_client_tokens(path, values["client_tokens"], clients, problems)
     if isinstance(values.get("status_listen"), Path):
         values["status_listen"] = directory / values["status_listen"]
-    return Settings(log_dir=log_dir, **values)
+    return Settings(log_dir=directory / (values.pop("log_dir", None) or "logs"), **values)
 
 
-def _read_tls(path: Path, document: Mapping, values: dict[str, Any], problems: Problems) -> None:
+def _tls(path: Path, document: Mapping, problems: Problems) -> TLSFiles | None:
     files = _TLS.read(path, "tls", document, problems)
-    missing = [name for name in ("certificate", "key") if name not in document.items]
-    for name in missing:
-        problems.error(path, document.line, f"tls.{name}", "is missing")
-    if "certificate" in files and "key" in files:
-        values["tls"] = TLSFiles(**files).within(path.parent)
+    for name in ("certificate", "key"):
+        if name not in document.items:
+            problems.error(path, document.line, f"tls.{name}", "is missing")
+    return TLSFiles(**files).within(path.parent) if {"certificate", "key"} <= files.keys() else None
 
 
-def _read_listen(path: Path, document: Mapping | None, problems: Problems) -> None:
+def _report_unused(path: Path, document: Mapping, problems: Problems) -> None:
     """Reports the settings that have no effect beside `listen`."""
-    assert document is not None
     for key in ("listen_addr", "port"):
         if key in document.items:
             problems.warn(path, document.lines[key], key, "has no effect beside listen")
