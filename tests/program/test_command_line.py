@@ -160,6 +160,8 @@ def test_nothing_is_connected_by_a_directory_that_is_not_there(
 def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
+    codex = tmp_path / "clipal" / "codex.yaml"
+    codex.write_text("providers: [{name: one, base_url: 'http://127.0.0.1:1', auth: none}]\n")
     command = [PYTHON, "-m", "clipal", "connect", "--print", "--home", str(tmp_path), "codex"]
     ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, cwd=tmp_path)
     os.close(writing)
