@@ -125,6 +125,23 @@ def test_the_last_resort_is_asked_though_the_breaker_is_open() -> None:
     assert world.ask() == "a", "it is closed again"
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_last_resort_is_no_provider_that_asked_for_a_cooldown(status: int) -> None:
+    """Whether its failures have opened it as well or not, the time that it asked for is its own."""
+    world = World.make(circuit_breaker=CircuitBreaker(1, 60))
+    asks, fails = world.stubs
+    asks.status, asks.fields = status, [(b"Retry-After", b"30")]
+    fails.status = 500
+    assert world.ask() == "-"
+    for stub in world.stubs:
+        stub.status = 200
+    world.clock.advance(29.9)
+    assert world.ask() == "-"
+    assert [len(asks.keys), len(fails.keys)] == [1, 1]
+    world.clock.advance(0.2)
+    assert world.ask() == "a"
+
+
 @pytest.mark.parametrize(("count", "mode", "status"), [(2, Mode.AUTO, 500), (1, Mode.MANUAL, HANG)])
 def test_the_last_resort_is_asked_without_a_wait(count: int, mode: Mode, status: int) -> None:
     world = World.make(count, mode=mode, circuit_breaker=CircuitBreaker(1, 60))

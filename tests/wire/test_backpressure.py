@@ -94,6 +94,26 @@ async def test_a_client_that_reads_slowly_gets_all_of_the_last_answer(
 
 
 @ensure_deferred
+async def test_the_next_request_waits_until_the_client_has_taken_enough(world: World) -> None:
+    """A stream that said nothing is held to its end; most of it waits in the client's transport then."""
+    preamble = event(b'{"type":"message_start","pad":"%b"}' % (b"x" * 60_000), b"message_start")
+    upstream = world.upstream(*[event_stream(*[preamble] * 4)] * 2, answer(200, b"last"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port, receive_buffer=32 * 1024)
+    (channel,) = proxy.service.site.channels
+    channel.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.pause()
+    client.send(request(b"POST", b"/claudecode/v1/messages", body=b"{}") * 3)
+    await proxy.logged("200 empty answer")
+    await deferLater(reactor, 0.1)
+    assert len(upstream.requests) == 1
+    channel.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MIB)
+    client.resume()
+    lengths = [len((await client.read_response()).body) for _ in range(3)]
+    assert lengths == [4 * len(preamble), 4 * len(preamble), len(b"last")]
+
+
+@ensure_deferred
 async def test_a_client_that_never_reads_its_last_answer_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closing, "LINGER", 0.1)
     upstream = world.upstream(answer(200, b"x" * MIB))
