@@ -1,7 +1,7 @@
 """`make mutate`: makes a sample of small changes, one at a time, and reports the share that a test notices.
 
-The tests run without a change first: they must pass, and the quickest ones are asked first. A change that no test
-notices is a gap, or changes nothing: then `mutation/explained.txt` says why.
+A change that no test notices is a gap, or changes nothing: then `mutation/explained.txt` says why. At the end, the
+tests that have noticed something run once without a change, and must pass.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from tempfile import TemporaryDirectory
 from mutation.explained import EXPLAINED, explanation_of, read, stale
 from mutation.sites import Site, sites
 from mutation.suites import files
-from mutation.trial import Run, copied, noticed, run, suites
+from mutation.trial import copied, first_failure, noticed
 
 ROOT = Path(__file__).parent.parent
-_LIMIT = 300.0
-"""Seconds for one file of tests without a change."""
 
 
 def main() -> int:
@@ -41,50 +39,40 @@ def main() -> int:
     print(f"{len(sample)} of {len(eligible)} changes, seed {options.seed}", flush=True)
     if not sample:
         return 1
-    survivors: list[Site] = []
-    with TemporaryDirectory(prefix="clipal-mutation-") as directory, ThreadPoolExecutor(options.jobs) as pool:
-        copies: SimpleQueue[Path] = SimpleQueue()
-        for number in range(options.jobs):
-            copies.put(copied(ROOT, Path(directory) / str(number)))
-        unchanged = _unchanged(copies, pool, suites(sample))
-        if unchanged is None:
-            return 1
+    with TemporaryDirectory(prefix="clipal-mutation-") as directory:
+        found = _tried(sample, [copied(ROOT, Path(directory) / str(number)) for number in range(options.jobs)])
+        survivors = [site for site, by in found if by is None and explanation_of(site, explanations) is None]
+        share = 100 * (len(sample) - len(survivors)) / len(sample)
+        print(f"\n{share:.1f} of 100 noticed or explained; {len(survivors)} survived", flush=True)
+        broken = first_failure(Path(directory) / "0", sorted({by for _, by in found if by and "::" in by}))
+    if broken is not None:
+        print(f"fails without a change as well: {broken}")
+    return int(share < options.least or bool(unfit) or broken is not None)
 
-        def tried(site: Site) -> str | None:
-            copy = copies.get()
-            try:
-                return noticed(copy, site, unchanged)
-            finally:
-                copies.put(copy)
 
+def _tried(sample: list[Site], copies: list[Path]) -> list[tuple[Site, str | None]]:
+    """Tries each change in one of the copies. Returns each with the test that noticed it."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for each in copies:
+        free.put(each)
+
+    def tried(site: Site) -> str | None:
+        copy = free.get()
+        try:
+            return noticed(copy, site)
+        finally:
+            free.put(copy)
+
+    found = []
+    explanations = read(EXPLAINED.read_text())
+    with ThreadPoolExecutor(len(copies)) as pool:
         for site, by in zip(sample, pool.map(tried, sample), strict=True):
+            found.append((site, by))
             if by is not None:
                 print(f"noticed   {site}\n          by {by}", flush=True)
-            elif explanation_of(site, explanations):
-                print(f"explained {site}", flush=True)
             else:
-                print(f"SURVIVED  {site}", flush=True)
-                survivors.append(site)
-    share = 100 * (len(sample) - len(survivors)) / len(sample)
-    print(f"\n{share:.1f} of 100 noticed or explained; {len(survivors)} survived")
-    return int(share < options.least or bool(unfit))
-
-
-def _unchanged(copies: SimpleQueue[Path], pool: ThreadPoolExecutor, tests: list[str]) -> dict[str, float] | None:
-    """The seconds that each file of tests takes without a change; None where one fails."""
-
-    def once(test: str) -> Run:
-        copy = copies.get()
-        try:
-            return run(copy, [test], _LIMIT)
-        finally:
-            copies.put(copy)
-
-    runs = dict(zip(tests, pool.map(once, tests), strict=True))
-    failed = [each.failed for each in runs.values() if each.failed]
-    for each in failed:
-        print(f"fails without a change: {each}")
-    return None if failed else {test: each.seconds for test, each in runs.items()}
+                print(f"{'explained' if explanation_of(site, explanations) else 'SURVIVED '} {site}", flush=True)
+    return found
 
 
 def _options() -> argparse.Namespace:

@@ -9,8 +9,8 @@ import pytest
 from mutation.__main__ import ROOT
 from mutation.explained import EXPLAINED, Explanation, explanation_of, read, stale
 from mutation.sites import Site, changed, sites
-from mutation.suites import SUITES, files
-from mutation.trial import HANGS, run
+from mutation.suites import SUITES, files, suite
+from mutation.trial import HANGS, first_failure
 
 SOURCE = '''
 """Not a number: 1 < 2."""
@@ -48,18 +48,24 @@ def test_each_kind_of_change_is_made_in_its_place(tmp_path: Path) -> None:
 def test_the_test_that_fails_is_named(tmp_path: Path) -> None:
     for name, right in (("good", True), ("bad", False)):
         (tmp_path / f"test_{name}.py").write_text(f"def test() -> None:\n    assert {right}\n")
-    assert run(tmp_path, ["test_good.py"], 60.0).failed is None
-    assert run(tmp_path, ["test_good.py", "test_bad.py"], 60.0).failed == "test_bad.py::test"
+    assert first_failure(tmp_path, ["test_good.py"]) is None
+    assert first_failure(tmp_path, ["test_good.py", "test_bad.py"]) == "test_bad.py::test"
 
 
 def test_tests_that_hang_are_ended(tmp_path: Path) -> None:
     (tmp_path / "test_hanging.py").write_text("import time\ndef test() -> None:\n    time.sleep(60)\n")
-    assert run(tmp_path, ["test_hanging.py"], 0.2).failed == HANGS
+    assert first_failure(tmp_path, ["test_hanging.py"], 0.2) == HANGS
 
 
 def test_what_is_changed_and_which_tests_are_to_notice_are_there() -> None:
     assert len(files(ROOT)) > 50
-    assert all((ROOT / each).exists() for suite in SUITES.values() for each in suite)
+    assert all((ROOT / each).exists() for tests in SUITES.values() for each in tests)
+
+
+def test_the_quick_tests_are_asked_first() -> None:
+    tests = suite(Path("clipal/failover/round.py"))
+    assert sorted(tests) == sorted(SUITES["clipal/failover"])
+    assert [each.split("/")[1] for each in tests] == [*["pure"] * 2, "in_memory", *["wire"] * (len(tests) - 3)]
 
 
 def test_each_explained_change_is_one_that_can_be_made() -> None:
