@@ -26,9 +26,8 @@ FieldPairs = Sequence[tuple[bytes, bytes]]
 FieldTable = Mapping[bytes, bytes]
 """The last value of each header field, by its lower-case name."""
 
-_STREAM: Final = re.compile(rb'"stream"[ \t\r\n]*:[ \t\r\n]*true')
-_LONG: Final = 8 * 1024
-_END: Final = 1024
+_STREAM: Final = b'"stream"'
+_TRUE: Final = re.compile(_STREAM + rb"[ \t\r\n]*:[ \t\r\n]*true")
 _SESSION_LENGTH: Final = 256
 SESSION_FIELD: Final = b"x-session-id"
 """Where OpenCode, Qwen Code and others name their session, whichever API they speak."""
@@ -153,10 +152,12 @@ class Dialect(ABC):
             return True
         if b"content-encoding" in fields and fields[b"content-encoding"].lower() not in (b"", b"identity"):
             return False
-        # The end first: Claude Code writes it there, and a search of all of a long body costs much of its request.
-        if len(ends) > _LONG and _STREAM.search(ends, len(ends) - _END) is not None:
-            return True
-        return _STREAM.search(ends) is not None
+        at = ends.rfind(_STREAM)  # from the end, because Claude Code writes it there
+        while at >= 0:
+            if _TRUE.match(ends, at):
+                return True
+            at = ends.rfind(_STREAM, 0, at)
+        return False
 
     def is_probe(self, path: bytes) -> bool:
         """Whether a request for `path` only tests whether a server is there."""
