@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import MultiService, Service
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import ILogObserver, Logger
-from twisted.python.components import Componentized
+from twisted.logger import Logger
 
 from clipal.config.loader import load_configuration
 from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides
 from clipal.config.problems import ConfigurationError
+from clipal.logs.logged_service import LoggedService
 from clipal.logs.notifications import Desktop
 from clipal.logs.observer import Logs
 from clipal.process.assignment import Assignment
@@ -31,7 +31,7 @@ from clipal.providers.shared import SharedState
 from clipal.status.totals import Totals
 
 
-class Parent(MultiService):
+class Parent(LoggedService):
     """Serves nothing itself.
 
     Parameters are those of `clipal.service.Clipal`; `files` has the name of each client's file by its prefix.
@@ -55,15 +55,13 @@ class Parent(MultiService):
         is_the_log: bool = True,
         supervised: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(logs, is_the_log=is_the_log)
         self._reactor = reactor
         self._configuration = configuration
         self._overrides = overrides
         self._files = files
         self._listeners = listeners
         self._status_listening = status_listening
-        self._logs = logs
-        self._is_the_log = is_the_log
         self._supervised = supervised
         self._resets = 0
         self._cut = 0
@@ -72,7 +70,7 @@ class Parent(MultiService):
         self._totals = Totals(time.time())
         self._desktop = Desktop(reactor)
         self._systemd = Systemd(reactor)
-        self._signals = Signals(reactor, reload=self._reload, reopen_log=self._reopen_log)
+        self._signals = Signals(reactor, reload=self._reload, reopen_log=self.reopen_log)
         sockets = [listener.socket for listener in listeners]
         if status_listening is not None:
             sockets.append(status_listening)
@@ -83,12 +81,6 @@ class Parent(MultiService):
         self._hand_over = HandOver(reactor, path, Offering.of_workers(listeners, self.roll))
         for part in (self._desktop, self._signals, self._workers, self._hand_over):
             part.setServiceParent(self)
-
-    def setServiceParent(self, parent: object) -> None:
-        """Gives an application the log that twistd asks it for."""
-        if self._is_the_log and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._logs)
-        super().setServiceParent(parent)
 
     def _assignment(self) -> str:
         return Assignment(
@@ -150,10 +142,10 @@ class Parent(MultiService):
         for each in self._workers.running_workers:
             each.control.tell("share", own=each is worker, **word)
 
-    def _reopen_log(self) -> None:
-        self._logs.close()
+    def reopen_log(self) -> None:
+        """The workers' files too; see `LoggedService`."""
         self._workers.tell("reopen log")
-        self._log.info("Opened the log anew")
+        super().reopen_log()
 
     # Replacing the workers
 
@@ -208,8 +200,4 @@ class Parent(MultiService):
             self._status_listening.close()
         for part in (self._systemd, self._signals, self._desktop):
             part.stopService()
-        if self._cut:
-            what = "1 open request was" if self._cut == 1 else f"{self._cut} open requests were"
-            self._log.warn("Stopped; {what} cut", what=what)
-        else:
-            self._log.info("Stopped; no open request was cut")
+        self.say_stopped(self._cut)

@@ -21,7 +21,7 @@ LONGEST_WAIT_FOR_PARENT: Final = 2.0
 
 
 class ParentConnection:
-    """What a worker says to its parent and hears from it; the other workers, for the service (`Siblings`).
+    """What a worker says to its parent and hears from it; the other workers, for the service (`clipal.siblings`).
 
     Parameters:
         end: the worker's end of the socket pair.
@@ -52,13 +52,13 @@ class ParentConnection:
     # What this worker tells
 
     def follow(self, route: Route, configuration: Configuration) -> None:
-        """See `clipal.service.Siblings`."""
+        """See `clipal.siblings.Siblings`."""
         epoch = _epoch(route, configuration, self.resets)
         self._awaited.add((route.dialect.prefix, epoch))
         self._routes.follow(route, epoch)
 
     def show(self, text: str) -> None:
-        """See `clipal.service.Siblings`."""
+        """See `clipal.siblings.Siblings`."""
         self._control.tell("notify", text=text)
 
     def report(self, own: Snapshot) -> None:
@@ -66,7 +66,7 @@ class ParentConnection:
         self._control.tell("counts", counts=own.counts, states=own.states)
 
     def ended(self, cut: int, own: Snapshot) -> Deferred[None]:
-        """See `clipal.service.Siblings`."""
+        """See `clipal.siblings.Siblings`."""
         if not self._control.connected:
             return succeed(None)
         self.report(own)

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -67,6 +68,15 @@ async def status_of(world: World, port: int) -> Any:
     client = await world.connect(port)
     client.send(request(b"GET", b"/status"))
     return json.loads((await client.read_response()).body)
+
+
+def has_reactor(pid: int) -> bool:
+    """Whether a process has loaded its program, which makes the reactor last."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed in the meantime
+            if "eventpoll" in os.readlink(descriptor):
+                return True
+    return False
 
 
 async def replaced(program: Program, directory: Path, before: set[int]) -> None:
@@ -147,6 +157,8 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(world: Worl
     for client in await on_each(world, port):
         client.send(POST)
         assert (await client.read_response()).status == 200
+    (spare,) = started_by_it - before
+    await until(lambda: has_reactor(spare))
     await deferLater(reactor, 1)
     counted = (await status_of(world, port))["clients"]["claudecode"]["requests"]
     (victim, *_) = before

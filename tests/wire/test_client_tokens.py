@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-import clipal.service
+import clipal.upkeep
 from clipal.config.client_token import ClientToken
 from clipal.config.model import Carrier
 from tests.proxy import Proxy, provider
@@ -343,7 +343,7 @@ async def test_an_open_websocket_is_one_of_its_streams(world: World) -> None:
 async def test_a_token_that_is_taken_out_of_the_file_is_good_until_the_file_is_read(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
+    monkeypatch.setattr(clipal.upkeep, "UPKEEP", 0.01)
     go_on: Deferred[None] = Deferred()
     upstream = world.upstream((*chunked(b"beginning", last=False), Wait(go_on), Send(b"0\r\n\r\n")))
     entries = {name: f'  - {{name: {name}, token: "{text.decode()}"}}\n' for name, text in (("a", GOOD), ("b", WRONG))}

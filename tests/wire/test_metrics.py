@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-import clipal.service
+import clipal.upkeep
 from clipal.logs.observer import Logs
 from tests.asking import ask, ranked
 from tests.proxy import Proxy, provider
@@ -134,7 +134,7 @@ async def test_refusals_by_their_reason(world: World, sent: bytes, reason: str) 
 
 @ensure_deferred
 async def test_reloads_taken_and_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
+    monkeypatch.setattr(clipal.upkeep, "UPKEEP", 0.01)
     write(tmp_path / "config.yaml", "log_stdout: false\n")
     proxy = Proxy.load(tmp_path)
     try:

@@ -11,7 +11,7 @@ import trustme
 from OpenSSL import SSL
 from twisted.internet.ssl import ContextFactory
 
-import clipal.service
+import clipal.upkeep
 from tests.proxy import Proxy
 from tests.wirekit.client import request
 from tests.wirekit.marks import async_fixture, ensure_deferred
@@ -26,7 +26,7 @@ Serve = Callable[[str, str], Proxy]
 @async_fixture
 async def serve(nothing_left: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
     """A clipal of `config.yaml` and the providers of Claude Code; it looks at its files all the time."""
-    monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
+    monkeypatch.setattr(clipal.upkeep, "UPKEEP", 0.01)
     started: list[Proxy] = []
 
     def start(config: str, providers: str) -> Proxy:

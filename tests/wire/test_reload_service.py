@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import deferLater
 
-import clipal.service
+import clipal.swap
+import clipal.upkeep
 from clipal.failover.failover import Failover
 from clipal.providers.provider import Provider
 from clipal.providers.route import Route
@@ -36,7 +37,7 @@ ASK = request(b"POST", b"/claudecode/v1/messages", body=b"{}")
 @async_fixture
 async def load_proxy(nothing_left: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoadProxy]:
     """`Proxy.load` of the test's own directory; it looks at its files as often as a test likes to wait."""
-    monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
+    monkeypatch.setattr(clipal.upkeep, "UPKEEP", 0.01)
     write(tmp_path / "config.yaml", "log_stdout: false\n")
     started: list[Proxy] = []
 
@@ -327,7 +328,7 @@ async def test_a_configuration_that_cannot_be_applied_leaves_the_old_one_in_forc
         return Failover(route, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(clipal.service, "Failover", not_for_gemini)
+        patched.setattr(clipal.swap, "Failover", not_for_gemini)
         write(tmp_path / "config.yaml", "log_stdout: false\nmax_request_body_bytes: 1\n")
         write(tmp_path / "claude-code.yaml", providers(new))
         await proxy.logged("Bug while a new configuration was taken")

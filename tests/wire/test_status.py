@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-import clipal.service
+import clipal.upkeep
 from clipal.config.settings import CircuitBreaker
 from tests.asking import FAILED, ask, ranked
 from tests.proxy import Proxy, provider
@@ -200,7 +200,7 @@ async def test_an_answer_that_breaks_off_is_a_failure_and_no_answer(world: World
 async def test_the_configuration_in_force_and_what_is_wrong_with_the_files(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clipal.service, "UPKEEP", 0.01)
+    monkeypatch.setattr(clipal.upkeep, "UPKEEP", 0.01)
     write(tmp_path / "config.yaml", "log_stdout: false\n")
     write(tmp_path / "claude-code.yaml", providers(world.upstream(answer(200, b"one"))))
     proxy = Proxy.load(tmp_path)
