@@ -7,7 +7,8 @@ once: target, connections, keys in each carrier.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
@@ -31,6 +32,9 @@ from clipal.upstream.response import Response
 from clipal.upstream.target import Target
 from clipal.wire.fields import request_fields
 from clipal.wire.websocket import UPGRADE_FIELDS
+
+_PATHS: Final = 64
+"""How many paths of requests are remembered, with the URL that each goes to."""
 
 
 class TransparentClient(HTTPClient):
@@ -110,6 +114,8 @@ class ProviderAgent:
         self.name = provider.name
         self._dialect = dialect
         self._target = target = Target.from_base_url(provider.base_url)
+        # A client's requests go to a few paths. A query is not remembered, because a key may be in it.
+        self._url = lru_cache(maxsize=_PATHS)(lambda path: target.url(dialect.upstream_path(path, target.path)))
         self._models = ModelNames(provider.models) if provider.models else None
         self._keys = [KeyCarriers.prepare(key, provider.auth) for key in provider.api_keys or (Secret(b""),)]
         timeout = settings.connect_timeout
@@ -138,7 +144,6 @@ class ProviderAgent:
             request = self._models.apply(request, request.model, self._dialect)
         keys = self._keys[key]
         carrier = keys.carrier(request.carrier)
-        path = self._dialect.upstream_path(request.path, self._target.path)
         query = request.query
         if carrier is Carrier.QUERY or (query and self._dialect.key_in_query):
             query = keys.query(carrier, query)
@@ -146,7 +151,11 @@ class ProviderAgent:
         fields = request_fields(request.head, self._target.host_field, keys.credential(carrier), body.length)
         if request.opens_websocket:
             fields += UPGRADE_FIELDS
-        url = self._target.origin + self._target.request_target(path, query)
+        url = self._url(request.path)
+        if self._target.query:
+            query = self._target.all_of_query(query)
+        if query is not None:
+            url = b"%b?%b" % (url, query)
         return self._clients[key].request(request.head.method, url, headers=fields, data=body if body.length else None)
 
     async def reach(self) -> None:

@@ -35,14 +35,16 @@ class Target:
         field = host.encode("ascii")
         return cls(tls, url.host, url.port, field, url.scheme.encode("ascii") + b"://" + field, url.path, url.query)
 
-    def request_target(self, path: bytes, query: bytes | None) -> bytes:
-        """What goes into the request line.
+    def url(self, path: bytes) -> bytes:
+        """An absolute URI without its query.
 
         Parameters:
-            path: raw, behind the client's prefix: empty, or it begins with a slash.
-            query: raw, without its question mark; None where there was no question mark.
+            path: raw, behind the base URL's path: empty, or it begins with a slash.
         """
-        target = self.path + path or b"/"
+        return self.origin + (self.path + path or b"/")
+
+    def all_of_query(self, query: bytes | None) -> bytes | None:
+        """The base URL's query and `query`, both raw and without a question mark; None where there is none."""
         if self.query:
-            return b"%b?%b&%b" % (target, self.query, query) if query else b"%b?%b" % (target, self.query)
-        return target if query is None else b"%b?%b" % (target, query)
+            return b"%b&%b" % (self.query, query) if query else self.query
+        return query
