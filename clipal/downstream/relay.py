@@ -14,7 +14,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
 from clipal.downstream.request import Request
@@ -107,7 +106,7 @@ class Relay:
     def _body_ended(self, reason: Failure) -> None:
         if self._ended is None:
             return
-        if reason is not WHOLE and not reason.check(ResponseDone):
+        if reason is not WHOLE:
             self._break_off(Ending.CUT)
             return
         rest = self._unsent + (last_chunk(self._trailers()) if self._chunked else b"")

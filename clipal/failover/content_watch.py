@@ -7,9 +7,9 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 
 from clipal.failover.gate import HOLD, Gate, judged
+from clipal.upstream.response import WHOLE
 
 
 class ContentWatch(Protocol):
@@ -38,5 +38,5 @@ class ContentWatch(Protocol):
             self._gate = None
             self._content_came(self._protocol)
 
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
+    def connectionLost(self, reason: Failure = WHOLE) -> None:
         self._protocol.connectionLost(reason)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 
 from clipal.failover.gate import HOLD, OPEN, Decision, Gate, judged
 from clipal.upstream.response import WHOLE
@@ -74,7 +73,7 @@ class GateWait:
 
     def end(self, reason: Failure) -> None:
         """The body has ended, whole or broken off."""
-        if reason is WHOLE or reason.check(ResponseDone):
+        if reason is WHOLE:
             self.settle(judged(self.gate.end))
             return
         self.stop()

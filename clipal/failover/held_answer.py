@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 
 from clipal.failover.content_watch import ContentWatch
 from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, opened_by_bug
@@ -89,18 +88,17 @@ class HeldAnswer(Protocol):
         """
         decision: Decision = HOLD
         reason = self._reason
-        broken = None if reason is None or reason is WHOLE or reason.check(ResponseDone) else reason
         try:
             for piece in self._pieces:
                 decision = gate.feed(piece)
                 if decision is not HOLD:
                     break
-            if decision is HOLD and reason is not None and broken is None:
+            if decision is HOLD and reason is WHOLE:
                 decision = gate.end()
         except Exception:
             decision = opened_by_bug()
-        if decision is HOLD and broken is not None:
-            broken.raiseException()
+        if decision is HOLD and reason is not None:
+            reason.raiseException()
         if decision is HOLD:
             self._gate = gate
         elif decision is not OPEN:
@@ -238,7 +236,7 @@ class HeldAnswer(Protocol):
         if self._wait is not None:
             self._wait.feed(data)
 
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
+    def connectionLost(self, reason: Failure = WHOLE) -> None:
         self._reason = reason
         wait, self._wait = self._wait, None
         if wait is not None:

@@ -8,7 +8,6 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 
 from clipal.failover.gate import HOLD, OPEN, PAGE, Decision, Gate, judged
 from clipal.outcomes.error_body import ErrorBody
@@ -46,8 +45,8 @@ class Shadow(Protocol):
             self._step_aside(self._protocol)
             self._log_decision(decision)
 
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008 (never changed)
-        if not self._decided and (reason is WHOLE or reason.check(ResponseDone)):
+    def connectionLost(self, reason: Failure = WHOLE) -> None:
+        if not self._decided and reason is WHOLE:
             self._log_decision(judged(self._gate.end))
         self._protocol.connectionLost(reason)
 
