@@ -80,6 +80,27 @@ def _join_providers(first: ProviderState, second: ProviderState) -> ProviderStat
     }
 
 
+class CommonCount:
+    """How often something has happened that each worker counts for itself, such as a change of the files.
+
+    Attributes:
+        total: it never falls. A worker that begins later goes on from what was known.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._before: dict[Hashable, int] = {}
+
+    def update(self, worker: Hashable, own: int) -> None:
+        """What a worker has counted since it began."""
+        before = self._before.setdefault(worker, max(0, self.total - own))
+        self.total = max(self.total, before + own)
+
+    def end(self, worker: Hashable) -> None:
+        """A worker has ended."""
+        self._before.pop(worker, None)
+
+
 class Totals:
     """What the parent of workers knows of their numbers.
 
@@ -95,14 +116,19 @@ class Totals:
         self._started = started
         self._last: dict[Hashable, Snapshot] = {}
         self._ended: Any = {}
+        self._succeeded, self._failed = CommonCount(), CommonCount()
         self.succeeded = self.failed = 0
 
     def update(self, worker: Hashable, counts: Counts, states: States) -> None:
         """What a worker says of itself, in place of what it said before."""
         self._last[worker] = Snapshot(counts, states)
+        self._succeeded.update(worker, states["configuration"]["succeeded"])
+        self._failed.update(worker, states["configuration"]["failed"])
 
     def end(self, worker: Hashable) -> None:
         """A worker has ended: what it counted stays."""
+        self._succeeded.end(worker)
+        self._failed.end(worker)
         last = self._last.pop(worker, None)
         if last is not None:
             self._ended = add_counts(self._ended, ended(last.counts))
@@ -112,11 +138,10 @@ class Totals:
         if not self._last:
             return None
         found = reduce(added, self._last.values())
-        loaded = found.states["configuration"]
         configuration: LoadedState = {
-            **loaded,
-            "succeeded": loaded["succeeded"] + self.succeeded,
-            "failed": loaded["failed"] + self.failed,
+            **found.states["configuration"],
+            "succeeded": self._succeeded.total + self.succeeded,
+            "failed": self._failed.total + self.failed,
         }
         states: States = {**found.states, "started": self._started, "configuration": configuration}
         return Snapshot(add_counts(self._ended, found.counts), states)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import reduce
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from clipal.status.lag import LOOKS, ReactorLag
 from clipal.status.metrics import Metrics
 from clipal.status.report import quantiles
 from clipal.status.snapshot import ClientCounts, Counts, FailureState, LoadedState, ProviderState, Snapshot, States
-from clipal.status.totals import add_counts, added, ended
+from clipal.status.totals import Totals, add_counts, added, ended
 from tests.seen import Samples
 
 
@@ -39,6 +40,7 @@ def snapshot(
     requests: int = 1,
     lag: float = 0.0,
     draining: bool = False,
+    succeeded: int = 1,
     failed: int = 0,
     error: str | None = None,
 ) -> Snapshot:
@@ -75,7 +77,7 @@ def snapshot(
         "fingerprint": "a",
         "loaded": 50.0,
         "error": error,
-        "succeeded": 1,
+        "succeeded": succeeded,
         "failed": failed,
     }
     states: States = {
@@ -124,6 +126,63 @@ def test_what_a_process_counted_outlives_it_and_what_was_open_does_not() -> None
     assert client["providers"]["one"]["open_requests"] == 1
     assert counts["refused"] == {"host": 2}
     assert counts["client_tokens"] == {"anna": {"refused": {"429": 2}, "open_requests": 1}}
+
+
+@pytest.fixture
+def totals() -> Totals:
+    """The parent's, which began before its workers."""
+    return Totals(started=5.0)
+
+
+def report_of(totals: Totals, worker: str, **values: Any) -> None:
+    said = snapshot(provider_state(0, None), **values)
+    totals.update(worker, said.counts, said.states)
+
+
+def shown(totals: Totals) -> Snapshot:
+    found = totals.snapshot()
+    assert found is not None
+    return found
+
+
+def test_before_a_worker_has_reported_there_are_no_totals(totals: Totals) -> None:
+    assert totals.snapshot() is None
+
+
+def test_a_report_takes_the_place_of_the_one_before(totals: Totals) -> None:
+    report_of(totals, "one", requests=2)
+    report_of(totals, "two", requests=3)
+    report_of(totals, "one", requests=4)
+    both = shown(totals)
+    assert both.counts["clients"]["codex"]["requests"] == 7
+    assert both.counts["workers"] == 2
+    assert both.states["started"] == 5.0
+
+
+def test_a_worker_that_ends_leaves_what_it_counted_and_takes_what_it_had_open(totals: Totals) -> None:
+    report_of(totals, "one", requests=2)
+    report_of(totals, "two", requests=3)
+    totals.end("one")
+    totals.end("one")
+    totals.end("three, which never reported")
+    left = shown(totals)
+    assert left.counts["clients"]["codex"]["requests"] == 5
+    assert left.counts["clients"]["codex"]["open_requests"] == 1
+    assert (left.counts["workers"], left.counts["connections"]) == (1, 2)
+
+
+def test_loads_of_the_configuration_are_counted_once_and_never_fewer(totals: Totals) -> None:
+    """All workers load the same files, and those that begin later go on from there."""
+    counted = []
+    for worker, succeeded in (("one", 0), ("two", 0), ("one", 2), ("two", 2), ("three", 0), ("three", 1)):
+        report_of(totals, worker, succeeded=succeeded, failed=succeeded)
+        counted.append(shown(totals).states["configuration"]["succeeded"])
+    assert counted == [0, 0, 2, 2, 2, 3]
+    totals.end("one")
+    totals.end("two")
+    totals.succeeded += 1  # the parent's own, for which it lets workers begin afresh
+    loaded = shown(totals).states["configuration"]
+    assert (loaded["succeeded"], loaded["failed"]) == (4, 3)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)), min_size=1))
