@@ -7,6 +7,7 @@ that took it. Aborting an answer aborts its connection, so that the provider sto
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
@@ -14,11 +15,10 @@ from twisted.internet.interfaces import IProtocol, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from clipal.failover.content_watch import ContentWatch
 from clipal.failover.gate import HOLD, OPEN, Bytes, Decision, Gate, opened_by_bug
 from clipal.failover.gate_wait import GateWait
-from clipal.failover.shadow import Shadow
 from clipal.failover.trail import Ending
+from clipal.failover.watch import Watch, log_shadow
 from clipal.upstream.errors import AnswerCut
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.coding import decode
@@ -151,12 +151,11 @@ class HeldAnswer(Protocol):
         if self._watch is None:
             gate = wait.gate
             self.silent = True
-            self._watch = lambda protocol: ContentWatch(protocol, gate, known, self._content_came)
+            self._watch = lambda protocol: Watch(protocol, gate, known, self._step_aside, self._content_came)
         wait.settle(OPEN)
 
-    def _content_came(self, protocol: IProtocol) -> None:
+    def _content_came(self, _: Decision) -> None:
         self.silent = False
-        self._step_aside(protocol)
 
     # The end of holding
 
@@ -175,7 +174,7 @@ class HeldAnswer(Protocol):
     def watch(self, gate: Gate | None, provider: str) -> None:
         """Logs what `gate` would have decided about the body, after the body was handed on; nothing without a gate."""
         if gate is not None:
-            self._watch = lambda protocol: Shadow(protocol, gate, provider, self._step_aside)
+            self._watch = lambda protocol: Watch(protocol, gate, 0, self._step_aside, partial(log_shadow, provider))
 
     def _step_aside(self, protocol: IProtocol) -> None:
         """Nothing between the connection and `protocol` looks at the body any more."""

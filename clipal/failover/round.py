@@ -19,9 +19,8 @@ from twisted.internet.defer import CancelledError
 from clipal.dialects.dialect import whole_seconds
 from clipal.failover.attempt import Attempt
 from clipal.failover.held_answer import HeldAnswer
-from clipal.failover.passed_over import cooldown, not_asked, passed_over
 from clipal.failover.terms import RequestTerms
-from clipal.failover.trail import Ending, Step, Unanswered
+from clipal.failover.trail import Ending, Step, Unanswered, cooldown, not_asked, passed_over
 from clipal.outcomes import outcome as outcomes
 from clipal.outcomes.outcome import Action, Charge, Outcome
 from clipal.providers.provider import Provider
