@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from clipal.downstream.access import Peer
 from clipal.downstream.admission import Refusal
 from clipal.downstream.backpressure import Backpressure
 from clipal.downstream.capacity import FULL
@@ -25,6 +24,7 @@ from clipal.downstream.channel_site import ChannelSite
 from clipal.downstream.channel_state import NEXT, ChannelState
 from clipal.downstream.closing import Closing, unsent
 from clipal.downstream.incoming import Incoming
+from clipal.downstream.peer import Peer
 from clipal.downstream.request import Request
 from clipal.downstream.untaken import Untaken
 from clipal.transport.deadline import Deadline

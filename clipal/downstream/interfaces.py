@@ -13,10 +13,11 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 
 from clipal.config.client_token import ClientToken
 from clipal.dialects.dialect import Dialect
-from clipal.downstream.access import ClientAccess, Peer
+from clipal.downstream.access import ClientAccess
 from clipal.downstream.admission import Admission, Refusal
 from clipal.downstream.capacity import Bodies
 from clipal.downstream.drain import Drain
+from clipal.downstream.peer import Peer
 from clipal.transport.deadline import Deadline
 from clipal.transport.tcp import EagerServer
 from clipal.wire.message import RequestHead

@@ -32,7 +32,7 @@ _NONE: Final[frozenset[bytes]] = frozenset()
 _SETS: Final = 64
 """How many sets of names are remembered, of requests and of answers: a client sends one or two of them.
 
-No value is remembered, so no key is.
+No value but Connection's is remembered, so no key is.
 """
 _SET: Final = 64
 """Names of a set that is remembered, at most, so that the memory for all of them is bounded."""

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 
-from clipal.downstream.access import Peer
+from clipal.downstream.peer import Peer
 from clipal.process.listening import socket_at
 from tests.asking import ranked
 from tests.proxy import Proxy
