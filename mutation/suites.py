@@ -15,6 +15,8 @@ _FAILOVER: Final = (
 )
 """What shows in whole requests what an answer means, and who is asked next."""
 
+_BOUNDS: Final = "tests/pure/test_bounds_of_the_contract.py"
+
 SUITES: Final[dict[str, tuple[str, ...]]] = {
     "clipal/outcomes": (
         "tests/pure/test_outcome.py",
@@ -151,4 +153,6 @@ def files(root: Path) -> list[Path]:
 def suite(file: Path) -> list[str]:
     """The tests that are to notice a change of `file`, the quick ones first."""
     quick = ("tests/pure", "tests/in_memory", "tests/wire")
-    return sorted(SUITES[file.parent.as_posix()], key=lambda each: quick.index("/".join(each.split("/")[:2])))
+    return sorted(
+        [_BOUNDS, *SUITES[file.parent.as_posix()]], key=lambda each: quick.index("/".join(each.split("/")[:2]))
+    )

@@ -64,8 +64,8 @@ def test_what_is_changed_and_which_tests_are_to_notice_are_there() -> None:
 
 def test_the_quick_tests_are_asked_first() -> None:
     tests = suite(Path("clipal/failover/round.py"))
-    assert sorted(tests) == sorted(SUITES["clipal/failover"])
-    assert [each.split("/")[1] for each in tests] == [*["pure"] * 2, "in_memory", *["wire"] * (len(tests) - 3)]
+    assert set(SUITES["clipal/failover"]) < set(tests)
+    assert [each.split("/")[1] for each in tests] == [*["pure"] * 3, "in_memory", *["wire"] * (len(tests) - 4)]
 
 
 def test_each_explained_change_is_one_that_can_be_made() -> None:
