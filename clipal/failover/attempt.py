@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from clipal.config.settings import FirstEventMode
 from clipal.failover.beginning import gate_for, shadow_gate_for
-from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision
+from clipal.failover.gate import EMPTY, HOLD, OPEN, Decision, Gate
 from clipal.failover.held_answer import HeldAnswer
 from clipal.failover.terms import RequestTerms
 from clipal.outcomes import outcome as outcomes
@@ -73,9 +73,10 @@ class Attempt:
                 return await self._judge_error(answer)
             if terms.route.first_event is FirstEventMode.SHADOW:
                 answer.watch(shadow_gate_for(head, terms), self.provider.name)
-            decision = answer.look(gate_for(head, terms))
+            gate = gate_for(head, terms)
+            decision = answer.look(gate)
             if decision is HOLD:
-                decision = await self._decision(answer)
+                decision = await self._decision(answer, gate)
             return outcomes.relayed(head.status) if decision is OPEN else self._no_answer(decision, head)
         except CancelledError:
             self.drop()
@@ -135,10 +136,10 @@ class Attempt:
         self.drop()
         return outcomes.BROKEN_ANSWER
 
-    def _decision(self, answer: HeldAnswer) -> Deferred[Decision]:
+    def _decision(self, answer: HeldAnswer, gate: Gate) -> Deferred[Decision]:
         """The decision of a gate that holds what has come so far."""
         time = self._terms.route.event_time
-        waiting = self._waiting = answer.decide(time, self._terms.deadline.clear if time else self._begin_again)
+        waiting = self._waiting = answer.decide(gate, time, self._terms.deadline.clear if time else self._begin_again)
         return waiting
 
     def _no_answer(self, decision: Decision, head: ResponseHead) -> Outcome:

@@ -47,7 +47,6 @@ class HeldAnswer(Protocol):
     _ended: Callable[[Ending], None] | None = None
     _watch: Callable[[IProtocol], IProtocol] | None = None
     _join: Callable[[], None] | None = None
-    _gate: Gate | None = None
     _wait: GateWait | None = None
     silent = False
 
@@ -99,14 +98,12 @@ class HeldAnswer(Protocol):
             decision = opened_by_bug()
         if decision is HOLD and reason is not None:
             reason.raiseException()
-        if decision is HOLD:
-            self._gate = gate
-        elif decision is not OPEN:
+        if decision is not HOLD and decision is not OPEN:
             self.pause()
         return decision
 
-    def decide(self, event_time: float, progressed: Callable[[], None]) -> Deferred[Decision]:
-        """Holds the body until the gate of `look` decides.
+    def decide(self, gate: Gate, event_time: float, progressed: Callable[[], None]) -> Deferred[Decision]:
+        """Holds the body until `gate` decides, which held when `look` fed it the body so far.
 
         Parameters:
             event_time: seconds from the first byte on, after which the decision is OPEN anyway; 0 for no limit.
@@ -115,7 +112,7 @@ class HeldAnswer(Protocol):
         Returns:
             the decision; AnswerCut if the body breaks off before. Cancelling it aborts the answer.
         """
-        wait = self._wait_for_gate()
+        wait = self._wait_for(gate)
         wait.follow(event_time, progressed, self._open_in_silence)
         if self._pieces:
             wait.held()
@@ -124,8 +121,9 @@ class HeldAnswer(Protocol):
     async def read_error(self) -> bytes:
         """As much of an error's body as came within `ERROR_BODY` bytes and `ERROR_TIME` seconds."""
         try:
-            if self.look(Bytes(ERROR_BODY)) is HOLD:
-                wait = self._wait_for_gate()
+            gate = Bytes(ERROR_BODY)
+            if self.look(gate) is HOLD:
+                wait = self._wait_for(gate)
                 wait.open_after(ERROR_TIME)
                 await wait.decision
         except AnswerCut:
@@ -133,9 +131,7 @@ class HeldAnswer(Protocol):
         self.pause()
         return self.held
 
-    def _wait_for_gate(self) -> GateWait:
-        gate, self._gate = self._gate, None
-        assert gate is not None, "only a gate that holds is waited for"
+    def _wait_for(self, gate: Gate) -> GateWait:
         wait = self._wait = GateWait(gate, self._clock, self._decided, self.abort)
         return wait
 
