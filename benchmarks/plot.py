@@ -56,8 +56,8 @@ def _draw_item(axes: Axes, results: Results, item: Item) -> None:
     colours = [_COLOURS.get(name, others) for name in bars]
     figures = list(bars.values())
     spread = [[each.median - each.least for each in figures], [each.most - each.median for each in figures]]
-    style = {"elinewidth": 0.8, "capsize": 2}
-    axes.barh(list(bars), [each.median for each in figures], xerr=spread, color=colours, error_kw=style)
+    medians = [each.median for each in figures]
+    axes.barh(list(bars), medians, xerr=spread, color=colours, error_kw={"elinewidth": 0.8})
     axes.axvline(goal.limit, color="#c0392b", linestyle="--", linewidth=1)
     if goal.original is not None:
         axes.axvspan(*goal.original, color="#8e6fae", alpha=0.4, linewidth=1.5)
