@@ -51,7 +51,7 @@ def client_carrier(head: RequestHead, query: bytes | None, own: Carrier) -> Carr
 class KeyCarriers:
     """One key of a provider, with its credential in each carrier made once."""
 
-    credentials: dict[Carrier, Credential]
+    credentials: tuple[tuple[Carrier, Credential], ...]
     fixed: Carrier | None
     query_key: bytes
 
@@ -59,9 +59,9 @@ class KeyCarriers:
     def prepare(cls, key: Secret, auth: Carrier) -> KeyCarriers:
         """For `key` of a provider with this `auth`; an empty key stands for `auth: none`."""
         raw = key.reveal()
-        credentials = {
-            carrier: Credential(field, name, scheme + raw) for carrier, (field, name, scheme) in _FIELDS.items()
-        }
+        credentials = tuple(
+            (carrier, Credential(field, name, scheme + raw)) for carrier, (field, name, scheme) in _FIELDS.items()
+        )
         kind = next((carrier for prefix, carrier in _KINDS if raw.startswith(prefix)), None)
         fixed = auth if auth is Carrier.NONE else kind or (None if auth is Carrier.AUTO else auth)
         return cls(credentials, fixed, quote_from_bytes(raw, safe="").encode("ascii"))
@@ -72,7 +72,10 @@ class KeyCarriers:
 
     def credential(self, carrier: Carrier) -> Credential:
         """The field to write; none for a key that travels in the query."""
-        return self.credentials.get(carrier, _NO_CREDENTIAL)
+        for each, credential in self.credentials:  # a look-up in a table takes longer, because of an enum's hash
+            if each is carrier:
+                return credential
+        return _NO_CREDENTIAL
 
     def query(self, carrier: Carrier, query: bytes | None) -> bytes | None:
         """`query` without the client's `key`, or with the provider's in its place."""
