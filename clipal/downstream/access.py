@@ -216,4 +216,6 @@ class ClientAccess:
 
 def _too_many(what: str, reason: str, wait: float) -> Refusal:
     seconds = max(1, -int(-wait // 1))
-    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, f"Too many {what}.", reason, retry_after=seconds)
+    return Refusal(
+        HTTPStatus.TOO_MANY_REQUESTS, f"Too many {what}. Please retry in {seconds}s.", reason, retry_after=seconds
+    )

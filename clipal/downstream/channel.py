@@ -111,7 +111,7 @@ class Channel(HTTPChannel):
     def busy(self) -> bool:
         """Whether the client would lose a request or an answer if the connection ended now."""
         if self._state is ChannelState.CLOSING:
-            return unsent(self.transport) > 0
+            return bool(unsent(self.transport))
         return self._state is not ChannelState.CLOSED and not self.idle
 
     def gives_way(self, before: float) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -67,3 +69,13 @@ def test_a_client_that_takes_all_is_closed_soon(monkeypatch: pytest.MonkeyPatch)
         clock.pump([0.01] * 125)
     assert transport.closed
     ends.lost()
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_where_the_system_does_not_tell_nothing_is_unacknowledged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    with (tmp_path / "no socket").open("wb") as file:
+        transport = SimpleNamespace(getHandle=lambda: file)
+        assert closing.unacknowledged(cast("Connection", transport)) == 0

@@ -255,7 +255,9 @@ async def test_more_requests_than_a_token_has_in_a_minute_are_a_429(world: World
     answered = await client.read_response()
     assert answered.status == 429
     assert json.loads(answered.body)["error"]["code"] == "rate_limit_exceeded"
-    assert 55 <= int(answered.values(b"retry-after")[0]) <= 60
+    seconds = int(answered.values(b"retry-after")[0])
+    assert 55 <= seconds <= 60
+    assert json.loads(answered.body)["error"]["message"].endswith(f" Please retry in {seconds}s.")
     client.send(asking("codex", shown(WRONG)))
     assert (await client.read_response()).body == b"ok"
     assert len(upstream.requests) == 3

@@ -168,3 +168,21 @@ async def test_what_does_not_end_in_time_is_cut_and_counted(world: World, brief_
     assert await drained(proxy, seconds=0.1) == 2
     for client in streams:
         assert await client.closed() == "aborted"
+
+
+@ensure_deferred
+async def test_a_client_that_has_all_of_its_last_answer_loses_nothing_by_a_cut(world: World) -> None:
+    """The kernel has the answer for it; the connection waits only for the client to close it."""
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
+    client.pause()
+    client.send(
+        request(b"POST", b"/claudecode/v1/messages", ((b"Host", b"localhost"), (b"Connection", b"close")), b"{}")
+    )
+    await proxy.logged("200 via one")
+    (channel,) = proxy.service.site.channels
+    assert not channel.idle
+    assert await drained(proxy, seconds=0.1) == 0
+    client.resume()
+    assert (await client.read_response()).body == b"hello"
