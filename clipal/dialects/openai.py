@@ -116,7 +116,7 @@ class OpenAI(Dialect):
 
     def made_answer(self, beginning: bytes) -> bytes | None:
         """See Dialect. The id stands at the beginning of the first event, and of a whole answer too."""
-        found = _MADE.search(beginning, 0, _BEGINNING)
+        found = _MADE.search(beginning, endpos=_BEGINNING)
         return None if found is None else found[1]
 
     def tokens(self, beginning: bytes, end: bytes, path: bytes) -> TokenCounts | None:

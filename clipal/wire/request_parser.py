@@ -89,7 +89,7 @@ class RequestParser(Parser):
                 if at < end:
                     self._take_counted(data[at:])
                 break
-        self._tail = (data if len(data) > 2 else self._tail + data)[-3:] if self._open else b""
+        self._tail = (self._tail + data[-3:])[-3:] if self._open else b""
         if self._pieces:
             self._flush()
         if self._items:
