@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from clipal.process.descriptors import Descriptors
+from clipal.process.descriptors import OF_CLIENT, Descriptors
 from clipal.transport.deadline import Deadline
 from clipal.transport.tcp import EagerPort
 
@@ -76,19 +76,19 @@ class Connections:
     def add(self, connection: ClientConnection) -> None:
         """A client has connected."""
         self.open.add(connection)
-        self._descriptors.clients += 1
+        self._descriptors.free -= OF_CLIENT
 
     def discard(self, connection: ClientConnection) -> None:
         """The connection of a client is lost."""
         if connection in self.open:
             self.open.discard(connection)
-            self._descriptors.clients -= 1
+            self._descriptors.free += OF_CLIENT
         if self._full:
             self._accept_again()
 
     def _make_room(self) -> bool:
         """Whether the next connection can be accepted now. If not, one that is idle is closed, if any gives way."""
-        while not self._descriptors.room_for_client:
+        while self._descriptors.free < OF_CLIENT:
             if not self._close_unused():
                 break
         else:

@@ -12,39 +12,27 @@ RESERVED: Final = 32
 NO_LIMIT: Final = 200_000
 SELECTED: Final = 512
 """Sockets that select() takes on Windows: CPython's FD_SETSIZE. With more, it fails for all of them."""
+OF_CLIENT: Final = 2
+"""Descriptors that a client takes: its next request may need a connection to a provider."""
 
 
 @define(eq=False)
 class Descriptors:
-    """The descriptors for connections, and how many of them are taken.
+    """The descriptors for connections.
 
-    A client counts twice, because its next request may need a connection to a provider. So every accepted client can be
-    served, and the other descriptors are for unused connections to providers.
+    A client takes `OF_CLIENT` of them, and an unused connection to a provider, which is kept for later requests, takes
+    one. So every accepted client can be served, and the others are for unused connections.
 
     Attributes:
-        limit: all descriptors for connections.
-        clients: connections of clients.
-        unused: connections to providers that are kept for later requests.
+        free: how many are left.
     """
 
-    limit: int = NO_LIMIT
-    clients: int = 0
-    unused: int = 0
+    free: int = NO_LIMIT
 
     @classmethod
     def of_this_process(cls) -> Descriptors:
         """As many as the system allows; the limit is raised as far as possible, because its default is low."""
-        return cls(max(2, raise_limit() - RESERVED))
-
-    @property
-    def room_for_client(self) -> bool:
-        """Whether one more client can be served."""
-        return 2 * self.clients + self.unused + 2 <= self.limit
-
-    @property
-    def room_for_unused(self) -> bool:
-        """Whether one more connection to a provider can be kept."""
-        return 2 * self.clients + self.unused < self.limit
+        return cls(max(OF_CLIENT, raise_limit() - RESERVED))
 
 
 def raise_limit() -> int:

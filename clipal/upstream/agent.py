@@ -95,7 +95,7 @@ class Agent:
         upgrade = _UPGRADE in head
         if upgrade or not self._idle:
             return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer, upgrade=upgrade))
-        self._descriptors.unused -= 1
+        self._descriptors.free += 1
         return self._idle.pop().send(method, head, bodyProducer)
 
     def _framed(self, headers: Headers | RawFields | None, body: IBodyProducer | None) -> RawFields:
@@ -129,18 +129,18 @@ class Agent:
     # The pool
 
     def _free(self, connection: Connection) -> None:
-        if self._closed or len(self._idle) >= self._max_idle or not self._descriptors.room_for_unused:
+        if self._closed or len(self._idle) >= self._max_idle or self._descriptors.free <= 0:
             connection.close()
             return
         connection.idle_since = self._reactor.seconds()
         self._idle.append(connection)
-        self._descriptors.unused += 1
+        self._descriptors.free -= 1
 
     def _lost(self, connection: Connection, stale: bool) -> None:
         """Forgets it. If it was stale, all are: it was the one used last, the others have been unused for longer."""
         if connection in self._idle:
             self._idle.remove(connection)
-            self._descriptors.unused -= 1
+            self._descriptors.free += 1
         while stale and self.close_longest_idle():
             pass
 
