@@ -7,8 +7,9 @@ exchange ends with a provider's answer, whole or visibly broken, with a refusal,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -61,14 +62,14 @@ class Exchange(ABC):
     async def _answer(self) -> None:
         """Asks the providers, then begins to relay the answer, or refuses the request."""
 
-    async def _ask(self, body: BytesBody) -> HeldAnswer | Unanswered:
+    def _ask(self, body: BytesBody) -> Coroutine[Any, Any, HeldAnswer | Unanswered]:
         """Asks the providers, one after another."""
         request = self._request
         carrier = client_carrier(request.head, request.query, self._dialect.carrier)
         upstream_request = UpstreamRequest(
             request.head, self._path, request.query, body, carrier, opens_websocket=self.opens_websocket
         )
-        return await self._failover.answer(upstream_request, self._trail, request.channel.first_byte)
+        return self._failover.answer(upstream_request, self._trail, request.channel.first_byte)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
