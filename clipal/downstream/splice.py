@@ -144,7 +144,9 @@ class Splice:
 
     def _gather(self) -> None:
         """Keeps only the beginning and the end of the body so far, each in one piece. Called about once in 4 KiB."""
-        self._beginning, end = self.ends()
+        beginning, end = self.ends()
+        if self.sent >= BEGINNING:  # before that, `end` is all of the body
+            self._beginning = beginning
         self._last = [end]
         self._gathers_at = self.sent + _GATHERED
 
