@@ -19,8 +19,8 @@ from clipal.transport.tls_state import TLSState, may_become
 
 _RECORD = 16 * 1024
 """The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""
-_SLICE = 64 * 1024
-"""Bytes encrypted before they go to the socket; a memory BIO that grows further copies what it has."""
+_SLICE = _RECORD
+"""Bytes encrypted before they go to the socket: a memory BIO keeps what it once grew to (docs/performance.md)."""
 
 _OPEN: Final = TLSState.OPEN
 
