@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import field, frozen
+from attrs import define, field
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@frozen
+@define  # not frozen, because that doubles the cost of making one
 class Event:
     """One event.
 

@@ -181,9 +181,8 @@ class HeldAnswer(Protocol):
 
     def take(self) -> bytes:
         """Gives away the body of an answer that is `whole`."""
-        body = self.held
-        self._pieces.clear()
-        return body
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def hand_on(self, protocol: IProtocol, join: Callable[[], None] | None = None) -> None:
         """Delivers the body to `protocol`, from its first byte to its end.
