@@ -128,6 +128,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/wire/test_connections.py",
         "tests/wire/test_drain.py",
         "tests/wire/test_expose_provider.py",
+        "tests/wire/test_file_descriptors.py",
         "tests/wire/test_listening.py",
         "tests/wire/test_metrics.py",
         "tests/wire/test_own_bugs.py",
