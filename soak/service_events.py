@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from soak.ports import free_port
@@ -76,12 +77,15 @@ class Instance:
         self.signal(signal.SIGTERM)
         await ended(self.program)
 
-    def workers(self) -> set[int]:
-        """The processes that serve for it."""
+    def started(self) -> set[int]:
+        """The processes that it has started."""
         pid = self.program.pid
-        started = set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+    def workers(self) -> set[int]:
+        """Those of them that serve."""
         logs = "".join(each.read_text() for each in (self.directory / "logs").glob("*"))
-        return started & set(map(int, re.findall(r" serves \((\d+)\)", logs)))
+        return self.started() & set(map(int, re.findall(r" serves \((\d+)\)", logs)))
 
 
 async def ended(program: subprocess.Popen[bytes]) -> None:
@@ -143,13 +147,23 @@ async def roll(instance: Instance, load: Load) -> str:
 
 
 async def kill_worker(instance: Instance, load: Load) -> str:
-    """SIGKILL to one worker; how long its place was empty."""
-    await asyncio.sleep(5)  # the load begins with the service, and this is to show one that has served for a while
+    """SIGKILL to one worker, when the spare process has loaded the program; how long the worker's place was empty."""
+    while not any(map(_has_reactor, instance.started() - instance.workers())):
+        await asyncio.sleep(0.1)
     serving = instance.count(" serves (")
     load.killed = time.monotonic()
     os.kill(min(instance.workers()), signal.SIGKILL)
     await instance.logged(" serves (", serving + 1)
     return f"another one served {time.monotonic() - load.killed:.1f} s later"
+
+
+def _has_reactor(pid: int) -> bool:
+    """Whether a process has loaded its program, which makes the reactor last."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed in the meantime
+            if "eventpoll" in os.readlink(descriptor):
+                return True
+    return False
 
 
 class Activated(Instance):
