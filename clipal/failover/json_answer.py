@@ -20,7 +20,7 @@ _PAIR: Final = rb"\s*" + _STRING + rb"\s*:\s*" + _VALUE + rb"\s*,"
 _ITEM: Final = rb'"(?:choices|content|candidates|output|data)"\s*:\s*(?:\[\s*[^\]\s]|\{\s*[^}\s]|"[^"])'
 _CONTENT: Final = rb"\s*" + _ITEM
 _MAY_BE_CONTENT: Final = re.compile(_ITEM)
-"""At whatever depth. It is found, or not, much sooner than what follows."""
+"""At whatever depth. Where it does not match, the slower expressions below cannot match either."""
 _BEGINS_WITH_CONTENT: Final = re.compile(rb"\{(?:" + _PAIR + rb")*?" + _CONTENT, re.DOTALL)
 _HAS_CONTENT: Final = re.compile(rb"[{,]" + _CONTENT)
 _NEXT_DOCUMENT: Final = re.compile(rb"\}[ \t\r]*\n\s*\{")
