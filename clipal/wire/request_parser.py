@@ -84,7 +84,7 @@ class RequestParser(Parser):
             if not self._open and self._items:
                 self.rest = data[at:]
                 break
-            if not self._in_head and b"content-length" in self._table:
+            if self._open and not self._in_head and b"content-length" in self._table:
                 self._count()
                 if at < end:
                     self._take_counted(data[at:])

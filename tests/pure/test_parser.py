@@ -116,7 +116,8 @@ def requests(draw: st.DrawFn) -> bytes:
     upgrade = draw(
         st.sampled_from([b"", b"", b"Connection: upgrade\r\nUpgrade: websocket\r\n", b"Connection: close\r\n"])
     )
-    start = b"%b %b HTTP/1.1\r\nHost: h\r\n" % (method, target)
+    before = draw(st.sampled_from([b"", b"", b"\r\n", b"\r\n\r\n"]))
+    start = b"%b%b %b HTTP/1.1\r\nHost: h\r\n" % (before, method, target)
     return start + upgrade + written(draw(FIELDS)) + framed(framing, draw(st.lists(BODY, max_size=3)))
 
 
@@ -211,6 +212,14 @@ def test_pipelined_requests_come_in_order() -> None:
         b"/2",
         END,
     ]
+
+
+@pytest.mark.parametrize("empty", [b"\r\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("framing", ["none", "length", "chunked"])
+def test_an_empty_line_that_comes_by_itself_belongs_to_no_body(framing: str, empty: bytes) -> None:
+    asked = b"POST /a HTTP/1.1\r\nHost: h\r\n" + framed(framing, [b"hello"])
+    assert parsed([asked, empty, asked]) == parsed([asked, asked])
+    assert parsed([asked + empty, asked]) == parsed([asked, asked])
 
 
 def get(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> bytes:
