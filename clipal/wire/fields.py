@@ -29,8 +29,10 @@ KEY_AS_PROTOCOL: Final = b"openai-insecure-api-key."
 _FRAMING: Final = frozenset([b"content-length", b"host"])
 """Fields that Connection cannot remove, because the message would be read differently without them."""
 _NONE: Final[frozenset[bytes]] = frozenset()
-_SETS: Final = 64
-"""How many sets of names are remembered, of requests and of answers: a client sends one or two of them.
+_SETS_UP: Final = 64
+_SETS_DOWN: Final = 16
+"""How many sets of names are remembered, of requests and of answers. A client sends one or two of them, and a provider
+too; an answer's are fewer because its head may be larger.
 
 No value but Connection's is remembered, so no key is.
 """
@@ -70,7 +72,7 @@ def _named_by_connection(head: RequestHead | ResponseHead) -> frozenset[bytes]:
     return _tokens(b",".join(listed))
 
 
-@lru_cache(maxsize=64)  # nearly always one of three
+@lru_cache(maxsize=_SETS_DOWN)  # nearly always one of three
 def _tokens(connection: bytes) -> frozenset[bytes]:
     return frozenset(token.strip(b" \t").lower() for token in connection.split(b",")) - _FRAMING
 
@@ -91,7 +93,7 @@ class Upwards:
     shows_key: bool
 
 
-@lru_cache(maxsize=_SETS)
+@lru_cache(maxsize=_SETS_UP)
 def _upwards(keys: tuple[bytes, ...], named: frozenset[bytes]) -> Upwards:
     dropped = _NOT_UPWARDS | named
     kept: list[bool] = []
@@ -156,7 +158,7 @@ def _without_key(protocols: tuple[bytes, bytes]) -> Fields:
     return [(name, rest)] if rest else []
 
 
-@lru_cache(maxsize=_SETS)
+@lru_cache(maxsize=_SETS_DOWN)
 def _downwards(keys: tuple[bytes, ...], named: frozenset[bytes], chunked: bool) -> tuple[bool, ...]:
     """For each field of an answer whether it goes to the client."""
     dropped = _HOP_BY_HOP | named
