@@ -72,6 +72,12 @@ class Beginning:
         events: False to open at a stream of events at once.
     """
 
+    # Defaults of the class: most answers are judged by their first read
+    _came = 0
+    _decoded = 0
+    _text = b""
+    _gate: Gate | None = None
+
     def __init__(
         self, dialect: Dialect, path: bytes, kind: MediaType, coding: bytes, streams: bool, *, events: bool = True
     ) -> None:
@@ -81,10 +87,6 @@ class Beginning:
         self._streams = streams
         self._events = events
         self._decoder = decoder(coding) if coding else IDENTITY
-        self._came = 0
-        self._decoded = 0
-        self._text = b""
-        self._gate: Gate | None = None
 
     def feed(self, data: bytes) -> Decision:
         """See Gate."""
@@ -92,7 +94,6 @@ class Beginning:
         text = data if self._decoder is IDENTITY else self._decode(data)
         if text is None:
             return self._not_understood()
-        self._decoded += len(text)
         decision: Decision = HOLD
         if text:
             decision = self._choose(text) if self._gate is None else self._gate.feed(text)
@@ -116,10 +117,12 @@ class Beginning:
         if self._decoder is None:
             return None
         try:
-            return self._decoder.feed(data, _BYTES - self._decoded)
+            text = self._decoder.feed(data, _BYTES - self._decoded)
         except BrokenCoding:
             self._decoder = None
             return None
+        self._decoded += len(text)
+        return text
 
     def _choose(self, text: bytes) -> Decision:
         """Chooses a gate by the first bytes that are no blanks, as soon as there are enough of them."""
