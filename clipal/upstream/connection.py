@@ -8,7 +8,6 @@ answer) ends the connection too. `ConnectionState` says what a connection does; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -21,6 +20,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from clipal.upstream.body import BytesBody
+from clipal.upstream.connection_state import AFTER, IN_BODY, ConnectionState
 from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import END, BadMessage, ResponseHead, ResponseItem
@@ -31,36 +31,7 @@ _ONE_WRITE: Final = 64 * 1024
 STALE_WITHIN: Final = 1.0
 """Seconds after the last byte sent. A used connection that is lost sooner, before any byte of an answer, is stale: most
 probably the provider closed it while it was idle, and has not worked on the request."""
-
-
-class ConnectionState(IntEnum):
-    """What a connection does. An IntEnum, because a plain Enum is slower to look up in a set."""
-
-    IDLE = 0
-    """Nothing: it waits for a request."""
-    ASKED = 1
-    """It sends a request, or has sent it, and no byte of an answer has come."""
-    HEARD = 2
-    """An answer has begun; its head is not complete."""
-    ANSWERING = 3
-    """An answer's head is complete; its body is not."""
-    SPLICED = 4
-    """The same, and another protocol has taken this one's place at the socket."""
-    CLOSED = 5
-    """It carries nothing any more."""
-
-
 _IDLE, _ASKED, _HEARD, _ANSWERING, _SPLICED, _CLOSED = ConnectionState
-_NEXT: Final = {
-    _IDLE: frozenset([_ASKED, _CLOSED]),
-    _ASKED: frozenset([_HEARD, _CLOSED]),
-    _HEARD: frozenset([_ANSWERING, _CLOSED]),
-    _ANSWERING: frozenset([_SPLICED, _IDLE, _CLOSED]),
-    _SPLICED: frozenset([_IDLE, _CLOSED]),
-    _CLOSED: frozenset[ConnectionState](),
-}
-"""What may follow what."""
-_IN_BODY: Final = frozenset([_ANSWERING, _SPLICED])
 
 
 @implementer(IPushProducer)
@@ -98,7 +69,7 @@ class Connection(Protocol):
         self.idle_since = 0.0
 
     def _become(self, state: ConnectionState) -> None:
-        assert state in _NEXT[self._state], f"{state!r} after {self._state!r}"
+        assert state in AFTER[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 
     def connectionMade(self) -> None:
@@ -215,7 +186,7 @@ class Connection(Protocol):
         response.body_ended(WHOLE)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 (never changed)
-        if self._state in _IN_BODY and reason.check(ConnectionDone) and self._parser.eof() is END:
+        if self._state in IN_BODY and reason.check(ConnectionDone) and self._parser.eof() is END:
             self._complete()
         else:
             kind = StaleConnection if self._is_stale() else ConnectionBroken
@@ -239,7 +210,7 @@ class Connection(Protocol):
 
     def pauseProducing(self) -> None:
         """Stops reading, unless the answer is over: a slow client must not hold a connection that is free again."""
-        if self._state in _IN_BODY and not self._paused:
+        if self._state in IN_BODY and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
 

@@ -1,0 +1,38 @@
+"""What a connection to a provider does, and what may follow what."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class ConnectionState(IntEnum):
+    """What a connection does. An IntEnum, because a plain Enum is slower to look up in a set."""
+
+    IDLE = 0
+    """Nothing: it waits for a request."""
+    ASKED = 1
+    """It sends a request, or has sent it, and no byte of an answer has come."""
+    HEARD = 2
+    """An answer has begun; its head is not complete."""
+    ANSWERING = 3
+    """An answer's head is complete; its body is not."""
+    SPLICED = 4
+    """The same, and another protocol has taken this one's place at the socket."""
+    CLOSED = 5
+    """It carries nothing any more."""
+
+
+_IDLE, _ASKED, _HEARD, _ANSWERING, _SPLICED, _CLOSED = ConnectionState
+AFTER: Final = {
+    _IDLE: frozenset([_ASKED, _CLOSED]),
+    _ASKED: frozenset([_HEARD, _CLOSED]),
+    _HEARD: frozenset([_ANSWERING, _CLOSED]),
+    _ANSWERING: frozenset([_SPLICED, _IDLE, _CLOSED]),
+    _SPLICED: frozenset([_IDLE, _CLOSED]),
+    _CLOSED: frozenset[ConnectionState](),
+}
+"""What may follow what."""
+
+IN_BODY: Final = frozenset([_ANSWERING, _SPLICED])
+"""The states in which the body of an answer comes."""
