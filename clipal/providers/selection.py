@@ -122,9 +122,12 @@ def succeeded(route: Route, purpose: Purpose, provider: Provider, now: float) ->
     if purpose.own_cursor:
         route.prefer_for_tokens(provider)
         return
-    route.prefer(provider, purpose.session, now)
-    if purpose.session is not None and kind is Kind.ANSWER:
-        route.bind(purpose.session, provider, now)
+    session = purpose.session
+    if session is None and provider is route.cursor and provider in route.latest:
+        return  # it was preferred before, and there is no session to remember
+    route.prefer(provider, session, now)
+    if session is not None and kind is Kind.ANSWER:
+        route.bind(session, provider, now)
 
 
 def _preferred(route: Route, purpose: Purpose, settings: Settings, now: float) -> Provider | None:
