@@ -29,6 +29,7 @@ KIB = 1024
         (retry_after.LONGEST_WAIT, 3600.0),
         (health_state.LONGEST_COOLDOWN, 3600.0),
         (classification.LONGEST_OF_FAILURE, 60.0),
+        (health_state.HealthPolicy(), health_state.HealthPolicy(4, 60.0, 3600.0)),
         (health.LEASE, 600.0),
         (affinity.SESSIONS, 4096),
         (affinity.IDLE, 1800.0),
