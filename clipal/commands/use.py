@@ -6,6 +6,7 @@ The command edits `mode` and `pinned_provider` in the client's file, and no othe
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from twisted.python import usage
 from clipal.commands.effect import show_effect
 from clipal.commands.options import hint
 from clipal.commands.running import RunningOptions
+from clipal.config.client_file import provider_names
 from clipal.config.model import ClientConfig
 from clipal.config.pinning import with_pin
 from clipal.config.problems import ConfigurationError
@@ -56,7 +58,7 @@ def run(options: Options) -> int:
             path, before, None
         )  # raises for mistakes of the file, which come before those of the command line
         if provider is not None:
-            _check(configuration.clients[client], client, provider)
+            _check(configuration.clients[client], client, provider, provider_names(path, before))
             after = with_pin(path, before, provider)
         if after != before:
             remove_leftovers(path)
@@ -81,12 +83,19 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _check(config: ClientConfig, client: str, provider: str) -> None:
-    """Raises a UsageError where `provider` could not be asked."""
+def _check(config: ClientConfig, client: str, provider: str, written: Sequence[str]) -> None:
+    """Raises a UsageError where `provider` could not be asked.
+
+    Parameters:
+        written: the names in the client's file. One of them may not be in `config`: a variable that its key needs may
+            be set for the running clipal, and not here. Then only the running clipal can say whether it takes the pin.
+    """
+    if provider not in written:
+        others = hint(provider, [*written, AUTO], "its providers are") if written else "it has none"
+        raise usage.UsageError(f"{client} has no provider {provider!r}; {others}")
     known = {each.name: each for each in config.providers}
     if provider not in known:
-        others = hint(provider, [*known, AUTO], "its providers are") if known else "it has none"
-        raise usage.UsageError(f"{client} has no provider {provider!r}; {others}")
+        return
     if not known[provider].enabled:
         raise usage.UsageError(f"the provider {provider!r} has `enabled: false` in {config.path}")
     if not known[provider].is_asked:

@@ -9,7 +9,7 @@ from typing import Final
 from clipal.config import values as read
 from clipal.config.advice import advise
 from clipal.config.model import ClientConfig, Mode, ProviderConfig
-from clipal.config.nodes import Mapping, Node, Scalar, Sequence, read_document
+from clipal.config.nodes import Mapping, Node, Scalar, Sequence, parse_document, read_document
 from clipal.config.problems import Problems, Severity
 from clipal.config.provider_entry import read_provider
 from clipal.config.self_reference import is_self
@@ -50,6 +50,18 @@ def read_client(path: Path, listening: Several[Settings], problems: Problems) ->
         line = document.lines.get("pinned_provider", document.lines["mode"])
         problems.error(path, line, "pinned_provider", "must name an enabled provider when mode is manual")
     return ClientConfig(path, providers, mode, pinned)
+
+
+def provider_names(path: Path, data: bytes) -> tuple[str, ...]:
+    """The names of the providers in `data`, the content of the client's file at `path`; also of those with a mistake.
+
+    Raises:
+        ConfigurationError: it is no mapping that could be read.
+    """
+    node = parse_document(path, data).items.get("providers")
+    items = node.items if isinstance(node, Sequence) else ()
+    names = (item.items.get("name") for item in items if isinstance(item, Mapping))
+    return tuple(name.text.strip() for name in names if isinstance(name, Scalar) and name.value is not None)
 
 
 def _providers(

@@ -218,6 +218,20 @@ async def test_use_says_when_it_is_not_in_force(world: World, tmp_path: Path) ->
 
 
 @ensure_deferred
+async def test_use_pins_a_provider_whose_variable_only_the_running_clipal_has(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = configured(tmp_path, world.upstream().base_url, world.upstream(answer(200, b"two")).base_url)
+    path.write_text(path.read_text().replace("key-of-two", "'${CLIPAL_TEST_KEY}'"))
+    monkeypatch.setenv("CLIPAL_TEST_KEY", "key-of-two")
+    proxy = serving(world, tmp_path)
+    pinned = await said(world, "use", "claudecode", "two", *where(tmp_path, proxy), CLIPAL_TEST_KEY="")
+    assert pinned.status == 0, pinned
+    assert pinned.out.splitlines()[-1] == "clipal now asks only two for claudecode"
+    assert await asked(world, proxy) == b"two"
+
+
+@ensure_deferred
 async def test_what_use_cannot_do_changes_nothing(world: World, tmp_path: Path) -> None:
     path = configured(tmp_path, "http://127.0.0.1:1")
     content = path.read_bytes()
