@@ -26,12 +26,14 @@ class Address:
         socket: the file of the UNIX socket; None for TCP.
         certificate: the file of the only certificate that is trusted; None for the system's authorities.
         token: sent as a Bearer token; empty for none.
+        mistake: the first one in `config.yaml`, where the address comes from; empty where there is none.
     """
 
     url: str
     socket: Path | None = None
     certificate: Path | None = None
     token: Secret = field(default=Secret(b""), repr=False)
+    mistake: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -55,14 +57,25 @@ class Address:
     def of(cls, settings: Settings) -> Address:
         """The address of a clipal with these settings: the first endpoint that is an address or a socket's file.
 
+        Where each of them is behind a proxy or systemd's, it is `status_listen`.
+
         The token is the first one that may read the status and that the configuration has itself, not as a hash.
         """
         token = next((each.text for each in settings.client_tokens if each.status and each.text), Secret(b""))
         plain = [each for each in settings.endpoints if not each.proxied and (each.host or each.path)]
         if plain and plain[0].path is not None:
             return cls("http://localhost", plain[0].path, token=token)
+        if not plain and settings.status_listen is not None:
+            return cls._of_status(settings.status_listen)
         tls = plain[0].tls if plain else None
         return cls(own_base_url(settings), certificate=None if tls is None else tls.certificate, token=token)
+
+    @classmethod
+    def _of_status(cls, where: tuple[str, int] | Path) -> Address:
+        if isinstance(where, Path):
+            return cls("http://localhost", where)
+        host, port = where
+        return cls(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
     def agent(self, reactor: Any, longest: float) -> Agent:
         """Connects to it.

@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from attrs import evolve
+from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import react
 from twisted.python import usage
 from twisted.web.client import ResponseFailed
@@ -26,11 +28,12 @@ from clipal.commands.address import Address
 from clipal.commands.connect import given_token
 from clipal.commands.options import CommandOptions
 from clipal.config.directory import configuration_directory, missing_directory
-from clipal.config.loader import check_configuration
+from clipal.config.loader import check_configuration, load_settings
 from clipal.config.model import Configuration
 from clipal.config.overrides import Overrides, check_overrides
 from clipal.config.problems import ConfigurationError
 from clipal.config.secret import Secret
+from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.status.document import StatusReport
 
@@ -104,13 +107,31 @@ class RunningOptions(CommandOptions):
         Raises:
             usage.UsageError: the token is none.
         """
-        address = Address.of(configuration.settings) if self["url"] is None else Address.parse(self["url"])
+        if self["url"] is None:
+            address = evolve(self._configured(configuration.settings), mistake=self._mistake(configuration.directory))
+        else:
+            address = Address.parse(self["url"])
         token = given_token(self["token"], configuration.directory) or os.environ.get(_TOKEN, "").strip()
         if not token:
             return address
         if not (token.isascii() and token.isprintable()):
             raise usage.UsageError(f"{'--token' if self['token'] else _TOKEN}: it has characters that no token has")
         return evolve(address, token=Secret(token))
+
+    def _configured(self, settings: Settings) -> Address:
+        try:
+            return Address.of(settings)
+        except usage.UsageError:
+            wanted = "there is no address in listen at which this clipal can be asked"
+            raise usage.UsageError(f"{wanted}; set status_listen in config.yaml, or use --url") from None
+
+    def _mistake(self, directory: Path) -> str:
+        """The first mistake in `config.yaml`; empty where there is none."""
+        try:
+            load_settings(directory, [dialect.prefix for dialect in DIALECTS], self._overrides)
+        except ConfigurationError as error:
+            return str(error.problems[0])
+        return ""
 
 
 async def ask(reactor: Any, address: Address) -> StatusReport:
@@ -126,7 +147,8 @@ async def ask(reactor: Any, address: Address) -> StatusReport:
         response = await client.get(f"{address.url}/status", headers=headers, timeout=LONGEST_ANSWER)
         content = await response.content().addTimeout(LONGEST_ANSWER, reactor)
     except Exception as error:
-        raise NotRunning(f"no clipal answers at {address}: {_reason(error)}") from None
+        doubt = f"; it may be elsewhere, for there is a mistake in {address.mistake}" if address.mistake else ""
+        raise NotRunning(f"no clipal answers at {address}: {_reason(error)}{doubt}") from None
     if response.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
         raise NotRunning(f"{address} does not tell its status: {_message(content)}")
     try:
@@ -168,10 +190,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConnectError):
         number = error.osError if isinstance(error.osError, int) else 0
         return "connection refused" if isinstance(error, ConnectionRefusedError) else os.strerror(number).lower()
+    if isinstance(error, DNSLookupError):
+        return "no such host"
     if isinstance(error, OSError):
         return (error.strerror or "not possible").lower()
     if isinstance(error, ResponseFailed):
-        return "the connection broke off"
+        is_tls = any(isinstance(each.value, SSL.Error) for each in error.reasons)
+        return "its certificate is not trusted, or it does not speak TLS" if is_tls else "the connection broke off"
     return type(error).__name__
 
 

@@ -158,6 +158,30 @@ async def test_status_finds_clipal_behind_its_own_certificate_and_no_other(
     assert (await said(world, "status", "-c", str(tmp_path / "right"))).status == 0
     wrong = await said(world, "status", "-c", str(tmp_path / "wrong"))
     assert (wrong.status, "no clipal answers" in wrong.err) == (2, True)
+    assert "its certificate is not trusted" in wrong.err
+
+
+@ensure_deferred
+async def test_status_asks_at_status_listen_where_all_clients_come_through_a_proxy(
+    world: World, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text('listen: ["haproxy:tcp:0"]\n')
+    none = await said(world, "status", "-c", str(tmp_path))
+    assert (none.status, "set status_listen" in none.err) == (3, True)
+    config.write_text('listen: ["haproxy:tcp:0"]\nstatus_listen: "unix:s"\n')
+    program = world.program(PYTHON, "-m", "clipal", "-c", tmp_path)
+    await program.wait_for_output("Listening")
+    found = await said(world, "status", "-c", str(tmp_path))
+    assert (found.status, found.err) == (0, "")
+
+
+@ensure_deferred
+async def test_status_says_that_a_mistake_may_hide_the_address(world: World, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("port: 1\nlog_level: [\n")
+    found = await said(world, "status", "-c", str(tmp_path), "-p", str(free_port()))
+    assert found.status == 2
+    assert f"it may be elsewhere, for there is a mistake in {tmp_path}/config.yaml:" in found.err
 
 
 @ensure_deferred
