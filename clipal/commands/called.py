@@ -22,6 +22,11 @@ def called() -> str:
     return shlex.quote(path)
 
 
+def directory_option(directory: str | None) -> str:
+    """The option that names the same configuration directory in another command, behind a space; or nothing."""
+    return "" if directory is None else f" --config-dir {shlex.quote(directory)}"
+
+
 def _is_found(path: str) -> bool:
     found = shutil.which("clipal")
     return found is not None and os.path.samefile(found, path)

@@ -17,6 +17,7 @@ from attrs import field, frozen
 from twisted.python import usage
 
 from clipal import tap
+from clipal.commands.called import directory_option
 from clipal.commands.options import CommandOptions, hint
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import check_configuration
@@ -238,6 +239,5 @@ class _Connecting:
 
     def _done(self) -> None:
         name = self.client.name
-        print(
-            f"connected {self.client.title} to {self.base}/{name}; `clipal disconnect {name}` puts back what was there"
-        )
+        undoing = f"clipal disconnect{directory_option(self.options['config-dir'])} {name}"
+        print(f"connected {self.client.title} to {self.base}/{name}; `{undoing}` puts back what was there")

@@ -21,7 +21,9 @@ from clipal.commands.init_options import Options
 from clipal.commands.options import command
 from clipal.commands.recipes import client_file, for_client
 from clipal.config.directory import configuration_directory
+from clipal.config.loader import load_configuration
 from clipal.config.original import unread_files
+from clipal.config.problems import ConfigurationError
 from clipal.config.settings_file import CONFIG_FILE
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.registry import DIALECTS
@@ -105,8 +107,18 @@ def _begin(options: Options, clients: list[Dialect]) -> int:
         _also("connect", [*words, *(["--yes"] if options["connect"] else []), *names])
     print()
     _also("check", words if options["offline"] else [*words, "--online"])
-    print(f"\nNext: run `{called()}{options.where}`.")
+    unready = "" if _loads(options) else " It does not start before the errors above are mended."
+    print(f"\nNext: run `{called()}{options.where}`.{unready}")
     return 0
+
+
+def _loads(options: Options) -> bool:
+    names = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
+    try:
+        load_configuration(configuration_directory(options["config-dir"]), names)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _also(name: str, words: list[str]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 
 from twisted.python import usage
 
+from clipal.commands.called import directory_option
 from clipal.commands.dialogue import is_reference
 from clipal.commands.options import CommandOptions, hint
 from clipal.commands.recipes import RECIPES, Recipe
@@ -95,7 +95,7 @@ class Options(CommandOptions):
     @property
     def where(self) -> str:
         """The option that names the same directory in another command."""
-        return "" if self["config-dir"] is None else f" --config-dir {shlex.quote(self['config-dir'])}"
+        return directory_option(self["config-dir"])
 
 
 def _recipe(option: str, name: str) -> Recipe:

@@ -36,6 +36,13 @@ def test_what_is_made_is_for_its_owner_only(machine: Machine) -> None:
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
+def test_the_way_back_names_the_directory_in_which_it_is_recorded(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert machine.connect("--yes", "codex") == 0
+    assert f"`clipal disconnect --config-dir {machine.config} codex` puts back" in capsys.readouterr().out
+
+
 def test_only_the_named_clients_are_connected_and_disconnected(machine: Machine) -> None:
     assert machine.connect("--yes", "codex", "gemini", "codex") == 0
     assert {name.split("/")[0] for name in machine.files()} == {".codex", ".gemini"}

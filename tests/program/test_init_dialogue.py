@@ -93,6 +93,15 @@ def test_init_writes_what_was_answered(ask: Ask, tmp_path: Path, capsys: pytest.
     assert KEY not in said.out + said.err
 
 
+@pytest.mark.parametrize(("key", "starts"), [(KEY, True), ("${CLIPAL_TEST_UNSET}", False)])
+def test_init_says_whether_clipal_would_start(
+    key: str, starts: bool, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("codex\nopenrouter\nn\nn\n", key) == 0
+    said = capsys.readouterr().out
+    assert said.rstrip().endswith("`." if starts else "It does not start before the errors above are mended.")
+
+
 def test_a_wrong_answer_is_asked_again(ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = "claude\n4\ngemini\nrelay\nnot a url\nhttps://relay.example.com/x\nn\n"
     assert ask(lines, "two words", "sk-$1") == 0
