@@ -120,6 +120,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "tests/pure/test_body_delivery.py",
         "tests/pure/test_capacity.py",
         "tests/pure/test_closing.py",
+        "tests/pure/test_room_for_clients.py",
         "tests/pure/test_wrong_tokens.py",
         "tests/wire/test_addresses.py",
         "tests/wire/test_backpressure.py",
