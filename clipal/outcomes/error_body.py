@@ -62,7 +62,7 @@ class ErrorBody:
             document = document[0]
         if not isinstance(document, dict):
             return cls(text, True, amazon=amazon)
-        return cls(text, True, True, document, _error(document), amazon)
+        return cls(text, True, document=document, error=_error(document), amazon=amazon)
 
     # The parts
 

@@ -276,3 +276,8 @@ def test_nothing_that_a_provider_wrote_is_repeated() -> None:
     body = json.dumps({"error": {"code": "invalid_api_key", "message": "Incorrect: sk-secret"}}).encode()
     for status in (401, 402, 403, 429, 500, 529):
         assert "sk-secret" not in repr(classify(status, JSON, body, NOW))
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'"forbidden"'])
+def test_json_is_no_page_whatever_its_type_says(body: bytes) -> None:
+    assert classify(403, [(b"Content-Type", b"text/html")], body, 0.0).charge is Charge.DEACTIVATE
