@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from clipal.config.model import Mode
+from clipal.config.model import BaseURL, Mode
 from clipal.config.settings import Affinity, CircuitBreaker, FailBack
 from clipal.failover.trail import Ending, Unanswered
-from clipal.outcomes.outcome import Action, Charge, Outcome
+from clipal.outcomes.outcome import Action, Charge, Outcome, relayed
+from clipal.upstream.target import Target
 from tests.memory import HANG, REFUSED, World, now
 
 HOUR = 3600.0
@@ -411,3 +412,23 @@ def test_the_wait_is_the_shortest_of_all() -> None:
     nobody = now(world.start())
     assert isinstance(nobody, Unanswered)
     assert (nobody.rate_limited, nobody.wait) == (True, 15)
+
+
+def test_a_pinned_provider_that_answers_has_no_cooldown_any_more() -> None:
+    (provider, _) = World.make().failover.route.providers
+    permit = provider.admit(0.0)
+    assert permit is not None
+    provider.settle(permit, Outcome(Action.NEXT, Charge.COOLDOWN, "challenge page", 403, 30.0), 0.0)
+    assert not provider.usable(1.0)
+    forced = provider.admit(1.0, force=True)
+    assert forced is not None
+    provider.settle(forced, relayed(200), 1.0)
+    assert provider.usable(1.0)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port", "host"),
+    [("https", 443, b"h"), ("https", 80, b"h:80"), ("http", 80, b"h"), ("http", 443, b"h:443")],
+)
+def test_host_names_the_port_where_it_is_not_the_schemes_own(scheme: str, port: int, host: bytes) -> None:
+    assert Target.from_base_url(BaseURL(scheme, "h", port)).host_field == host
