@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from twisted.python import usage
@@ -11,7 +13,7 @@ from twisted.python import usage
 from clipal.commands.launchd import Launchd
 from clipal.commands.options import CommandOptions, hint
 from clipal.commands.supervisor import NotSupervised, Program, Supervisor, carry_out, running_program, show_steps
-from clipal.commands.systemd_user import SystemdUser
+from clipal.commands.systemd_user import SystemdUser, variables
 from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
 from clipal.config.problems import Severity
@@ -69,7 +71,8 @@ def _program(options: Options) -> Program:
     """What is started, with what its configuration says of its end and of its sockets."""
     directory = configuration_directory(options["config-dir"])
     files = {dialect.prefix: dialect.config_file for dialect in DIALECTS}
-    configuration, problems = check_configuration(directory, files)
+    with _also_set(variables(directory) if sys.platform == "linux" else {}):
+        configuration, problems = check_configuration(directory, files)
     missing = missing_directory(options["config-dir"])
     wrong = missing is not None or any(each.severity is Severity.ERROR for each in problems)
     if wrong and options["action"] == "install":
@@ -77,6 +80,18 @@ def _program(options: Options) -> Program:
         if missing is None:
             print("Run `clipal check` to see them.", file=sys.stderr)
     return Program(running_program(), directory, configuration.settings)
+
+
+@contextmanager
+def _also_set(more: Mapping[str, str]) -> Iterator[None]:
+    """Has these variables in the environment, which the commands that are run afterwards do not get."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _install(supervisor: Supervisor, dry: bool) -> int:

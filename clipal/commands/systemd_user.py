@@ -24,8 +24,11 @@ from clipal.service import SUPERVISED_DRAIN
 
 SERVICE: Final = "clipal.service"
 SOCKET: Final = "clipal.socket"
+_ENVIRONMENT: Final = "environment"
+"""The file beside the configuration from which the unit takes variables."""
 _LONGER: Final = 60
 """Seconds that systemd waits beyond `drain_timeout`."""
+_QUOTED: Final = re.compile(r"""(["'])(.*)\1""")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@:./+,=-]+")
 
 _UNIT: Final = """\
@@ -76,6 +79,16 @@ WantedBy=sockets.target
 """
 
 
+def variables(directory: Path) -> dict[str, str]:
+    """Those that the unit takes from the file in `directory`; none where that cannot be read."""
+    try:
+        lines = (directory / _ENVIRONMENT).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.strip().partition("=") for line in lines if not line.lstrip().startswith(("#", ";")))
+    return {name: _QUOTED.sub(r"\2", value.strip()) for name, equals, value in pairs if name and equals}
+
+
 class SystemdUser:
     """The systemd of the user that runs this."""
 
@@ -105,7 +118,7 @@ class SystemdUser:
             written=WRITTEN,
             needs=_NEEDS_SOCKET if streams else "",
             command=" ".join(map(_quoted, program.words)),
-            environment=str(program.directory / "environment").replace("%", "%%"),
+            environment=str(program.directory / _ENVIRONMENT).replace("%", "%%"),
             stop=f"{seconds + _LONGER:.0f}" if seconds else "infinity",
         )
         files = {self._service: unit.encode()}

@@ -29,8 +29,9 @@ def advise(path: Path, document: Mapping, providers: Several[ProviderConfig], pr
     """
     node = document.items.get("providers")
     line = node.line if node is not None else None
-    written = len(node.items) if isinstance(node, Sequence) else 0
-    if len(providers) == written and not any(each.is_asked for each in providers):
+    written = node.items if isinstance(node, Sequence) else ()
+    is_list = node is None or isinstance(node, Sequence) or (isinstance(node, Scalar) and node.value is None)
+    if is_list and len(providers) == len(written) and not any(each.is_asked for each in providers):
         message = "none of them can be asked" if providers else "there is none, so that this client gets no answer"
         problems.warn(path, line, "providers", message, "delete the file if the client is not used")
     asked: dict[tuple[object, ...], str] = {}

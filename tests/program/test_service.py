@@ -209,6 +209,19 @@ def test_a_configuration_with_errors_is_told_at_once(home: _Home, capsys: pytest
     assert "has errors, with which clipal does not start\nRun `clipal check` to see them.\n" in said
 
 
+@pytest.mark.parametrize("written", ["CLIPAL_TEST_KEY=k1", "# keys\nCLIPAL_TEST_KEY= 'k1' \n"])
+def test_a_variable_that_only_the_unit_has_is_no_error(
+    written: str, home: _Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.configure("port: 3456\n")
+    provider = "{name: a, base_url: 'https://a.example', api_key: '${CLIPAL_TEST_KEY}'}"
+    (home.directory / ".clipal/codex.yaml").write_text(f"providers: [{provider}]\n")
+    (home.directory / ".clipal/environment").write_text(written)
+    assert main(["service", "install"]) == 0
+    assert "errors" not in capsys.readouterr().err
+    assert "CLIPAL_TEST_KEY" not in os.environ
+
+
 def test_launchd_gets_an_agent_and_loses_it_again(
     home: _Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,11 @@ def test_a_file_without_a_provider_to_ask_is_warned_of(tmp_path: Path, codex: st
     assert [each.message for each in warned(tmp_path, codex)] == [message]
 
 
+def test_providers_that_are_no_list_are_an_error_and_no_lack(tmp_path: Path) -> None:
+    found = warned(tmp_path, "providers:\n  one: {base_url: 'https://a.example'}\n")
+    assert [each.message for each in found] == ["must be a list"]
+
+
 def test_a_directory_that_was_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLIPAL_CONFIG_DIR", raising=False)
     assert missing_directory(None) is None
