@@ -171,6 +171,7 @@ class Parent(LoggedService):
 
     def roll(self) -> Deferred[bool]:
         """Replaces all workers, one by one, by such as the installed code makes; fires with whether that succeeded."""
+        self._log.info("The workers are replaced, one by one")
         return self._workers.roll()
 
     def _reloaded(self, succeeded: bool) -> None:
