@@ -10,9 +10,9 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from zope.interface import implementer
 
 from clipal.config.reach import ForwardProxy
+from clipal.transport.dialer import Dialer
 from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed
 from clipal.transport.resolver import SharedResolver
-from clipal.transport.tcp import Dialer
 from clipal.transport.tls import HandshakeFailed, TLSDialer, TLSHost
 from clipal.transport.trust import tls_host
 from clipal.transport.tunnel import ProxyTunnel, TunnelDialer

@@ -30,7 +30,7 @@ PRIVATE_NAMES: Final = (
     PrivateName("twisted.internet.abstract.FileDescriptor", "_tempDataBuffer", "tcp: what is queued behind that"),
     PrivateName("twisted.internet.abstract.FileDescriptor", "_tempDataLen", "tcp: how many bytes that is"),
     PrivateName("twisted.internet.abstract.FileDescriptor", "_writeDisconnected", "tcp: whether writing has ended"),
-    PrivateName("twisted.internet.tcp.Connector", "_makeTransport", "tcp: the class of an outgoing connection"),
+    PrivateName("twisted.internet.tcp.Connector", "_makeTransport", "dialer: the class of an outgoing connection"),
     PrivateName("twisted.internet.tcp.Port", "_fromListeningDescriptor", "tcp: a port of a class of our own"),
     PrivateName("twisted.internet.tcp.Port", "numberAccepts", "tcp: one connection at a time"),
     PrivateName(

@@ -9,28 +9,17 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 from twisted.internet import main, tcp
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    IAddress,
-    IConnector,
-    IDelayedCall,
-    IHostnameResolver,
-    IReactorPluggableNameResolver,
-    IReactorTime,
-)
-from twisted.internet.protocol import ClientFactory
-from zope.interface import implementer
+from twisted.internet.interfaces import IAddress
 
 Ended: TypeAlias = "ConnectionDone | ConnectionLost | None"
-"""Why a connection ends, None while it does not."""
-
-
+"""Why a connection ends; None for a connection that stays open."""
 SMALL_READ: Final = 16 * 1024
-"""Bytes of a small buffer for one read. It is cheaper than a large one, and an event of a stream needs no more."""
+"""Bytes of a small buffer for one read, which is cheaper than a large buffer. An event of a stream needs no more."""
 
 
 class SendsAtOnce(tcp.Connection):
@@ -58,7 +47,7 @@ class SendsAtOnce(tcp.Connection):
             try:
                 sent = self.socket.send(data)
             except OSError:
-                sent = 0  # would block, or is broken: sending from the queue will tell
+                sent = 0  # the socket is full, or broken, which Twisted finds out when it sends what is queued
             if sent == len(data):
                 return
             data = data[sent:]
@@ -186,7 +175,7 @@ class EagerPort(tcp.Port):
     may_accept: Callable[[], bool] = staticmethod(lambda: True)
 
     def doRead(self) -> None:
-        """Accepts one connection, if it may; Twisted would take a hundred."""
+        """Accepts one connection, if `may_accept` allows it; Twisted would accept a hundred."""
         if self.may_accept():
             self.numberAccepts = 1
             super().doRead()
@@ -201,52 +190,3 @@ class EagerPort(tcp.Port):
             port.transport = transport
         port.startListening()
         return port
-
-
-class _EagerConnector(tcp.Connector):
-    """Makes eager connections."""
-
-    def __init__(self, make_transport: Callable[..., EagerClient], *where: Any) -> None:
-        self._make = make_transport
-        super().__init__(*where)
-
-    def _makeTransport(self) -> EagerClient:
-        return self._make(self.host, self.port, self.bindAddress, self, self.reactor)
-
-
-@implementer(IReactorTime, IReactorPluggableNameResolver)
-class Dialer:
-    """What endpoints ask a reactor for: the time, names, and connections, which are eager ones here.
-
-    Parameters:
-        reactor: what the connections run on.
-        resolver: looks names up; the reactor's own by default.
-    """
-
-    make_transport: Callable[..., EagerClient] = EagerClient
-
-    def __init__(self, reactor: Any, resolver: IHostnameResolver | None = None) -> None:
-        self._reactor = reactor
-        self.nameResolver: IHostnameResolver = resolver or reactor.nameResolver
-        self.seconds: Callable[[], float] = reactor.seconds
-        self.callLater: Callable[..., IDelayedCall] = reactor.callLater
-        self.getDelayedCalls: Callable[[], Sequence[IDelayedCall]] = reactor.getDelayedCalls
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """See IReactorPluggableNameResolver."""
-        before, self.nameResolver = self.nameResolver, resolver
-        return before
-
-    def connectTCP(
-        self,
-        host: str,
-        port: int,
-        factory: ClientFactory,
-        timeout: float = 30,
-        bindAddress: tuple[str, int] | None = None,
-    ) -> IConnector:
-        """As IReactorTCP's, but for `timeout`: endpoints give 30 s, and `connect_timeout` may be longer, or none."""
-        connector = _EagerConnector(self.make_transport, host, port, factory, None, bindAddress, self._reactor)
-        connector.connect()
-        result: IConnector = connector
-        return result

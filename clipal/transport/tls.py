@@ -19,7 +19,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConnector, IHostnameResolver
 from twisted.python.failure import Failure
 
-from clipal.transport.tcp import Dialer, EagerClient, Ended
+from clipal.transport.dialer import Dialer
+from clipal.transport.tcp import EagerClient, Ended
 from clipal.transport.tls_state import TLSState
 from clipal.transport.tls_stream import TLSStream
 

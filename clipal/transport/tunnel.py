@@ -17,8 +17,9 @@ from python_socks._protocols.errors import ReplyError
 from twisted.internet.interfaces import IHostnameResolver
 
 from clipal.config.reach import ForwardProxy
+from clipal.transport.dialer import Dialer
 from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed, Steps, Whole, proxy_steps, refusal
-from clipal.transport.tcp import Dialer, EagerClient
+from clipal.transport.tcp import EagerClient
 from clipal.transport.tls import TLSClient, TLSHost
 from clipal.transport.tls_socket import TLSSocket
 

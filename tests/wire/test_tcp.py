@@ -15,7 +15,8 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from clipal.transport.tcp import SMALL_READ, Dialer, EagerClient, EagerPort
+from clipal.transport.dialer import Dialer
+from clipal.transport.tcp import SMALL_READ, EagerClient, EagerPort
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.waiting import reactor, within
 
