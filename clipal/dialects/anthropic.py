@@ -66,13 +66,13 @@ class Anthropic(Dialect):
     session_fields = (b"x-claude-code-session-id", SESSION_FIELD)
     first_event_timeout = 60.0
 
-    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
+    def error_body(self, status: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect.
 
         If no provider could answer, the type is `api_error`, because Claude Code then shows our message. The type is
         not that of a 529, `overloaded_error`: after three of these, Claude Code says only that they are repeated.
         """
-        error = {"type": _WORDS.get(refused, "invalid_request_error"), "message": message}
+        error = {"type": _WORDS.get(status, "invalid_request_error"), "message": message}
         return compact_json({"type": "error", "error": error, "request_id": request_id})
 
     def counts_tokens(self, path: bytes) -> bool:

@@ -1,7 +1,7 @@
 """What clipal must know about one client's API, and nothing more.
 
-A dialect is a stateless value. Whatever differs between Claude Code, Codex CLI and Gemini CLI is asked of
-it; no other module compares a client's name.
+A dialect is a stateless value. Whatever differs between Claude Code, Codex CLI and Gemini CLI is asked of a dialect; no
+other module compares a client's name.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Unavailable:
     """How a client is told that no provider could answer.
 
     Attributes:
-        refused: the status, 429 or 503.
+        status: 429 or 503.
         retry_after: whole seconds for a Retry-After field, or None for no such field.
     """
 
-    refused: HTTPStatus
+    status: HTTPStatus
     retry_after: int | None
 
 
@@ -121,7 +121,7 @@ class Dialect(ABC):
     first_event_timeout: float
 
     @abstractmethod
-    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
+    def error_body(self, status: HTTPStatus, message: str, request_id: str) -> bytes:
         """An error of clipal's own as JSON in this API's shape; the client shows `message` to its user."""
 
     def unavailable(self, *, rate_limited: bool, wait: float | None) -> Unavailable:
@@ -131,8 +131,8 @@ class Dialect(ABC):
             rate_limited: whether all of them did because of a rate limit.
             wait: seconds until the first of them can be asked again, None if that is not known.
         """
-        refused = HTTPStatus.TOO_MANY_REQUESTS if rate_limited else HTTPStatus.SERVICE_UNAVAILABLE
-        return Unavailable(refused, whole_seconds(wait))
+        status = HTTPStatus.TOO_MANY_REQUESTS if rate_limited else HTTPStatus.SERVICE_UNAVAILABLE
+        return Unavailable(status, whole_seconds(wait))
 
     @abstractmethod
     def counts_tokens(self, path: bytes) -> bool:
@@ -141,9 +141,8 @@ class Dialect(ABC):
     def asks_for_stream(self, path: bytes, query: bytes, fields: FieldTable, ends: bytes) -> bool:
         """Whether the request asks for a stream: by its path, Accept or a plain search, never by a parse.
 
-        Accept alone does not say it: Claude Code asks for a stream with `Accept: application/json`. An
-        encoded body cannot be searched (Codex sends zstd, but a truthful Accept too). A `"stream": true`
-        deep in a body is taken for the real one; then the request merely has the shorter of two timeouts.
+        Claude Code asks for streams with `Accept: application/json`, so a body that is not encoded is searched.
+        A `"stream": true` deep in a body is taken for the real one; the request then has the shorter of two timeouts.
 
         Parameters:
             ends: the beginning and the end of the body; the large parts stand between them.

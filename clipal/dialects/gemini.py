@@ -62,10 +62,10 @@ class Gemini(Dialect):
     first_event_timeout = 15.0
     key_in_query = True
 
-    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
+    def error_body(self, status: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect."""
-        status = _WORDS.get(refused, "INVALID_ARGUMENT")
-        return compact_json({"error": {"code": refused.value, "message": message, "status": status}})
+        word = _WORDS.get(status, "INVALID_ARGUMENT")
+        return compact_json({"error": {"code": status.value, "message": message, "status": word}})
 
     def counts_tokens(self, path: bytes) -> bool:
         """See Dialect."""

@@ -75,12 +75,12 @@ class OpenAI(Dialect):
     first_event_timeout = 120.0
     builds_on_answers = True
 
-    def error_body(self, refused: HTTPStatus, message: str, request_id: str) -> bytes:
+    def error_body(self, status: HTTPStatus, message: str, request_id: str) -> bytes:
         """See Dialect. Codex shows `message`, and the request id from its header field.
 
         No code is one that Codex has its own words for: `server_is_overloaded`, `slow_down`, a quota's.
         """
-        error = {"message": message, "type": _type(refused), "param": None, "code": _code(refused)}
+        error = {"message": message, "type": _type(status), "param": None, "code": _code(status)}
         return compact_json({"error": error})
 
     def unavailable(self, *, rate_limited: bool, wait: float | None) -> Unavailable:
@@ -160,10 +160,10 @@ def openai_tokens(beginning: bytes, end: bytes) -> TokenCounts | None:
     return TokenCounts.of(given, cached, output)
 
 
-def _type(refused: HTTPStatus) -> str:
-    if refused is HTTPStatus.TOO_MANY_REQUESTS:
+def _type(status: HTTPStatus) -> str:
+    if status is HTTPStatus.TOO_MANY_REQUESTS:
         return "rate_limit_error"
-    return "invalid_request_error" if refused.value < 500 else "server_error"
+    return "invalid_request_error" if status.value < 500 else "server_error"
 
 
 _CODES: Final = {
@@ -180,8 +180,8 @@ _CODES: Final = {
 """What `code` says where it is not the status's own name."""
 
 
-def _code(refused: HTTPStatus) -> str:
-    return _CODES.get(refused) or refused.name.lower()
+def _code(status: HTTPStatus) -> str:
+    return _CODES.get(status) or status.name.lower()
 
 
 def _error_document(document: dict[str, Any] | None) -> Mapping[str, Any] | None:

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from clipal.config.client_token import ClientToken
 from clipal.config.settings import Settings
+from clipal.dialects.dialect import whole_seconds
 from clipal.downstream.admission import Refusal
 from clipal.downstream.peer import Peer, bears_proxy_trace
 from clipal.downstream.tokens import Tokens
@@ -209,13 +210,13 @@ class ClientAccess:
 
     def _refused(self, token: ClientToken, refusal: Refusal) -> Refusal:
         """`refusal` with the token's name, counted for it."""
-        refused, status = self.uses.setdefault(token.name, TokenUse()).refused, refusal.refused.value
+        refused, status = self.uses.setdefault(token.name, TokenUse()).refused, refusal.status.value
         refused[status] = refused.get(status, 0) + 1
         return evolve(refusal, token_name=token.name)
 
 
 def _too_many(what: str, reason: str, wait: float) -> Refusal:
-    seconds = max(1, -int(-wait // 1))
+    seconds = whole_seconds(wait)
     return Refusal(
         HTTPStatus.TOO_MANY_REQUESTS, f"Too many {what}. Please retry in {seconds}s.", reason, retry_after=seconds
     )

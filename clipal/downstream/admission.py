@@ -30,14 +30,14 @@ class Refusal:
     """clipal's own answer in place of a provider's.
 
     Attributes:
-        refused: the status.
+        status: of the answer.
         reason: one of a few words, under which the refusal is counted.
         retry_after: whole seconds for Retry-After, or None.
         fields: further fields of the answer.
         token_name: the name of the client's token that the request showed, for the log.
     """
 
-    refused: HTTPStatus
+    status: HTTPStatus
     message: str
     reason: str
     retry_after: int | None = field(default=None, eq=False)

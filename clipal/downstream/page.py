@@ -62,7 +62,7 @@ class PageRequest(WebRequest):
     def refuse(self, refusal: Refusal, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """Answers with `refusal`, counts it and logs it. The connection stays open."""
         self.note(refusal)
-        self.asked.answer(refusal.refused, refusal.message, retry_after=refusal.retry_after, fields=fields)
+        self.asked.answer(refusal.status, refusal.message, retry_after=refusal.retry_after, fields=fields)
 
     def note(self, refusal: Refusal) -> None:
         """Counts and logs a refusal that a Resource answers itself."""

@@ -73,7 +73,7 @@ class RefusalLog:
                     "refused {count} more requests from {address} in this minute → {status}: {why}",
                     count=count.summed,
                     address=kind.address,
-                    status=kind.refusal.refused.value,
+                    status=kind.refusal.status.value,
                     why=kind.refusal.why,
                 )
 

@@ -92,8 +92,8 @@ class RelayExchange(Exchange):
         message = f"{result.message} (request {self._request.id})"
         exposed = self._failover.settings.expose_provider
         fields = ((b"x-clipal-request-id", self._request.id.encode("ascii")),) if exposed else ()
-        sent = self._request.answer(unavailable.refused, message, retry_after=unavailable.retry_after, fields=fields)
-        delivery = Delivery(unavailable.refused.value, received=self._request.received, sent=sent)
+        sent = self._request.answer(unavailable.status, message, retry_after=unavailable.retry_after, fields=fields)
+        delivery = Delivery(unavailable.status.value, received=self._request.received, sent=sent)
         self._report(delivery, Ending.WHOLE)
 
     def transferred(self, delivery: Delivery) -> str:

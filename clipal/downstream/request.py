@@ -97,7 +97,7 @@ class Request:
 
     def answer(
         self,
-        refused: HTTPStatus,
+        status: HTTPStatus,
         message: str,
         *,
         retry_after: int | None = None,
@@ -110,7 +110,7 @@ class Request:
         """
         dialect = self.channel.site.dialect_of(self.head)
         data = refusal_bytes(
-            refused,
+            status,
             message,
             self.id,
             dialect,
@@ -127,7 +127,7 @@ class Request:
     def refuse(self, refusal: Refusal) -> None:
         """Answers with `refusal`, counts it and logs it. The connection stays open."""
         self.channel.site.note_refusal(refusal, self.head, self.id, self.peer)
-        self.answer(refusal.refused, refusal.message, retry_after=refusal.retry_after, fields=refusal.fields)
+        self.answer(refusal.status, refusal.message, retry_after=refusal.retry_after, fields=refusal.fields)
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
         """See IConsumer."""

@@ -118,12 +118,12 @@ class Site(WebSite):
             address: the client's, without a port.
         """
         fields = refusal.fields
-        if refusal.refused is HTTPStatus.METHOD_NOT_ALLOWED:
+        if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED:
             fields = (*fields, (b"Allow", b", ".join(self._allowed(head))))
         request_id = self.id_of(head)
         self.note_refusal(refusal, head, request_id, address)
         return refusal_bytes(
-            refusal.refused,
+            refusal.status,
             refusal.message,
             request_id,
             self.dialect_of(head),
@@ -142,7 +142,7 @@ class Site(WebSite):
                 "refused {method} {path} from {peer} → {status} ({id}): {why}",
                 method="-" if head is None else shown_path(head.method),
                 path="-" if head is None else shown_path(path_of(head.target).partition(b"?")[0]),
-                status=refusal.refused.value,
+                status=refusal.status.value,
                 id=request_id,
                 why=refusal.why,
                 client=None if dialect is None else dialect.prefix,

@@ -51,8 +51,8 @@ class TunnelExchange(Exchange):
         request = self._request
         request.on_disconnect = None
         request.channel.close_behind()
-        request.answer(WEBSOCKET_REFUSED.refused, WEBSOCKET_REFUSED.message)
-        self._report(Delivery(WEBSOCKET_REFUSED.refused.value), Ending.WHOLE)
+        request.answer(WEBSOCKET_REFUSED.status, WEBSOCKET_REFUSED.message)
+        self._report(Delivery(WEBSOCKET_REFUSED.status.value), Ending.WHOLE)
 
     def _fail(self) -> None:
         self._request.channel.close_behind()

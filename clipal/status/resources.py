@@ -120,7 +120,7 @@ class _Presence:
 
 def refuse(request: IRequest, refusal: Refusal) -> bytes:
     """Sets the status of the answer to `request`, and returns the answer's body."""
-    request.setResponseCode(refusal.refused)
+    request.setResponseCode(refusal.status)
     request.setHeader(b"Content-Type", b"application/json")
     return compact_json({"error": {"message": refusal.message}})
 
