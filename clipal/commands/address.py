@@ -10,9 +10,9 @@ from attrs import field, frozen
 from twisted.python import usage
 from twisted.web.client import Agent
 
-from clipal.commands.connect import own_base_url
 from clipal.commands.own_certificate import OwnCertificate
 from clipal.commands.socket_file import SocketFile
+from clipal.config.base_url import parse_base_url
 from clipal.config.secret import Secret
 from clipal.config.settings import Settings
 
@@ -92,3 +92,35 @@ class Address:
 
     def __str__(self) -> str:
         return self.url if self.socket is None else f"unix:{self.socket}"
+
+
+def own_base_url(settings: Settings) -> str:
+    """The URL of clipal for clients. Its host is an IP address, because Codex resolves `localhost` to ::1 first.
+
+    Raises:
+        usage.UsageError: the port is 0 and so unknown, or clipal listens on no port.
+    """
+    for endpoint in settings.endpoints:
+        if not endpoint.host or endpoint.proxied:
+            continue
+        if endpoint.port == 0:
+            raise usage.UsageError("clients need to know the port; it cannot be 0")
+        address = "127.0.0.1" if endpoint.host in ("0.0.0.0", "::") else endpoint.host  # noqa: S104  # compared, not listened on
+        scheme = "http" if endpoint.tls is None else "https"
+        return f"{scheme}://[{address}]:{endpoint.port}" if ":" in address else f"{scheme}://{address}:{endpoint.port}"
+    raise usage.UsageError("clients need an address and a port: none of listen in config.yaml is a tcp: or ssl: one")
+
+
+def base_url_elsewhere(text: str) -> str:
+    """The URL of a clipal on another machine, for clients; each adds its own path.
+
+    Raises:
+        usage.UsageError: `text` is no such URL.
+    """
+    try:
+        url = parse_base_url(text)
+    except ValueError:
+        raise usage.UsageError("--url: must be a URL such as https://clipal.example.org") from None
+    if url.path or url.query:
+        raise usage.UsageError("--url: leave the path out; each client gets its own")
+    return text.rstrip("/")

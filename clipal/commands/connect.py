@@ -17,12 +17,12 @@ from attrs import field, frozen
 from twisted.python import usage
 
 from clipal import tap
+from clipal.commands.address import base_url_elsewhere, own_base_url
 from clipal.commands.called import directory_option
 from clipal.commands.options import CommandOptions, hint
 from clipal.config.directory import configuration_directory
 from clipal.config.loader import check_configuration
 from clipal.config.references import References
-from clipal.config.settings import Settings
 from clipal.connect.client import ClientProgram
 from clipal.connect.diff import show
 from clipal.connect.files import FileError, remove_leftovers
@@ -33,7 +33,7 @@ from clipal.dialects.registry import DIALECTS
 
 
 class Options(CommandOptions, tap.Options):
-    """Which clients, and whether to ask; clipal's address comes from the configuration."""
+    """Which clients, and whether to ask; clipal's address comes from the configuration, or from `--url`."""
 
     synopsis = f"Usage: clipal connect [options] [{'|'.join(PROGRAMS)} ...]"
     longdesc = "Points clients at this clipal: those that are named, else all that are found on this machine."
@@ -44,6 +44,7 @@ class Options(CommandOptions, tap.Options):
     ]
     optParameters = [
         ["home", None, None, "Home directory of the clients' files (default: yours)."],
+        ["url", "u", None, "Where clipal is, as https://HOST, in place of the configuration's address."],
         ["token", None, None, "A token of client_tokens for the clients to send; also '${NAME}' or file:PATH."],
     ]
 
@@ -70,7 +71,8 @@ def run(options: Options) -> int:
     Returns:
         the exit status: 1 where a chosen client is not connected in the end, else 0.
     """
-    base = own_base_url(tap.load_settings_of(options))
+    url = options["url"]
+    base = own_base_url(tap.load_settings_of(options)) if url is None else base_url_elsewhere(url)
     where = _Where.of(options)
     directory = configuration_directory(options["config-dir"])
     token = given_token(options["token"], directory)
@@ -79,7 +81,7 @@ def run(options: Options) -> int:
     if not clients:
         print("clipal: no client is found here; name those that you want to connect", file=sys.stderr)
         return 1
-    for line in _lacking_providers(options, directory, clients):
+    for line in _lacking_providers(options, directory, clients) if url is None else ():
         print(f"clipal: warning: {line}", file=sys.stderr)
     statuses = [_Connecting(options, client, where, base, token, records).run() for client in clients]
     return max(statuses)
@@ -126,23 +128,6 @@ def given_token(text: str | None, directory: Path) -> str | None:
     if not token or token.lower().startswith("sha256:"):
         raise usage.UsageError("--token: it takes the token itself, as `clipal token new` shows it, and not its hash")
     return token
-
-
-def own_base_url(settings: Settings) -> str:
-    """The URL of clipal for clients. Its host is an IP address, because Codex resolves `localhost` to ::1 first.
-
-    Raises:
-        usage.UsageError: the port is 0 and so unknown, or clipal listens on no port.
-    """
-    for endpoint in settings.endpoints:
-        if not endpoint.host or endpoint.proxied:
-            continue
-        if endpoint.port == 0:
-            raise usage.UsageError("clients need to know the port; it cannot be 0")
-        address = "127.0.0.1" if endpoint.host in ("0.0.0.0", "::") else endpoint.host  # noqa: S104  # compared, not listened on
-        scheme = "http" if endpoint.tls is None else "https"
-        return f"{scheme}://[{address}]:{endpoint.port}" if ":" in address else f"{scheme}://{address}:{endpoint.port}"
-    raise usage.UsageError("clients need an address and a port: none of listen in config.yaml is a tcp: or ssl: one")
 
 
 @frozen

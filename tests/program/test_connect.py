@@ -10,6 +10,7 @@ import pytest
 from twisted.python import usage
 
 from clipal.commands import connect, disconnect
+from clipal.commands.address import own_base_url
 from clipal.config.settings import Settings
 from clipal.connect.registry import PROGRAMS
 from tests.machine import FILES, KEY, Machine, posix
@@ -41,6 +42,25 @@ def test_the_way_back_names_the_directory_in_which_it_is_recorded(
 ) -> None:
     assert machine.connect("--yes", "codex") == 0
     assert f"`clipal disconnect --config-dir {machine.config} codex` puts back" in capsys.readouterr().out
+
+
+def test_clients_are_pointed_at_a_clipal_on_another_machine(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--url", "https://clipal.example/", "--token", "clp_anna")
+    assert machine.connect("--yes", *where, "claudecode", "codex", "gemini") == 0
+    files = machine.files()
+    assert '"ANTHROPIC_BASE_URL": "https://clipal.example/claudecode"' in files[".claude/settings.json"]
+    assert 'base_url = "https://clipal.example/codex/v1"' in files[".codex/config.toml"]
+    assert "GOOGLE_GEMINI_BASE_URL=https://clipal.example/gemini\n" in files[".gemini/.env"]
+    assert "no provider" not in capsys.readouterr().err  # the providers are in the other machine's files
+
+
+@pytest.mark.parametrize("url", ["clipal.example", "https://", "https://a@b.example", "https://b.example/claudecode"])
+def test_what_is_no_address_of_a_clipal_is_refused(machine: Machine, url: str) -> None:
+    with pytest.raises(usage.UsageError, match="--url: "):
+        machine.connect("--yes", "--url", url, "codex")
+    assert machine.files() == {}
 
 
 def test_only_the_named_clients_are_connected_and_disconnected(machine: Machine) -> None:
@@ -283,7 +303,7 @@ def test_a_home_that_is_named_counts_more_than_the_clients_variables(
     ],
 )
 def test_clients_are_told_an_address_that_they_can_reach(address: str, url: str) -> None:
-    assert connect.own_base_url(Settings(Path("/"), listen_addr=address)) == url
+    assert own_base_url(Settings(Path("/"), listen_addr=address)) == url
 
 
 def test_the_port_must_be_known(machine: Machine) -> None:

@@ -39,6 +39,7 @@ complete -c clipal -n '__fish_seen_subcommand_from connect' -l log-level -s l -x
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l port -s p -x -d 'Port to listen on, in place of port in config.yaml.'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l print -d 'Only show what would be written.'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l token -x -d 'A token of client_tokens for the clients to send; also \'${NAME}\' or file:PATH.'
+complete -c clipal -n '__fish_seen_subcommand_from connect' -l url -s u -x -d 'Where clipal is, as https://HOST, in place of the configuration\'s address.'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l version -s V -d 'Show the version and exit.'
 complete -c clipal -n '__fish_seen_subcommand_from connect' -l yes -s y -d 'Do not ask.'
 complete -c clipal -n '__fish_seen_subcommand_from disconnect' -a 'claudecode codex gemini'
