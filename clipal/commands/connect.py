@@ -20,7 +20,7 @@ from clipal import tap
 from clipal.commands.address import base_url_elsewhere, own_base_url
 from clipal.commands.called import directory_option
 from clipal.commands.options import CommandOptions, hint
-from clipal.config.directory import configuration_directory
+from clipal.config.directory import configuration_directory, missing_directory
 from clipal.config.loader import check_configuration
 from clipal.config.references import References
 from clipal.connect.client import ClientProgram
@@ -72,6 +72,9 @@ def run(options: Options) -> int:
         the exit status: 1 where a chosen client is not connected in the end, else 0.
     """
     url = options["url"]
+    missing = missing_directory(options["config-dir"])
+    if url is not None and missing is not None:  # without it, the settings are read, which fails then
+        raise usage.UsageError(str(missing))
     base = own_base_url(tap.load_settings_of(options)) if url is None else base_url_elsewhere(url)
     where = _Where.of(options)
     directory = configuration_directory(options["config-dir"])
@@ -189,9 +192,11 @@ class _Connecting:
         if not self.options["print"]:
             for each in (path, *(file.path for file in files)):
                 remove_leftovers(each)
-        plan = connection(files, load_record(path) or Record(path))
+        record = load_record(path)
+        plan = connection(files, record or Record(path))
         if not plan.files:
-            print(f"{self.client.title} is already connected")
+            by = "" if record is not None else ", by hand or with another --config-dir"
+            print(f"{self.client.title} is already connected{by}")
             return 0
         show(plan)
         self._say_what_else_changes(plan)

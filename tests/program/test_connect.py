@@ -56,6 +56,26 @@ def test_clients_are_pointed_at_a_clipal_on_another_machine(
     assert "no provider" not in capsys.readouterr().err  # the providers are in the other machine's files
 
 
+def test_a_directory_of_records_that_was_named_must_exist(machine: Machine) -> None:
+    with pytest.raises(usage.UsageError, match="there is no such directory"):
+        machine.connect("--yes", "--url", "https://clipal.example", "--config-dir", str(machine.config / "no"), "codex")
+    assert machine.files() == {}
+
+
+def test_a_connection_that_is_not_recorded_here_is_told_from_one_that_is(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert machine.connect("--yes", "codex") == 0
+    assert machine.connect("--yes", "codex") == 0
+    elsewhere = machine.config / "other"
+    elsewhere.mkdir()
+    assert machine.connect("--yes", "--config-dir", str(elsewhere), "codex") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Codex CLI is already connected",
+        "Codex CLI is already connected, by hand or with another --config-dir",
+    ]
+
+
 @pytest.mark.parametrize("url", ["clipal.example", "https://", "https://a@b.example", "https://b.example/claudecode"])
 def test_what_is_no_address_of_a_clipal_is_refused(machine: Machine, url: str) -> None:
     with pytest.raises(usage.UsageError, match="--url: "):
