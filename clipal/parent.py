@@ -32,12 +32,13 @@ from clipal.status.totals import Totals
 
 
 class Parent(LoggedService):
-    """Serves nothing itself.
+    """The service of the parent process.
 
-    Parameters are those of `clipal.service.Clipal`; `files` has the name of each client's file by its prefix.
+    The parameters are those of `clipal.service.Clipal`, with one more: `files`, the name of each client's configuration
+    file, by the client's prefix.
 
     Attributes:
-        serving: fires when all workers have come to serve.
+        serving: fires when all workers serve, or have failed to.
     """
 
     _log = Logger()
@@ -95,7 +96,7 @@ class Parent(LoggedService):
     # Running
 
     def startService(self) -> None:
-        """Starts the workers, which a daemon does behind its fork."""
+        """Starts the workers once the reactor runs, which in a daemon is after its fork."""
         super().startService()
         settings = self._configuration.settings
         self._desktop.follow(settings.notifications, self._configuration.secrets)
@@ -143,7 +144,7 @@ class Parent(LoggedService):
             each.control.tell("share", own=each is worker, **word)
 
     def reopen_log(self) -> None:
-        """The workers' files too; see `LoggedService`."""
+        """Also lets the workers reopen their files; see `LoggedService`."""
         self._workers.tell("reopen log")
         super().reopen_log()
 
@@ -170,7 +171,7 @@ class Parent(LoggedService):
         self.roll().addCallback(self._reloaded)
 
     def roll(self) -> Deferred[bool]:
-        """Replaces all workers, one by one, by such as the installed code makes; fires with whether that succeeded."""
+        """Replaces all workers, one by one, by workers of the installed code; fires with whether that succeeded."""
         self._log.info("The workers are replaced, one by one")
         return self._workers.roll()
 

@@ -17,11 +17,11 @@ from clipal.service import Clipal
 from clipal.status.snapshot import Snapshot
 
 LONGEST_WAIT_FOR_PARENT: Final = 2.0
-"""Seconds for it to answer: then a page shows what was known before, and a worker ends without its answer."""
+"""Seconds for the parent to answer. Then a page shows the last totals, and a worker ends without the answer."""
 
 
 class ParentConnection:
-    """What a worker says to its parent and hears from it; the other workers, for the service (`clipal.siblings`).
+    """What a worker says to its parent and hears from it. It implements `clipal.siblings.Siblings` for the service.
 
     Parameters:
         end: the worker's end of the socket pair.
@@ -29,7 +29,7 @@ class ParentConnection:
 
     Attributes:
         resets: how often an operator has asked for a fresh start.
-        known: fires when the worker knows what the others know of all clients that it follows.
+        known: fires when the worker knows what the other workers know of all routes that it follows.
     """
 
     def __init__(self, reactor: Any, end: socket.socket, assigned: Callable[[str], None]) -> None:
@@ -140,7 +140,7 @@ def _word(message: Message) -> tuple[str, str, str, str, Any]:
 
 
 def _epoch(route: Route, configuration: Configuration, resets: int) -> str:
-    """The same in two workers that have read the same file, the same keys included, since the same reset."""
+    """A text that is equal in two workers that have read the same file and the same keys since the same reset."""
     stamp = (configuration.stamps or {}).get(route.dialect.config_file)
     keys = [key for provider in configuration.clients[route.dialect.prefix].providers for key in provider.api_keys]
     return f"{resets}-{sha256(repr((stamp, [key.reveal() for key in keys])).encode()).hexdigest()[:16]}"

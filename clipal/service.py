@@ -140,7 +140,7 @@ class Clipal(LoggedService):
             return  # the parent has said what follows
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=warning)
-        # Behind the signals, which end it in good order from then on.
+        # After the signals' own call, so that a signal ends clipal in good order once this line is logged.
         self._reactor.callWhenRunning(self._say_listening)
 
     def _say_listening(self) -> None:
@@ -155,8 +155,8 @@ class Clipal(LoggedService):
         """Ends as a signal would end it.
 
         Parameters:
-            patient: as SIGTERM does, which a program sends, and not SIGINT, which a person does.
-            leaves: whether other processes go on with the same sockets: then this one accepts no more, at once.
+            patient: whether it drains as after SIGTERM, which a program sends; else as after SIGINT, from a person.
+            leaves: whether other processes go on with the same sockets. Then this process stops accepting at once.
         """
         self._leaves = leaves
         if leaves:
@@ -168,7 +168,7 @@ class Clipal(LoggedService):
         self.end(patient=True, leaves=True)
 
     def cut(self) -> None:
-        """Ends a drain at once."""
+        """Ends a drain at once: open requests are cut."""
         if not self._signals.again.called:
             self._signals.again.callback(None)
 

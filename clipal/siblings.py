@@ -1,4 +1,4 @@
-"""What the service of a worker asks of the other workers."""
+"""What the service of a worker asks of the other workers (`clipal.parent_connection` does it)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Siblings(Combined, Protocol):
     """The other workers, as this one knows them."""
 
     def follow(self, route: Route, configuration: Configuration) -> None:
-        """Shares what changes of a route, and takes over what is known of it."""
+        """Shares the changes of a route's state, and takes over what the other workers know of it."""
 
     def show(self, text: str) -> None:
         """Lets the parent notify the person at the desktop."""
 
     def ended(self, cut: int, own: Snapshot) -> Deferred[None]:
-        """Tells how many requests this worker cut at its end, and all that it counted; fires when that is known."""
+        """Tells the parent this worker's numbers and how many requests it cut; fires when the parent has answered."""

@@ -1,4 +1,4 @@
-"""Puts a new configuration in the place of the one in force, whole, in all parts that go by it."""
+"""Replaces the configuration in force by a new one, in all parts of the service that depend on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clipal.siblings import Siblings
 
 
 class Swap:
-    """The parts that go by the configuration.
+    """The parts of the service that depend on the configuration.
 
     Parameters:
         siblings: the other workers; None where this process is alone.
@@ -75,7 +75,7 @@ class Swap:
         self._listening.read_certificates_again()
 
     def share(self, configuration: Configuration, prefixes: Iterable[str]) -> None:
-        """Other workers learn of what happens to these clients' providers from now on."""
+        """Shares the state of these clients' providers with the other workers from now on."""
         if self._siblings is not None:
             for prefix in prefixes:
                 self._siblings.follow(self._routes.failovers[prefix].route, configuration)

@@ -1,4 +1,4 @@
-"""Looks after the configuration files and the providers, again and again."""
+"""The periodic work of the service: rereads changed configuration files, and looks after the providers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipal.config.reload import Reloader
 from clipal.failover.failover import Failover
 
 UPKEEP: Final = 2.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 class Upkeep(TimerService):
@@ -28,7 +28,7 @@ class Upkeep(TimerService):
         self._now = clock.seconds
         self._reloader = reloader
         self._failovers = failovers
-        self._failing: set[str] = set()  # what raised an exception at the last look
+        self._failing: set[str] = set()  # whose last check raised an exception
 
     def look(self) -> None:
         """Checks the files and the providers; where one check fails, the others are made all the same."""
@@ -39,7 +39,7 @@ class Upkeep(TimerService):
                 self._try(f"{provider.client}: {provider.name}", partial(provider.look_after, now))
 
     def _try(self, what: str, look: Callable[[], None]) -> None:
-        """Calls `look`. An exception of it is logged, but not again until `look` has succeeded."""
+        """Calls `look`. If it raises an exception, that is logged, but not again until `look` has succeeded."""
         try:
             look()
         except Exception:

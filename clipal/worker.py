@@ -37,8 +37,8 @@ REPORTS: Final = 0.5
 
 
 def serve_as_worker() -> int:
-    """Loads what serving takes, waits to be told to serve, and serves until the parent, or a SIGTERM, ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends both to the whole group: the parent acts on them
+    """Loads the program, waits to be told to serve, and serves until the parent or a SIGTERM ends the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends both to the whole group; the parent acts on both
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     ignore_user_signals()
     if sys.platform.startswith("linux"):
@@ -71,11 +71,11 @@ def serve_as_worker() -> int:
 
 
 def _serve(reactor: Any, assignment: Assignment, connection: ParentConnection) -> None:
-    """Serves, once it is known what the other workers know.
+    """Serves as soon as this worker knows what the other workers know.
 
     Raises:
         ConfigurationError: the configuration is wrong by now.
-        BadCertificate: a certificate is.
+        BadCertificate: a certificate is wrong by now.
     """
     connection.resets = assignment.resets
     listeners, status_listening = _listeners(assignment)
@@ -106,7 +106,7 @@ def _serve(reactor: Any, assignment: Assignment, connection: ParentConnection) -
 
 
 def _listeners(assignment: Assignment) -> tuple[tuple[Listener, ...], socket.socket | None]:
-    """The inherited sockets; their files are the parent's business."""
+    """The inherited sockets. The parent removes their files."""
     found = []
     for place, endpoint in enumerate(assignment.endpoints, FIRST_LISTENER):
         tls = None if endpoint.tls is None else ServerTLS(endpoint.tls)

@@ -195,17 +195,17 @@ class Round:
     # No committed answer
 
     def _give_up(self) -> HeldAnswer | Unanswered:
-        """No answer was committed: relays one that was kept, or says why no provider could answer."""
+        """No answer was committed: hands over an answer that was kept, or says why no provider could answer."""
         if not all(attempt.outcome is not None and attempt.outcome.network for attempt in self.attempts):
             self._settle_failed()
         if self.fallback is not None:
             return self._hand_over(self.fallback, _charged_already)
-        if self.attempts and self.attempts[-1].answer is not None and self._is_back_first(self.attempts[-1].provider):
+        if self.attempts and self.attempts[-1].answer is not None and self._recovers_first(self.attempts[-1].provider):
             return self._hand_over(self.attempts[-1], _charged_already)
         return self._unanswered()
 
-    def _is_back_first(self, provider: Provider) -> bool:
-        """Whether only `provider` was asked, and no other provider may be asked before it."""
+    def _recovers_first(self, provider: Provider) -> bool:
+        """Whether only `provider` was asked, and no candidate may be asked sooner than it may be asked again."""
         now = self.now()
         return len(self._asked()) == 1 and all(provider.wait(now) <= each.wait(now) for each in self.candidates)
 
@@ -243,4 +243,4 @@ class Round:
 
 
 def _charged_already(how: Ending) -> None:
-    """The attempt of an answer that was kept was charged when it failed."""
+    """Does nothing at the end of a failed attempt's answer: the attempt was charged when it failed."""

@@ -1,4 +1,4 @@
-"""One of several processes that serve on the same sockets, as its parent sees it."""
+"""One worker, as its parent sees it: the process, its stage, and the messages to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_FOR_WORKERS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LI
 
 
 class Stage(Enum):
-    """How far a worker has come; none goes back."""
+    """How far a worker has come. It never goes back to an earlier stage."""
 
     SPARE = "loads the program, and waits to be told to serve"
     STARTING = "was told to serve"
@@ -33,13 +33,13 @@ class Stage(Enum):
 
 
 class Worker(ProcessProtocol):
-    """A process of the code that is installed when it begins.
+    """A process that runs the code which is installed when the process begins.
 
     Attributes:
         generation: how many rolls there had been when the process began.
-        number: its place among those that serve, from 1; 0 for a spare one.
+        number: its place among the workers, from 1; 0 for a spare process.
         born: when it was told to serve.
-        ready: fires with whether it came to serve.
+        ready: fires with True when it serves, with False if it ends before.
     """
 
     control: Control
@@ -57,7 +57,7 @@ class Worker(ProcessProtocol):
 
         Parameters:
             sockets: what the process inherits, in this order.
-            received: gets each message of it.
+            received: called with each message of the process.
         """
         ours, theirs = socket.socketpair()
         self.control = Control.over(reactor, ours, received, lambda: None)
@@ -71,33 +71,33 @@ class Worker(ProcessProtocol):
 
     @property
     def pid(self) -> int | None:
-        """Its process id."""
+        """The process id."""
         found: int | None = self.transport.pid  # type: ignore[union-attr]
         return found
 
     def serve(self, number: int, assignment: str, now: float) -> None:
-        """Tells it to serve."""
+        """Tells the process to serve as worker `number`."""
         self.number, self.born, self.stage = number, now, Stage.STARTING
         self.control.tell("serve", assignment=assignment)
 
     def serves(self) -> None:
-        """It has come to serve."""
+        """The process has said that it serves."""
         if self.stage is Stage.STARTING:
             self.stage = Stage.SERVING
             self.ready.callback(True)
 
     def drain(self, *, patient: bool, leaves: bool) -> None:
-        """Tells it to end.
+        """Tells the process to drain and end.
 
         Parameters:
-            patient: as SIGTERM does, and not SIGINT.
-            leaves: whether others go on with the same sockets.
+            patient: whether it drains as after SIGTERM; else as after SIGINT.
+            leaves: whether other processes go on with the same sockets.
         """
         self.control.tell("drain", patient=patient, leaves=leaves or self.stage is Stage.DRAINING)
         self.stage = Stage.DRAINING
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Ends the process at once."""
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess("KILL")  # type: ignore[union-attr]
 
@@ -107,7 +107,7 @@ class Worker(ProcessProtocol):
 
 
 def _environment() -> Mapping[str, str]:
-    """A worker's: without what is meant for its parent, and with where this program is, however it was found."""
+    """A worker's environment: without what is meant for its parent alone, and with the directory of this package."""
     found = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS}
     here = os.fspath(Path(clipal.__file__).parents[1])
     found["PYTHONPATH"] = os.pathsep.join(filter(None, (found.get("PYTHONPATH"), here)))

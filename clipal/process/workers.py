@@ -1,9 +1,9 @@
 """Several processes on the same listening sockets.
 
-The parent holds the sockets, serves nothing, and keeps N workers: fresh interpreters that inherit the sockets. One that
-dies is replaced, at once or, if it dies again soon, after a while. A spare process has loaded the program already, so
-that the next worker serves within milliseconds. A roll replaces all, one by one: the next worker serves before the one
-that it replaces is told to drain. No socket is closed meanwhile, so no connection is refused.
+The parent holds the sockets, serves nothing, and keeps N workers: fresh interpreters that inherit the sockets. A worker
+that dies is replaced at once, or after a pause if it died soon after its start. A spare process has loaded the program
+already, so that it serves within milliseconds when a worker is needed. A roll replaces all workers, one by one: the new
+worker serves before the old one is told to drain. No socket is closed meanwhile, so no connection is refused.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from clipal.process.control import Message
 from clipal.process.worker import Stage, Worker
 
 SHORT_LIFE: Final = 10.0
-"""Seconds: a worker that dies sooner has not recovered from what its predecessor died of."""
+"""Seconds: a worker that dies sooner is taken to die of the same cause as the one before it."""
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two starts of a worker that dies again and again, or of a spare process."""
 SLOWEST_START: Final = 120.0
-"""Seconds for a worker to come to serve, after which it is ended."""
+"""Seconds within which a worker must serve; then it is killed."""
 LAST_RESPITE: Final = 5.0
-"""Seconds for workers to end that were told to cut what is open."""
+"""Seconds for the workers to end once they are told to cut open requests; then they are killed."""
 
 
 class Workers(Service):
-    """Keeps `count` of them while it runs.
+    """Keeps `count` workers while it runs.
 
     Parameters:
-        sockets: what each inherits, in this order.
-        assignment: makes the text that tells one what to serve.
-        received: gets each message of a worker but those about its own state.
-        gone: told of each worker that has ended.
+        sockets: what each worker inherits, in this order.
+        assignment: makes the text that tells a worker what to serve.
+        received: called with each message of a worker, except that the worker serves.
+        gone: called with each process that has ended.
     """
 
     _log = Logger()
@@ -69,20 +69,20 @@ class Workers(Service):
 
     @property
     def running_workers(self) -> list[Worker]:
-        """All but the spare ones."""
+        """The processes that were told to serve: all but the spare ones."""
         return [each for each in self._processes if each.stage is not Stage.SPARE]
 
     def start(self) -> list[Worker]:
-        """Starts all of them."""
+        """Starts all workers."""
         return [self._start(number) for number in range(1, self._count + 1)]
 
     def tell(self, what: str, **message: Any) -> None:
-        """Sends a message to all."""
+        """Sends a message to all workers."""
         for worker in self.running_workers:
             worker.control.tell(what, **message)
 
     def _start(self, number: int) -> Worker:
-        """Lets a spare process serve, or else a new one."""
+        """Makes the spare process worker `number`, or a new process if there is no spare one."""
         worker = self._spare() or self._spawn()
         slow = self._reactor.callLater(SLOWEST_START, worker.kill)
         worker.ready.addCallback(partial(self._started, worker, slow))
@@ -151,7 +151,7 @@ class Workers(Service):
     # The spare process
 
     def _spare(self) -> Worker | None:
-        """One of the installed code, as far as rolls have told of it."""
+        """The spare process, if it has loaded the code of the last roll."""
         spare = (each for each in self._processes if each.stage is Stage.SPARE and each.generation == self._generation)
         return next(spare, None)
 
@@ -164,12 +164,12 @@ class Workers(Service):
     # Replacing all
 
     def roll(self) -> Deferred[bool]:
-        """Replaces all of them, one by one; fires with whether that succeeded, once the last old one drains.
+        """Replaces all workers, one by one; fires with whether that succeeded, once the last old worker drains.
 
-        Asked for again meanwhile, it replaces those too that the first roll has started.
+        A second roll that is asked for meanwhile also replaces the workers that the first one has started.
         """
         for spare in self._processes.difference(self.running_workers):
-            spare.kill()  # it has the code of before
+            spare.kill()  # it has loaded the code of before
         self._generation += 1
         asked: Deferred[bool] = Deferred()
         self._rolls.append(asked)
@@ -210,7 +210,7 @@ class Workers(Service):
     # The end
 
     def end(self, *, patient: bool) -> Deferred[None]:
-        """Lets all of them drain; fires when they have ended."""
+        """Lets all workers drain; fires when they have ended."""
         self._stopping = Deferred()
         for call in self._waiting.values():
             if call.active():
@@ -225,7 +225,7 @@ class Workers(Service):
         return self._stopping
 
     def cut(self) -> None:
-        """Lets all of them cut what is open, and ends those that do not end soon."""
+        """Lets all workers cut their open requests, and kills those that do not end soon."""
         self.tell("cut")
         self._reactor.callLater(LAST_RESPITE, self._kill)
 

@@ -137,7 +137,7 @@ class Agent:
         self._descriptors.free -= 1
 
     def _lost(self, connection: Connection, stale: bool) -> None:
-        """Forgets it. If it was stale, all are: it was the one used last, the others have been unused for longer."""
+        """Forgets a connection. If it was stale, so are the others, because they have been unused for longer."""
         if connection in self._idle:
             self._idle.remove(connection)
             self._descriptors.free += 1

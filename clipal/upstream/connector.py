@@ -39,7 +39,7 @@ _MEANINGS: Final[tuple[tuple[type[Exception], Callable[[Exception], UpstreamErro
     (HostUnreached, lambda failed: ConnectFailed(str(failed))),
     (Exception, lambda _: ConnectFailed("connection failed")),
 )
-"""What an exception of the transport's means: the first row that fits."""
+"""The error for each exception of the transport: the first row whose class fits."""
 
 
 class Connector:
