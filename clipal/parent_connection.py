@@ -16,7 +16,7 @@ from clipal.providers.shared import SharedRoutes
 from clipal.service import Clipal
 from clipal.status.snapshot import Snapshot
 
-LONGEST_WAIT_FOR_PARENT: Final = 2.0
+_LONGEST_WAIT_FOR_PARENT: Final = 2.0
 """Seconds for the parent to answer. Then a page shows the last totals, and a worker ends without the answer."""
 
 
@@ -85,7 +85,7 @@ class ParentConnection:
     def _answer(self) -> Deferred[None]:
         """The parent's next answer."""
         waiting: Deferred[None] = Deferred()
-        waiting.addTimeout(LONGEST_WAIT_FOR_PARENT, self._reactor, lambda *_: None)
+        waiting.addTimeout(_LONGEST_WAIT_FOR_PARENT, self._reactor, lambda *_: None)
         self._waiting.append(waiting)
         return waiting
 

@@ -32,7 +32,7 @@ from clipal.process.listening import Listener
 from clipal.service import Clipal
 from clipal.transport.tls_server import BadCertificate, ServerTLS
 
-REPORTS: Final = 0.5
+_REPORTS: Final = 0.5
 """Seconds between two reports of a worker's numbers to its parent."""
 
 
@@ -93,7 +93,7 @@ def _serve(reactor: Any, assignment: Assignment, connection: ParentConnection) -
         supervised=assignment.supervised,
         siblings=connection,
     )
-    reports = TimerService(REPORTS, lambda: connection.report(service.snapshot()))
+    reports = TimerService(_REPORTS, lambda: connection.report(service.snapshot()))
     reports.clock = reactor
 
     def start(_: None) -> None:

@@ -28,7 +28,7 @@ from clipal.dialects.registry import DIALECTS
 from clipal.upstream.errors import ForwardProxyFailed, UpstreamError
 from clipal.upstream.provider_agent import ProviderAgent
 
-LONGEST_CONNECT: Final = 10.0
+_LONGEST_CONNECT: Final = 10.0
 """Seconds for a connection where the configuration sets no limit."""
 
 _STYLES: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
@@ -119,7 +119,7 @@ async def _reach_all(reactor: Any, configuration: Configuration, *, numbered: bo
         numbered: whether no provider was left out because of an error, so that their numbers are those in the files.
     """
     settings = configuration.settings
-    settings = evolve(settings, connect_timeout=settings.connect_timeout or LONGEST_CONNECT)
+    settings = evolve(settings, connect_timeout=settings.connect_timeout or _LONGEST_CONNECT)
     dialects = {dialect.prefix: dialect for dialect in DIALECTS}
     tries = [
         Deferred.fromCoroutine(_reach(reactor, client.path, key, provider, dialects[prefix], settings))

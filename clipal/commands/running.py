@@ -37,7 +37,7 @@ from clipal.config.settings import Settings
 from clipal.dialects.registry import DIALECTS
 from clipal.status.document import StatusReport
 
-LONGEST_ANSWER: Final = 5.0
+_LONGEST_ANSWER: Final = 5.0
 """Seconds for one answer; `/status` takes milliseconds."""
 
 _TOKEN: Final = "CLIPAL_TOKEN"  # noqa: S105 (the name of a variable)
@@ -141,11 +141,11 @@ async def ask(reactor: Any, address: Address) -> StatusReport:
         NotRunning: there is no answer, or the answer is not that of a clipal that shows its status.
     """
     try:
-        client = HTTPClient(address.agent(reactor, LONGEST_ANSWER))
+        client = HTTPClient(address.agent(reactor, _LONGEST_ANSWER))
         token = address.token.reveal().decode("ascii")
         headers = Headers({"Authorization": [f"Bearer {token}"]} if token else {})
-        response = await client.get(f"{address.url}/status", headers=headers, timeout=LONGEST_ANSWER)
-        content = await response.content().addTimeout(LONGEST_ANSWER, reactor)
+        response = await client.get(f"{address.url}/status", headers=headers, timeout=_LONGEST_ANSWER)
+        content = await response.content().addTimeout(_LONGEST_ANSWER, reactor)
     except Exception as error:
         doubt = f"; it may be elsewhere, for there is a mistake in {address.mistake}" if address.mistake else ""
         raise NotRunning(f"no clipal answers at {address}: {_reason(error)}{doubt}") from None

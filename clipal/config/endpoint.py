@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from clipal.config.addresses import is_loopback_address, plain_address
 
-BACKLOG: Final = 1024
+_BACKLOG: Final = 1024
 _LAST_PORT: Final = 65535
 
 
@@ -56,7 +56,7 @@ class Endpoint:
     path: Path | None = None
     mode: int = 0o600
     inherited: str = ""
-    backlog: int = BACKLOG
+    backlog: int = _BACKLOG
     tls: TLSFiles | None = None
     proxied: bool = False
 
@@ -130,7 +130,7 @@ def _tcp(arguments: Mapping[str, str], interface: str = "0.0.0.0", tls: TLSFiles
     except ValueError:
         raise ValueError("must have an IP address as its interface") from None
     port = _number(arguments, "port", 0, _LAST_PORT)
-    return evolve(Endpoint.tcp(host, port, tls), backlog=_number(arguments, "backlog", 1, 1 << 30, BACKLOG))
+    return evolve(Endpoint.tcp(host, port, tls), backlog=_number(arguments, "backlog", 1, 1 << 30, _BACKLOG))
 
 
 def _tcp6(arguments: Mapping[str, str]) -> Endpoint:
@@ -152,7 +152,7 @@ def _unix(arguments: Mapping[str, str]) -> Endpoint:
     if not re.fullmatch("0?[0-7]{3}", mode):
         raise ValueError("must have three octal digits as its mode, such as 600")
     path = Path(arguments["address"]).expanduser()
-    backlog = _number(arguments, "backlog", 1, 1 << 30, BACKLOG)
+    backlog = _number(arguments, "backlog", 1, 1 << 30, _BACKLOG)
     return Endpoint(f"unix:{path}", path=path, mode=int(mode, 8), backlog=backlog)
 
 

@@ -22,7 +22,7 @@ from clipal.config.yaml_mistakes import describe
 
 LARGEST_CONFIGURATION_FILE: Final = 256 * 1024
 """Bytes of a file."""
-DEEPEST_YAML: Final = 8
+_DEEPEST_YAML: Final = 8
 """Levels of nesting; a sensible file has three."""
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -148,7 +148,7 @@ def _check_events(path: Path, events: Iterable[Any]) -> None:
             refused = "YAML tags are not allowed"
         elif isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            refused = "nested too deep" if depth > DEEPEST_YAML else ""
+            refused = "nested too deep" if depth > _DEEPEST_YAML else ""
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if refused:

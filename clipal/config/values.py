@@ -38,7 +38,7 @@ def workers(node: Node) -> int:
     """A number of processes; `auto` for one on each core that this process may use. Windows has one in any case."""
     alone = sys.platform == "win32"  # Twisted gives no child a socket there
     if isinstance(node, Scalar) and node.value == "auto":
-        return 1 if alone else usable_cores()
+        return 1 if alone else _usable_cores()
     try:
         number: int = whole(1, _MOST_WORKERS)(node)
     except ValueError:
@@ -48,7 +48,7 @@ def workers(node: Node) -> int:
     return number
 
 
-def usable_cores() -> int:
+def _usable_cores() -> int:
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))

@@ -18,7 +18,7 @@ from clipal.connect.edits import SYNTAXES, Changed, Edit, Edited, undone
 from clipal.connect.files import FileError, Replacement, decoded, read_settings_file
 from clipal.connect.formats.syntax import Syntax, UnreadableFile
 
-RECORD_VERSION: Final = 1
+_RECORD_VERSION: Final = 1
 
 
 @frozen
@@ -113,7 +113,7 @@ def load_record(path: Path) -> Record | None:
 
 def written(record: Record) -> bytes:
     """`record` as its file holds it."""
-    document = {"version": RECORD_VERSION, "files": [_document(each) for each in record.files]}
+    document = {"version": _RECORD_VERSION, "files": [_document(each) for each in record.files]}
     return json.dumps(document, indent=2).encode("ascii") + b"\n"
 
 
@@ -131,7 +131,7 @@ def _document(file: FileRecord) -> dict[str, Any]:
 
 
 def _fields(document: Any) -> Any:
-    if document["version"] != RECORD_VERSION:
+    if document["version"] != _RECORD_VERSION:
         raise ValueError
     return document
 

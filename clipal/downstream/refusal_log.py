@@ -19,7 +19,7 @@ LINES: Final = 10
 """Lines of one kind in a minute."""
 KINDS: Final = 1000
 """Kinds that are told apart in a minute; further addresses are counted together."""
-ELSEWHERE: Final = "other addresses"
+_ELSEWHERE: Final = "other addresses"
 
 
 @frozen
@@ -82,6 +82,6 @@ class RefusalLog:
         count = self._counts.get(kind)
         if count is None:
             if len(self._counts) >= KINDS:
-                kind = _Kind(refusal, ELSEWHERE)
+                kind = _Kind(refusal, _ELSEWHERE)
             count = self._counts.setdefault(kind, _Count())
         return count

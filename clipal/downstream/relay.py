@@ -66,7 +66,7 @@ class Relay:
         self._trailers = trailers
         self._idle_timeout = idle_timeout
         self._ended: Callable[[Ending], None] | None = ended
-        self._chunked, self._unsent = head_for(request, head, own)
+        self._chunked, self._unsent = _head_for(request, head, own)
         self._silence = request.channel.silence
         self.splice = Splice(request.transport, request.channel.site.reactor.seconds, chunked=self._chunked)
 
@@ -161,7 +161,7 @@ class Relay:
 
 def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fields, own: bytes = b"") -> None:
     """Writes a whole answer at once. The caller calls `finish`."""
-    chunked, data = head_for(request, head, own)
+    chunked, data = _head_for(request, head, own)
     if chunked:
         data += (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + last_chunk(trailers)
     else:
@@ -171,7 +171,7 @@ def write_whole(request: Request, head: ResponseHead, body: bytes, trailers: Fie
     request.transport.write(data)
 
 
-def head_for(request: Request, head: ResponseHead, own: bytes) -> tuple[bool, bytes]:
+def _head_for(request: Request, head: ResponseHead, own: bytes) -> tuple[bool, bytes]:
     """Whether the body goes to the client in chunks, and the bytes of the head."""
     modern = request.head.version == "1.1"
     unbounded = head.has_body and b"content-length" not in head.table

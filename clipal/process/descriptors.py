@@ -7,10 +7,10 @@ from typing import Final
 
 from attrs import define
 
-RESERVED: Final = 32
+_RESERVED: Final = 32
 """Descriptors for the listener, log files and the reactor, and for connections that are about to end."""
-NO_LIMIT: Final = 200_000
-SELECTED: Final = 512
+_NO_LIMIT: Final = 200_000
+_SELECTED: Final = 512
 """Sockets that select() takes on Windows: CPython's FD_SETSIZE. With more, it fails for all of them."""
 OF_CLIENT: Final = 2
 """Descriptors that a client takes: its next request may need a connection to a provider."""
@@ -27,18 +27,18 @@ class Descriptors:
         free: how many are left.
     """
 
-    free: int = NO_LIMIT
+    free: int = _NO_LIMIT
 
     @classmethod
     def of_this_process(cls) -> Descriptors:
         """As many as the system allows; the limit is raised as far as possible, because its default is low."""
-        return cls(max(OF_CLIENT, raise_limit() - RESERVED))
+        return cls(max(OF_CLIENT, raise_limit() - _RESERVED))
 
 
 def raise_limit() -> int:
     """Raises the limit of open descriptors as far as the system allows; returns the limit."""
     if sys.platform == "win32":
-        return SELECTED
+        return _SELECTED
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -48,4 +48,4 @@ def raise_limit() -> int:
             soft = hard
         except (ValueError, OSError):  # macOS reports a higher limit than it allows
             pass
-    return NO_LIMIT if soft == resource.RLIM_INFINITY else soft
+    return _NO_LIMIT if soft == resource.RLIM_INFINITY else soft

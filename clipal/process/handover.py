@@ -26,7 +26,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from clipal.config.endpoint import Endpoint
 from clipal.process.listening import Listener, file_identity, socket_at
 
-PATIENCE: Final = 5.0
+_PATIENCE: Final = 5.0
 """Seconds for the old process to answer."""
 _LONGEST: Final = 65536
 _MOST_SOCKETS: Final = 64
@@ -38,7 +38,7 @@ def handover_path(directory: Path, listening: Sequence[Endpoint]) -> Path:
     return directory / (f"upgrade-{port}.sock" if port else "upgrade.sock")
 
 
-def under_systemd(environment: Mapping[str, str], listening: Sequence[Endpoint]) -> bool:
+def _under_systemd(environment: Mapping[str, str], listening: Sequence[Endpoint]) -> bool:
     """Whether systemd has started this process, and would take the end of it for the end of the service."""
     started = environment.get("SYSTEMD_EXEC_PID") == str(os.getpid())
     return started or "NOTIFY_SOCKET" in environment or any(each.inherited for each in listening)
@@ -68,7 +68,7 @@ class Offering:
     ) -> Offering:
         """That of one process that serves on these sockets, unless systemd has started it."""
         endpoints = tuple(listener.endpoint for listener in listeners)
-        if under_systemd(os.environ, endpoints):
+        if _under_systemd(os.environ, endpoints):
             return cls("systemd")
         sockets = [listener.socket.dup() for listener in listeners]
         if status_listening is not None:
@@ -79,7 +79,7 @@ class Offering:
     def of_workers(cls, listeners: Sequence[Listener], roll: Callable[[], Deferred[bool]]) -> Offering:
         """That of a parent of workers, unless systemd has started it."""
         endpoints = [listener.endpoint for listener in listeners]
-        return cls("systemd") if under_systemd(os.environ, endpoints) else cls("workers", roll=roll)
+        return cls("systemd") if _under_systemd(os.environ, endpoints) else cls("workers", roll=roll)
 
 
 class _Conversation(LineOnlyReceiver):
@@ -178,7 +178,7 @@ class Predecessor:
             ValueError: what it answers is of another version.
         """
         connecting = socket.socket(socket.AF_UNIX)
-        connecting.settimeout(PATIENCE)
+        connecting.settimeout(_PATIENCE)
         try:
             connecting.connect(os.fspath(path))
         except (FileNotFoundError, ConnectionRefusedError):

@@ -28,7 +28,7 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds between two starts of a worker that dies again and again, or of a spare process."""
 SLOWEST_START: Final = 120.0
 """Seconds within which a worker must serve; then it is killed."""
-LAST_RESPITE: Final = 5.0
+_LAST_RESPITE: Final = 5.0
 """Seconds for the workers to end once they are told to cut open requests; then they are killed."""
 
 
@@ -227,7 +227,7 @@ class Workers(Service):
     def cut(self) -> None:
         """Lets all workers cut their open requests, and kills those that do not end soon."""
         self.tell("cut")
-        self._reactor.callLater(LAST_RESPITE, self._kill)
+        self._reactor.callLater(_LAST_RESPITE, self._kill)
 
     def _kill(self) -> None:
         for worker in self._processes:

@@ -8,7 +8,7 @@ from typing import Final
 from twisted.application.internet import TimerService
 from twisted.internet.interfaces import IReactorTime
 
-INTERVAL: Final = 1.0
+_INTERVAL: Final = 1.0
 """Seconds between two looks."""
 LOOKS: Final = 15
 """How many of the last looks count."""
@@ -18,7 +18,7 @@ class ReactorLag(TimerService):
     """Measures the delay of its own timed call once a second."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        super().__init__(INTERVAL, self._look)
+        super().__init__(_INTERVAL, self._look)
         self.clock = clock
         self._seconds = clock.seconds
         self._began = 0.0
@@ -37,5 +37,5 @@ class ReactorLag(TimerService):
     def _look(self) -> None:
         """Notes the delay of this look. A LoopingCall leaves out missed looks and keeps its beat."""
         passed = self._seconds() - self._began
-        self._late.append(max(0.0, passed - self._looks * INTERVAL))
-        self._looks = int(passed // INTERVAL) + 1
+        self._late.append(max(0.0, passed - self._looks * _INTERVAL))
+        self._looks = int(passed // _INTERVAL) + 1

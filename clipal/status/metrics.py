@@ -58,6 +58,8 @@ class Metrics(Collector):
         yield _of_tokens(counts)
         yield from _of_providers(counts["clients"])
         yield from _of_health(states["clients"])
+        yield from _of_serving(counts)
+        yield from _of_configuration(states)
         yield from _of_process(counts, states)
 
 
@@ -146,8 +148,7 @@ def _of_health(clients: Mapping[str, ClientState]) -> Iterator[Metric]:
     yield _gauge("clipal_provider_rest_seconds", "Time until a provider may be asked again.", names, rests.items())
 
 
-def _of_process(counts: Counts, states: States) -> Iterator[Metric]:
-    configuration = states["configuration"]
+def _of_serving(counts: Counts) -> Iterator[Metric]:
     yield _gauge("clipal_connections", "Open connections of clients.", (), [((), counts["connections"])])
     yield _counter(
         "clipal_refused",
@@ -155,6 +156,10 @@ def _of_process(counts: Counts, states: States) -> Iterator[Metric]:
         ("reason",),
         (((reason,), times) for reason, times in counts["refused"].items()),
     )
+
+
+def _of_configuration(states: States) -> Iterator[Metric]:
+    configuration = states["configuration"]
     yield _counter(
         "clipal_config_reloads",
         "Changed configurations, by whether they were taken.",
@@ -164,6 +169,9 @@ def _of_process(counts: Counts, states: States) -> Iterator[Metric]:
     help_text = "1 where the configuration files as they stand are in force, 0 where they have an error."
     successful = float(configuration["error"] is None)
     yield _gauge("clipal_config_last_reload_successful", help_text, (), [((), successful)])
+
+
+def _of_process(counts: Counts, states: States) -> Iterator[Metric]:
     yield _counter(
         "clipal_log_lines_dropped",
         "Lines that nobody read from standard output in time.",

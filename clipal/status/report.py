@@ -110,7 +110,7 @@ def _provider(config: ProviderConfig, counts: ProviderCounts, state: ProviderSta
     outcomes, tokens, last, until = counts["outcomes"], counts["tokens"], state["last_failure"], state["until"]
     return {
         "name": config.name,
-        "base_url": shown_url(config.base_url),
+        "base_url": _shown_url(config.base_url),
         "priority": config.priority,
         "enabled": config.is_asked,
         "health": state["health"],
@@ -165,7 +165,7 @@ def quantiles(values: Sequence[float]) -> Quantiles:
     return {"p50": round(ordered[round(0.5 * last)], 4), "p99": round(ordered[round(0.99 * last)], 4)}
 
 
-def shown_url(url: BaseURL) -> str:
+def _shown_url(url: BaseURL) -> str:
     """`url` without its query, which may hold a key."""
     host = f"[{url.host}]" if ":" in url.host else url.host
     port = "" if url.port == (443 if url.scheme == "https" else 80) else f":{url.port}"
