@@ -27,7 +27,10 @@ class Options(CommandOptions):
     synopsis = "Usage: clipal token new [options] NAME"
     longdesc = "Makes a token, shows it once, and shows the entry for client_tokens in config.yaml."
     names = (_NEW,)
-    optFlags = [["status", None, "Let it read /status and /metrics too."]]
+    optFlags = [
+        ["status", None, "Let it read /status and /metrics too."],
+        ["status-only", None, "Let it read /status and /metrics, and send no requests to providers."],
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +49,8 @@ class Options(CommandOptions):
         if len(names) != 1 or not _NAME.fullmatch(names[0]):
             raise usage.UsageError("a token needs a name of 1 to 64 letters, digits, or any of _ . @ -, as in anna")
         self["name"] = names[0]
+        if self["status-only"] and self["clients"]:
+            raise usage.UsageError("a token with --status-only is for no client; leave --client out")
 
 
 def run(options: Options) -> int:
@@ -66,7 +71,9 @@ def entry(options: Options, token: str) -> str:
     ]
     if options["clients"]:
         lines.append(f"    clients: [{', '.join(dict.fromkeys(options['clients']))}]")
-    if options["status"]:
+    if options["status-only"]:
+        lines.append("    clients: []")
+    if options["status"] or options["status-only"]:
         lines.append("    status: true")
     return "\n".join(lines) + "\n"
 

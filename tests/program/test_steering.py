@@ -12,6 +12,7 @@ import pytest
 from attrs import frozen
 
 from clipal.config.client_file import read_client
+from clipal.config.loader import load_settings
 from clipal.config.problems import Problems
 from clipal.config.settings import Settings
 from tests.asking import ask
@@ -325,6 +326,15 @@ async def test_a_new_token_agrees_with_its_entry(world: World) -> None:
     assert "clients: [codex]" in made.out
     assert "status: true" in made.out
     assert (await said(world, "token", "make", "anna")).status == 2
+
+
+@ensure_deferred
+async def test_a_token_for_monitoring_alone_is_for_no_client(world: World, tmp_path: Path) -> None:
+    made = await said(world, "token", "new", "prometheus", "--status-only")
+    (tmp_path / "config.yaml").write_text(made.out[made.out.index("client_tokens:") :])
+    (token,) = load_settings(tmp_path, ["codex"]).client_tokens
+    assert (token.name, token.clients, token.status) == ("prometheus", frozenset(), True)
+    assert (await said(world, "token", "new", "a", "--status-only", "--client", "codex")).status == 2
 
 
 @ensure_deferred
