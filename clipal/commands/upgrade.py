@@ -11,7 +11,8 @@ import sys
 from clipal import tap
 from clipal.commands import serve
 from clipal.commands.options import CommandOptions
-from clipal.process.handover import Predecessor, handover_path
+from clipal.process.handover import OfferingKind, handover_path
+from clipal.process.predecessor import Predecessor
 from clipal.transport.tls_server import BadCertificate
 
 
@@ -36,9 +37,9 @@ def run(options: Options) -> int:
         predecessor = Predecessor.at(path)
         if predecessor is None:
             return _fail(f"there is nothing to upgrade: no clipal runs that offers it at {path}")
-        if predecessor.kind == "systemd":
+        if predecessor.kind is OfferingKind.SYSTEMD:
             return _fail("systemd runs this clipal: use `systemctl restart clipal` (with --user for a user's unit)")
-        if predecessor.kind == "workers":
+        if predecessor.kind is OfferingKind.WORKERS:
             if not predecessor.roll():
                 return _fail("the workers stay as they are: the next one did not start; its log says why")
             print("All workers run the installed code; the old ones end when their open requests have.")

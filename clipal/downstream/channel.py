@@ -21,7 +21,7 @@ from clipal.downstream.admission import Refusal
 from clipal.downstream.backpressure import Backpressure
 from clipal.downstream.capacity import FULL
 from clipal.downstream.channel_site import ChannelSite
-from clipal.downstream.channel_state import NEXT, ChannelState
+from clipal.downstream.channel_state import CHANNEL_NEXT, ChannelState
 from clipal.downstream.closing import Closing, unsent
 from clipal.downstream.incoming import Incoming
 from clipal.downstream.peer import Peer
@@ -87,7 +87,7 @@ class Channel(HTTPChannel):
             self.site.connection_lost(self)
 
     def _become(self, state: ChannelState) -> None:
-        assert state in NEXT[self._state], f"{state!r} after {self._state!r}"
+        assert state in CHANNEL_NEXT[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 
     def _expired(self) -> None:

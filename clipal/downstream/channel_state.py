@@ -28,7 +28,7 @@ class ChannelState(IntEnum):
 
 
 _READING, _ANSWERING, _QUEUED, _FULL, _UPGRADED, _CLOSING, _CLOSED = ChannelState
-NEXT: Final = {
+CHANNEL_NEXT: Final = {
     _READING: frozenset([_ANSWERING, _CLOSING, _CLOSED]),
     _ANSWERING: frozenset([_READING, _QUEUED, _FULL, _UPGRADED, _CLOSING, _CLOSED]),
     _QUEUED: frozenset([_READING, _CLOSED]),
@@ -37,4 +37,4 @@ NEXT: Final = {
     _CLOSING: frozenset([_CLOSED]),
     _CLOSED: frozenset[ChannelState](),
 }
-"""What may follow what."""
+"""Which state may follow which."""

@@ -1,8 +1,8 @@
 """How a new process takes the place of one that serves, without a supervisor: over a UNIX socket for its owner alone.
 
-The old process answers lines there: `hello` with what it is, `take` with copies of its listening sockets, `drain` by
-accepting no more and ending behind what is open, `roll` by replacing its workers. Both processes hold the same sockets
-meanwhile, so no connection is refused and none is lost in a queue.
+The old process answers lines there: `hello` with what it is, `take` with copies of its listening sockets. At `drain` it
+accepts no more connections, and ends when its open requests have ended; at `roll` it replaces its workers. Both
+processes hold the same sockets meanwhile, so no connection is refused and none is lost in a queue.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from attrs import asdict, frozen
 from twisted.application.service import Service
@@ -26,11 +27,6 @@ from twisted.protocols.basic import LineOnlyReceiver
 from clipal.config.endpoint import Endpoint
 from clipal.process.listening import Listener, file_identity, socket_at
 
-_PATIENCE: Final = 5.0
-"""Seconds for the old process to answer."""
-_LONGEST: Final = 65536
-_MOST_SOCKETS: Final = 64
-
 
 def handover_path(directory: Path, listening: Sequence[Endpoint]) -> Path:
     """The socket's file: in the directory of the configuration, one for each port."""
@@ -39,24 +35,34 @@ def handover_path(directory: Path, listening: Sequence[Endpoint]) -> Path:
 
 
 def _under_systemd(environment: Mapping[str, str], listening: Sequence[Endpoint]) -> bool:
-    """Whether systemd has started this process, and would take the end of it for the end of the service."""
+    """Whether systemd has started this process; its end would then be the end of the service for systemd."""
     started = environment.get("SYSTEMD_EXEC_PID") == str(os.getpid())
     return started or "NOTIFY_SOCKET" in environment or any(each.inherited for each in listening)
 
 
+class OfferingKind(Enum):
+    """What a serving process is, for one that is to take its place."""
+
+    PROCESS = "process"
+    """Hands over its sockets, and drains."""
+    WORKERS = "workers"
+    """Replaces its workers by a roll."""
+    SYSTEMD = "systemd"
+    """Does neither: systemd restarts it."""
+
+
 @frozen
 class Offering:
-    """What a process that serves can do for the one that is to follow it.
+    """What a serving process can do for a process that is to take its place.
 
     Attributes:
-        kind: `process`, `workers` or `systemd`: who is to be asked for what.
-        endpoints: what it listens on.
+        endpoints: what the process listens on.
         sockets: copies of the sockets, one for each endpoint and perhaps that of `status_listen`.
         drain: ends the process.
         roll: replaces its workers; None where it has none.
     """
 
-    kind: str
+    kind: OfferingKind
     endpoints: Sequence[Endpoint] = ()
     sockets: Sequence[socket.socket] = ()
     drain: Callable[[], None] | None = None
@@ -66,24 +72,25 @@ class Offering:
     def of_process(
         cls, listeners: Sequence[Listener], status_listening: socket.socket | None, drain: Callable[[], None]
     ) -> Offering:
-        """That of one process that serves on these sockets, unless systemd has started it."""
+        """The offering of one process that serves on these sockets, unless systemd has started it."""
         endpoints = tuple(listener.endpoint for listener in listeners)
         if _under_systemd(os.environ, endpoints):
-            return cls("systemd")
+            return cls(OfferingKind.SYSTEMD)
         sockets = [listener.socket.dup() for listener in listeners]
         if status_listening is not None:
             sockets.append(status_listening.dup())
-        return cls("process", endpoints, sockets, drain)
+        return cls(OfferingKind.PROCESS, endpoints, sockets, drain)
 
     @classmethod
     def of_workers(cls, listeners: Sequence[Listener], roll: Callable[[], Deferred[bool]]) -> Offering:
-        """That of a parent of workers, unless systemd has started it."""
+        """The offering of a parent of workers, unless systemd has started it."""
         endpoints = [listener.endpoint for listener in listeners]
-        return cls("systemd") if _under_systemd(os.environ, endpoints) else cls("workers", roll=roll)
+        under_systemd = _under_systemd(os.environ, endpoints)
+        return cls(OfferingKind.SYSTEMD) if under_systemd else cls(OfferingKind.WORKERS, roll=roll)
 
 
 class _Conversation(LineOnlyReceiver):
-    """With one process that has connected."""
+    """The conversation with one process that has connected."""
 
     delimiter = b"\n"
     transport: Any
@@ -98,8 +105,8 @@ class _Conversation(LineOnlyReceiver):
     def lineReceived(self, line: bytes) -> None:
         offering = self._offering
         if line == b"hello":
-            self._say({"kind": offering.kind, "pid": os.getpid()})
-        elif line == b"take" and offering.kind == "process":
+            self._say({"kind": offering.kind.value, "pid": os.getpid()})
+        elif line == b"take" and offering.kind is OfferingKind.PROCESS:
             has_status = len(offering.sockets) > len(offering.endpoints)
             said = _line({"endpoints": list(map(asdict, offering.endpoints)), "status": has_status})
             socket.send_fds(self.transport.socket, [said], [each.fileno() for each in offering.sockets])
@@ -113,7 +120,7 @@ class _Conversation(LineOnlyReceiver):
 
 
 class HandOver(Service):
-    """Offers what a process can do while it runs; without a file where none can be made."""
+    """Makes the offering at the socket's file while the process runs; does nothing where no file can be made."""
 
     _log = Logger()
 
@@ -134,7 +141,7 @@ class HandOver(Service):
         try:
             listening = socket_at(own)
             self._identity = file_identity(own)
-            own.rename(self._path)  # over that of the process whose place this one takes
+            own.rename(self._path)  # replaces the file of the process whose place this one takes
         except OSError as error:
             self._log.debug("No upgrade without a pause: {why}", why=error.strerror or str(error))
             return
@@ -161,79 +168,12 @@ async def _stop(port: Any) -> None:
         await maybeDeferred(port.stopListening)
 
 
-class Predecessor:
-    """The process whose place another one is to take, as that one sees it; what it does blocks."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
-        self._unread = b""
-        self.kind = str(self._ask(b"hello")["kind"])
-
-    @classmethod
-    def at(cls, path: Path) -> Predecessor | None:
-        """The one that offers it at `path`; None where there is none.
-
-        Raises:
-            OSError: it does not answer.
-            ValueError: what it answers is of another version.
-        """
-        connecting = socket.socket(socket.AF_UNIX)
-        connecting.settimeout(_PATIENCE)
-        try:
-            connecting.connect(os.fspath(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            connecting.close()
-            return None
-        return cls(connecting)
-
-    def take(self) -> tuple[tuple[Listener, ...], socket.socket | None]:
-        """Copies of its sockets: what it listens on, and that of `status_listen`."""
-        from clipal.process.assignment import endpoints_of
-        from clipal.transport.tls_server import ServerTLS
-
-        self._socket.sendall(b"take\n")
-        data, descriptors, _, _ = socket.recv_fds(self._socket, _LONGEST, _MOST_SOCKETS)
-        self._unread += data
-        said = self._read()
-        sockets = [socket.socket(fileno=each) for each in descriptors]
-        status = sockets.pop() if said["status"] else None
-        found = []
-        for endpoint, listening in zip(endpoints_of(said["endpoints"]), sockets, strict=True):
-            identity = None if endpoint.path is None else file_identity(endpoint.path)
-            tls = None if endpoint.tls is None else ServerTLS(endpoint.tls)
-            found.append(Listener(endpoint, listening, tls, identity))
-        return tuple(found), status
-
-    def drain(self) -> None:
-        """It accepts no more, and ends behind what is open."""
-        self._socket.sendall(b"drain\n")
-        self._socket.close()
-
-    def roll(self) -> bool:
-        """Its workers are replaced; whether they were."""
-        self._socket.settimeout(None)
-        return bool(self._ask(b"roll")["succeeded"])
-
-    def _ask(self, line: bytes) -> Any:
-        self._socket.sendall(line + b"\n")
-        return self._read()
-
-    def _read(self) -> Any:
-        while b"\n" not in self._unread:
-            data = self._socket.recv(_LONGEST)
-            if not data:
-                raise ConnectionResetError("it has ended")
-            self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        return json.loads(line)
-
-
 def _line(message: object) -> bytes:
     return json.dumps(message, default=str).encode() + b"\n"
 
 
 def _may_ask(connected: socket.socket) -> bool:
-    """Whether it is ours, or root's; where the system does not tell, the mode of the file has to do."""
+    """Whether the other process is our user's or root's. Where no system call tells, the file's mode is the guard."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return True

@@ -1,4 +1,4 @@
-"""What a transport does about TLS, and what may follow what."""
+"""The states of a transport that speaks TLS, and which state may follow which."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TLSState(IntEnum):
 
 
 _PLAIN, _SHAKING, _SHAKEN, _OPEN, _ENDED, _DISCARDING, _FAILED = TLSState
-_NEXT: Final = {
+TLS_NEXT: Final = {
     _PLAIN: frozenset([_SHAKING]),
     _SHAKING: frozenset([_SHAKEN, _DISCARDING, _FAILED]),
     _SHAKEN: frozenset([_OPEN, _DISCARDING]),
@@ -35,9 +35,4 @@ _NEXT: Final = {
     _DISCARDING: frozenset[TLSState](),
     _FAILED: frozenset[TLSState](),
 }
-"""What may follow what. A lost connection keeps the state in which it was lost."""
-
-
-def may_become(state: TLSState, now: TLSState) -> bool:
-    """Whether `state` may follow `now`."""
-    return state in _NEXT[now]
+"""Which state may follow which. A lost connection keeps the state in which it was lost."""

@@ -15,7 +15,7 @@ from twisted.internet import main
 from twisted.python.failure import Failure
 
 from clipal.transport.tcp import SMALL_READ, Ended, SendsAtOnce
-from clipal.transport.tls_state import TLSState, may_become
+from clipal.transport.tls_state import TLS_NEXT, TLSState
 
 _RECORD = 16 * 1024
 """The most plaintext that a record holds (RFC 8446, 5.1): reading as much takes a record whole."""
@@ -32,7 +32,7 @@ class TLSStream(SendsAtOnce):
     _paused = False
 
     def _become(self, state: TLSState) -> None:
-        assert may_become(state, self._state), f"{state!r} after {self._state!r}"
+        assert state in TLS_NEXT[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 
     def _open(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:

@@ -20,7 +20,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from clipal.upstream.body import BytesBody
-from clipal.upstream.connection_state import AFTER, IN_BODY, ConnectionState
+from clipal.upstream.connection_state import CONNECTION_NEXT, IN_BODY, ConnectionState
 from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection
 from clipal.upstream.response import WHOLE, Response
 from clipal.wire.message import END, BadMessage, ResponseHead, ResponseItem
@@ -69,7 +69,7 @@ class Connection(Protocol):
         self.idle_since = 0.0
 
     def _become(self, state: ConnectionState) -> None:
-        assert state in AFTER[self._state], f"{state!r} after {self._state!r}"
+        assert state in CONNECTION_NEXT[self._state], f"{state!r} after {self._state!r}"
         self._state = state
 
     def connectionMade(self) -> None:

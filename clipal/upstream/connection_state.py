@@ -1,4 +1,4 @@
-"""What a connection to a provider does, and what may follow what."""
+"""The states of a connection to a provider, and which state may follow which."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class ConnectionState(IntEnum):
     """What a connection does. An IntEnum, because a plain Enum is slower to look up in a set."""
 
     IDLE = 0
-    """Nothing: it waits for a request."""
+    """It waits for a request."""
     ASKED = 1
     """It sends a request, or has sent it, and no byte of an answer has come."""
     HEARD = 2
@@ -18,13 +18,13 @@ class ConnectionState(IntEnum):
     ANSWERING = 3
     """An answer's head is complete; its body is not."""
     SPLICED = 4
-    """The same, and another protocol has taken this one's place at the socket."""
+    """As ANSWERING, but another protocol has taken the connection's place at the socket."""
     CLOSED = 5
-    """It carries nothing any more."""
+    """It has ended."""
 
 
 _IDLE, _ASKED, _HEARD, _ANSWERING, _SPLICED, _CLOSED = ConnectionState
-AFTER: Final = {
+CONNECTION_NEXT: Final = {
     _IDLE: frozenset([_ASKED, _CLOSED]),
     _ASKED: frozenset([_HEARD, _CLOSED]),
     _HEARD: frozenset([_ANSWERING, _CLOSED]),
@@ -32,7 +32,7 @@ AFTER: Final = {
     _SPLICED: frozenset([_IDLE, _CLOSED]),
     _CLOSED: frozenset[ConnectionState](),
 }
-"""What may follow what."""
+"""Which state may follow which."""
 
 IN_BODY: Final = frozenset([_ANSWERING, _SPLICED])
 """The states in which the body of an answer comes."""
