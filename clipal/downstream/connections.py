@@ -1,4 +1,4 @@
-"""The connections of clients, of which there are as many as file descriptors allow. Others wait in the kernel's queue.
+"""The connections of clients: as many as file descriptors allow. Other clients wait in the kernel's queue.
 
 When descriptors run short, unused connections to providers are closed first, then the connection of the client that has
 been idle for longest. The connection of a client that is being served is not closed for that.
@@ -87,7 +87,7 @@ class Connections:
             self._accept_again()
 
     def _make_room(self) -> bool:
-        """Whether the next connection can be accepted now. If not, one that is idle is closed, if any gives way."""
+        """Whether the next connection can be accepted now. If not, closes an idle connection that gives way, if any."""
         while self._descriptors.free < OF_CLIENT:
             if not self._close_unused():
                 break

@@ -13,16 +13,16 @@ from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 
 Message: TypeAlias = dict[str, Any]
-"""Its `do` says what it is about. One that is not known is ignored: the other side may be of another version."""
+"""Its `do` says what it is about. An unknown `do` is ignored, because the other side may be of another version."""
 
 _LONGEST: Final = 16 * 1024 * 1024
 
 
 class Control(Int32StringReceiver):
-    """One end.
+    """One end of the connection between two processes.
 
     Parameters:
-        received: gets each message.
+        received: called with each message.
         lost: called when the other process is gone.
     """
 
@@ -37,7 +37,7 @@ class Control(Int32StringReceiver):
     def over(
         cls, reactor: Any, end: socket.socket, received: Callable[[Message], None], lost: Callable[[], None]
     ) -> Control:
-        """One on a connected socket, which is closed: the reactor has a copy of its own."""
+        """An end on a connected socket. The socket is closed, because the reactor has a copy of its own."""
         made = cls(received, lost)
         factory = ServerFactory.forProtocol(lambda: made)
         factory.noisy = False
@@ -52,7 +52,7 @@ class Control(Int32StringReceiver):
             self.sendString(json.dumps({"do": what, **message}, separators=(",", ":")).encode())
 
     def close(self) -> None:
-        """Ends it, behind what was sent."""
+        """Closes the connection once everything is sent."""
         if self.transport is not None:
             self.transport.loseConnection()
 

@@ -27,10 +27,10 @@ class Signals(Service):
     Parameters:
         reload: called in the reactor on SIGHUP.
         reopen_log: called in the reactor on SIGUSR1.
-        ignored: the names of signals that do nothing: they reach a worker because they reach its parent.
+        ignored: the names of signals that do nothing, because the parent acts on them and a terminal sends them to all.
 
     Attributes:
-        patient: whether SIGTERM asked for the end, and not SIGINT, which comes from a keyboard.
+        patient: whether SIGTERM asked for the end; False for SIGINT, which comes from a keyboard.
         again: fires when the operator asks for the end a second time.
     """
 
@@ -105,7 +105,7 @@ class Signals(Service):
         return handler
 
     def end(self, *, patient: bool) -> None:
-        """Does what the first SIGTERM does, or SIGINT; nothing where the end has begun."""
+        """Does what the first SIGTERM does, or without `patient` SIGINT; does nothing once the end has begun."""
         self.patient = self.patient or (patient and not self._ending)
         if not self._ending:
             self._end()

@@ -28,13 +28,13 @@ from clipal.status.snapshot import Snapshot
 
 
 class Combined(Protocol):
-    """The state of all workers."""
+    """The numbers of all workers together."""
 
     def snapshot(self) -> Snapshot:
-        """As it was at the last refresh."""
+        """The numbers as they were at the last refresh."""
 
     def refresh(self, own: Snapshot) -> Deferred[None]:
-        """Gets it, with the `own` state of this worker."""
+        """Gets the numbers anew; those of this worker are `own`."""
 
 
 class Status(MultiService):
@@ -42,7 +42,7 @@ class Status(MultiService):
 
     Parameters:
         listening: a socket that listens for `status_listen`; None for none.
-        combined: the state of all workers; None where this process is all.
+        combined: the numbers of all workers; None where this process is alone.
 
     Attributes:
         pages: the pages for the clients' port, by the names of their paths.
@@ -79,7 +79,7 @@ class Status(MultiService):
 
     def startService(self) -> None:
         super().startService()
-        if self._listening is not None and not self._listening.leave_file:  # else the parent has said so
+        if self._listening is not None and not self._listening.leave_file:  # else the parent's log says it
             self._log.info("Status on {address}", address=self._listening.address)
 
     def leave_file(self) -> None:

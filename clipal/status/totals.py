@@ -81,10 +81,10 @@ def _join_providers(first: ProviderState, second: ProviderState) -> ProviderStat
 
 
 class CommonCount:
-    """How often something has happened that each worker counts for itself, such as a change of the files.
+    """The number of events that all workers see and each worker counts for itself, such as changes of the files.
 
     Attributes:
-        total: it never falls. A worker that begins later goes on from what was known.
+        total: the highest number so far. A worker that begins later goes on from it.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class CommonCount:
         self._before: dict[Hashable, int] = {}
 
     def update(self, worker: Hashable, own: int) -> None:
-        """What a worker has counted since it began."""
+        """A worker has counted `own` events since it began."""
         before = self._before.setdefault(worker, max(0, self.total - own))
         self.total = max(self.total, before + own)
 
@@ -102,14 +102,14 @@ class CommonCount:
 
 
 class Totals:
-    """What the parent of workers knows of their numbers.
+    """The workers' numbers, as their parent knows them.
 
     Parameters:
         started: when the parent began, in seconds since the epoch.
 
     Attributes:
         succeeded: how often the parent has let its workers read the configuration anew.
-        failed: how often it could not, because the configuration is wrong.
+        failed: how often it did not, because the configuration was wrong.
     """
 
     def __init__(self, started: float) -> None:
@@ -120,7 +120,7 @@ class Totals:
         self.succeeded = self.failed = 0
 
     def update(self, worker: Hashable, counts: Counts, states: States) -> None:
-        """What a worker says of itself, in place of what it said before."""
+        """A worker has told its numbers, which replace those that it told before."""
         self._last[worker] = Snapshot(counts, states)
         self._succeeded.update(worker, states["configuration"]["succeeded"])
         self._failed.update(worker, states["configuration"]["failed"])
@@ -134,7 +134,7 @@ class Totals:
             self._ended = add_counts(self._ended, ended(last.counts))
 
     def snapshot(self) -> Snapshot | None:
-        """All together; None as long as no worker has said anything."""
+        """The sum of all workers; None as long as no worker has told its numbers."""
         if not self._last:
             return None
         found = reduce(added, self._last.values())
