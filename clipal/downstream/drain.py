@@ -84,7 +84,7 @@ class Drain:
             if seconds:
                 quiet.addTimeout(seconds, self._clock, lambda *_: None)
             look = self._clock.callLater(max(0.0, self._earliest - self._clock.seconds()), self.look)
-            await DeferredList([quiet, cut_short], fireOnOneCallback=True)
+            await DeferredList([quiet, cut_short], fireOnOneCallback=True, consumeErrors=True)  # of `cancel`, below
             self._quiet = None
             quiet.cancel()
             if look.active():

@@ -173,6 +173,9 @@ async def test_a_second_signal_ends_the_waiting(world: World, tmp_path: Path) ->
     program.signal(signal.SIGINT)
     assert (await program.ended()).code == 0
     assert not (await client.read_response()).complete
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "1 open request was cut" in log.read_text()
+    assert " ERROR " not in log.read_text()
 
 
 @ensure_deferred
