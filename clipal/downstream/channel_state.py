@@ -29,12 +29,43 @@ class ChannelState(IntEnum):
 
 _READING, _ANSWERING, _QUEUED, _FULL, _UPGRADED, _CLOSING, _CLOSED = ChannelState
 CHANNEL_NEXT: Final = {
-    _READING: frozenset([_ANSWERING, _CLOSING, _CLOSED]),
-    _ANSWERING: frozenset([_READING, _QUEUED, _FULL, _UPGRADED, _CLOSING, _CLOSED]),
-    _QUEUED: frozenset([_READING, _CLOSED]),
-    _FULL: frozenset([_READING, _QUEUED, _CLOSED]),
-    _UPGRADED: frozenset([_CLOSING, _CLOSED]),
+    _READING: frozenset(
+        [
+            _ANSWERING,  # a request is complete
+            _CLOSING,  # a request is refused, or there is no room for the connection
+            _CLOSED,
+        ]
+    ),
+    _ANSWERING: frozenset(
+        [
+            _READING,  # the answer is written
+            _QUEUED,  # the answer is written, and more has come from the client
+            _FULL,  # the answer is written, and the client takes too little of it
+            _UPGRADED,  # the answer is a 101
+            _CLOSING,  # the last answer is written, or an answer breaks off
+            _CLOSED,
+        ]
+    ),
+    _QUEUED: frozenset(
+        [
+            _READING,  # the reactor's next turn
+            _CLOSED,
+        ]
+    ),
+    _FULL: frozenset(
+        [
+            _READING,  # the client has taken enough
+            _QUEUED,  # the client has taken enough, and more has come from it
+            _CLOSED,
+        ]
+    ),
+    _UPGRADED: frozenset(
+        [
+            _CLOSING,  # the provider has ended
+            _CLOSED,
+        ]
+    ),
     _CLOSING: frozenset([_CLOSED]),
     _CLOSED: frozenset[ChannelState](),
 }
-"""Which state may follow which."""
+"""Which state may follow which, and when. CLOSED follows where the connection is lost."""

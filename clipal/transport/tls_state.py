@@ -27,12 +27,31 @@ class TLSState(IntEnum):
 
 _PLAIN, _SHAKING, _SHAKEN, _OPEN, _ENDED, _DISCARDING, _FAILED = TLSState
 TLS_NEXT: Final = {
-    _PLAIN: frozenset([_SHAKING]),
-    _SHAKING: frozenset([_SHAKEN, _DISCARDING, _FAILED]),
-    _SHAKEN: frozenset([_OPEN, _DISCARDING]),
-    _OPEN: frozenset([_ENDED, _DISCARDING]),
+    _PLAIN: frozenset([_SHAKING]),  # all bytes from now on are TLS's
+    _SHAKING: frozenset(
+        [
+            _SHAKEN,  # the handshake is done
+            _DISCARDING,
+            _FAILED,  # an attempt to connect ends in the handshake
+        ]
+    ),
+    _SHAKEN: frozenset(
+        [
+            _OPEN,  # the first bytes are taken
+            _DISCARDING,
+        ]
+    ),
+    _OPEN: frozenset(
+        [
+            _ENDED,  # a close_notify has come
+            _DISCARDING,
+        ]
+    ),
     _ENDED: frozenset([_DISCARDING]),
     _DISCARDING: frozenset[TLSState](),
     _FAILED: frozenset[TLSState](),
 }
-"""Which state may follow which. A lost connection keeps the state in which it was lost."""
+"""Which state may follow which, and when. A lost connection keeps the state in which it was lost.
+
+DISCARDING follows where the server ends a connection gracefully.
+"""

@@ -25,14 +25,40 @@ class ConnectionState(IntEnum):
 
 _IDLE, _ASKED, _HEARD, _ANSWERING, _SPLICED, _CLOSED = ConnectionState
 CONNECTION_NEXT: Final = {
-    _IDLE: frozenset([_ASKED, _CLOSED]),
-    _ASKED: frozenset([_HEARD, _CLOSED]),
-    _HEARD: frozenset([_ANSWERING, _CLOSED]),
-    _ANSWERING: frozenset([_SPLICED, _IDLE, _CLOSED]),
-    _SPLICED: frozenset([_IDLE, _CLOSED]),
+    _IDLE: frozenset(
+        [
+            _ASKED,  # a request is sent
+            _CLOSED,
+        ]
+    ),
+    _ASKED: frozenset(
+        [
+            _HEARD,  # the first byte of an answer has come
+            _CLOSED,
+        ]
+    ),
+    _HEARD: frozenset(
+        [
+            _ANSWERING,  # the head is complete
+            _CLOSED,
+        ]
+    ),
+    _ANSWERING: frozenset(
+        [
+            _SPLICED,  # the answer is committed
+            _IDLE,  # the body is complete, and the connection can carry another request
+            _CLOSED,
+        ]
+    ),
+    _SPLICED: frozenset(
+        [
+            _IDLE,  # as after ANSWERING
+            _CLOSED,
+        ]
+    ),
     _CLOSED: frozenset[ConnectionState](),
 }
-"""Which state may follow which."""
+"""Which state may follow which, and when. CLOSED follows where the connection is lost, closed or aborted."""
 
 IN_BODY: Final = frozenset([_ANSWERING, _SPLICED])
 """The states in which the body of an answer comes."""
