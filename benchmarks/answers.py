@@ -52,8 +52,8 @@ _TURN_EVENT: Final = _template(_PADDED)
 assert (len(_DELTA), len(_PADDED)) == (traffic.EVENT_LENGTH, traffic.TURN_EVENT_LENGTH)
 
 _USAGE: Final[dict[str, object]] = {"input_tokens": 12, "cache_read_input_tokens": 15_000, "output_tokens": 1}
-_MESSAGE: Final = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-4-6", "usage": _USAGE}
-_START: Final = chunk(_sse("message_start", {"message": _MESSAGE}))
+_MESSAGE: Final = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-4-6"}
+_START: Final = chunk(_sse("message_start", {"message": {**_MESSAGE, "usage": _USAGE}}))
 
 STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
@@ -67,7 +67,9 @@ STREAM_END: Final = (
 BRIEF_STREAM: Final = STREAM_HEAD + event(0) * 3 + STREAM_END
 BLOCK: Final = event(0) * traffic.BLOCK_EVENTS
 
-JSON_ANSWER: Final = answer("200 OK", {**_MESSAGE, "content": []}, traffic.ANSWER_LENGTH)
+_WHOLE: Final = {**_MESSAGE, "content": [], "stop_reason": "end_turn", "usage": _USAGE}
+"""A whole message. Its usage comes last, as Anthropic writes it."""
+JSON_ANSWER: Final = answer("200 OK", _WHOLE, traffic.ANSWER_LENGTH)
 ERRORS: Final = {
     b"/503/": answer("503 Service Unavailable", {"type": "error", "error": {"type": "api_error", "message": "busy"}}),
     b"/401/": answer("401 Unauthorized", {"type": "error", "error": {"type": "authentication_error", "message": "no"}}),
