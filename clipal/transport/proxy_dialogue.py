@@ -23,10 +23,10 @@ _UNREACHED: Final = {502, 503, 504}
 _SOCKS_UNREACHED: Final = {3, 4, 5, 6}
 """SOCKS5's: network or host unreachable, connection refused, TTL expired (RFC 1928, 6)."""
 
-Whole: TypeAlias = "Callable[[bytes], int | None]"
-"""The length of the answer that begins the bytes that have come; None while it is not complete."""
-Steps: TypeAlias = "Generator[tuple[bytes, Whole], bytes, None]"
-"""Yields the bytes to send and how to find the end of the answer; is sent the answer."""
+AnswerLength: TypeAlias = "Callable[[bytes], int | None]"
+"""Finds where an answer ends: its length, from all bytes that have come; None while the answer is not complete."""
+ProxyDialogue: TypeAlias = "Generator[tuple[bytes, AnswerLength], bytes, None]"
+"""A generator that yields the bytes to send, with what finds the end of their answer, and is sent that answer."""
 
 
 class ProxyFailed(Exception):
@@ -49,7 +49,7 @@ class Progress:
     asked: bool = False
 
 
-def proxy_steps(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
+def dialogue_with(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> ProxyDialogue:
     """The dialogue with a proxy of any kind.
 
     Parameters:
@@ -58,8 +58,8 @@ def proxy_steps(proxy: ForwardProxy, host: str, port: int, progress: Progress) -
     return (ask_socks if proxy.scheme.startswith("socks") else ask_http)(proxy, host, port, progress)
 
 
-def refusal(error: ReplyError) -> ProxyFailed | HostUnreached:
-    """What a SOCKS5 proxy's refusal says."""
+def socks_failure(error: ReplyError) -> ProxyFailed | HostUnreached:
+    """The exception for a SOCKS5 proxy's refusal."""
     kind = HostUnreached if error.error_code in _SOCKS_UNREACHED else ProxyFailed
     return kind(_SAID.get(error.error_code or 0, "it refused"))
 
@@ -67,7 +67,7 @@ def refusal(error: ReplyError) -> ProxyFailed | HostUnreached:
 # CONNECT
 
 
-def ask_http(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
+def ask_http(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> ProxyDialogue:
     """The dialogue with an HTTP proxy."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [b"CONNECT %b HTTP/1.1" % place.encode("ascii"), b"Host: %b" % place.encode("ascii")]
@@ -113,18 +113,18 @@ _SAID: Final = {
 }
 
 
-def ask_socks(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> Steps:
+def ask_socks(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> ProxyDialogue:
     """The dialogue with a SOCKS5 proxy."""
     user, password = (secret.reveal().decode("ascii") for secret in (proxy.user, proxy.password))
     socks = socks5.Connection()
-    reply = yield socks.send(socks5.AuthMethodsRequest(user, password)), _two
+    reply = yield socks.send(socks5.AuthMethodsRequest(user, password)), _two_bytes
     if reply[:1] != b"\x05":
         raise ProxyFailed("it speaks no SOCKS5")
     if reply == b"\x05\xff":
         raise ProxyFailed("it wants another user or password")
     chosen = socks.receive(reply)
     if isinstance(chosen, socks5.AuthMethodReply) and chosen.method is socks5.AuthMethod.USERNAME_PASSWORD:
-        reply = yield socks.send(socks5.AuthRequest(user, password)), _two
+        reply = yield socks.send(socks5.AuthRequest(user, password)), _two_bytes
         if reply[1:] != b"\x00":
             raise ProxyFailed("it wants another user or password")
         socks.receive(reply)
@@ -135,12 +135,12 @@ def ask_socks(proxy: ForwardProxy, host: str, port: int, progress: Progress) -> 
     socks.receive(reply)
 
 
-def _two(data: bytes) -> int | None:
+def _two_bytes(data: bytes) -> int | None:
     return 2 if len(data) >= 2 else None
 
 
 def _socks_length(data: bytes) -> int | None:
-    """How long a reply is whose address may be of any kind. One that refuses may end behind its second byte."""
+    """The length of a reply, whose address may be of any kind. A reply that refuses may end behind its second byte."""
     if len(data) >= 2 and data[1:2] != b"\x00":
         return len(data)
     if len(data) >= 4 and data[3] not in (1, 3, 4):

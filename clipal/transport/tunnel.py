@@ -18,7 +18,15 @@ from twisted.internet.interfaces import IHostnameResolver
 
 from clipal.config.reach import ForwardProxy
 from clipal.transport.dialer import Dialer
-from clipal.transport.proxy_dialogue import HostUnreached, Progress, ProxyFailed, Steps, Whole, proxy_steps, refusal
+from clipal.transport.proxy_dialogue import (
+    AnswerLength,
+    HostUnreached,
+    Progress,
+    ProxyDialogue,
+    ProxyFailed,
+    dialogue_with,
+    socks_failure,
+)
 from clipal.transport.tcp import EagerClient
 from clipal.transport.tls import TLSClient, TLSHost
 from clipal.transport.tls_socket import TLSSocket
@@ -33,17 +41,17 @@ class TunnelOpening:
     Parameters:
         connected: a socket whose TCP connection to the proxy has just been made.
         proxy_tls: for a proxy that is spoken to over TLS.
-        steps: the dialogue.
+        dialogue: what is said to the proxy.
 
     Attributes:
         socket: what the tunnel's bytes are read from and written to.
     """
 
-    def __init__(self, connected: socket.socket, proxy_tls: TLSHost | None, steps: Steps) -> None:
+    def __init__(self, connected: socket.socket, proxy_tls: TLSHost | None, dialogue: ProxyDialogue) -> None:
         self._shaking = None if proxy_tls is None else TLSSocket(connected, proxy_tls)
         self.socket: socket.socket | TLSSocket = self._shaking or connected
-        self._steps = steps
-        self._wanted: Whole = lambda data: None
+        self._dialogue = dialogue
+        self._wanted: AnswerLength = lambda data: None
         self._came = b""
 
     def begin(self) -> bool:
@@ -83,7 +91,7 @@ class TunnelOpening:
     def _advance(self, reply: bytes | None) -> bool:
         """Says what follows `reply`. Whether the tunnel is open."""
         try:
-            data, self._wanted = self._steps.send(cast("bytes", reply))
+            data, self._wanted = self._dialogue.send(cast("bytes", reply))
         except StopIteration:
             if self._came:  # bytes of the host would answer no request
                 raise ProxyFailed("it sent what nobody asked for") from None
@@ -111,7 +119,7 @@ class ProxyTunnel:
 
     def over(self, connected: socket.socket) -> TunnelOpening:
         """Its opening over a new connection to the proxy."""
-        return TunnelOpening(connected, self.proxy_tls, proxy_steps(self.proxy, self.host, self.port, self.progress))
+        return TunnelOpening(connected, self.proxy_tls, dialogue_with(self.proxy, self.host, self.port, self.progress))
 
 
 class TunnelledClient(EagerClient):
@@ -173,7 +181,7 @@ class TunnelDialer(Dialer):
 def _cause(error: Exception) -> Exception:
     """Why there is no tunnel, in our own words: OpenSSL's and the system's quote the other side."""
     if isinstance(error, ReplyError):
-        return refusal(error)
+        return socks_failure(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return ProxyFailed("its certificate is not trusted")
     if isinstance(error, ssl.SSLError):
