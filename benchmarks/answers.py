@@ -67,7 +67,7 @@ STREAM_END: Final = (
 BRIEF_STREAM: Final = STREAM_HEAD + event(0) * 3 + STREAM_END
 BLOCK: Final = event(0) * traffic.BLOCK_EVENTS
 
-_WHOLE: Final = {**_MESSAGE, "content": [], "stop_reason": "end_turn", "usage": _USAGE}
+_WHOLE: Final[dict[str, object]] = {**_MESSAGE, "content": [], "stop_reason": "end_turn", "usage": _USAGE}
 """A whole message. Its usage comes last, as Anthropic writes it."""
 JSON_ANSWER: Final = answer("200 OK", _WHOLE, traffic.ANSWER_LENGTH)
 ERRORS: Final = {
