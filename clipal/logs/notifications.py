@@ -71,7 +71,7 @@ class Notifications:
 
 
 def sender() -> Send:
-    """Shows a text with the library of the extra `clipal[notify]`.
+    """What shows a text, with the library of the extra `clipal[notify]`.
 
     Raises:
         ImportError: it is not installed.
@@ -133,7 +133,7 @@ class Desktop(Service):
     """Notifications as the configuration in force wants them: none, or an observer of the log and its thread.
 
     Parameters:
-        show: what shows texts in place of this process.
+        show: shows texts in place of this process; None where this process does.
     """
 
     _log = Logger()

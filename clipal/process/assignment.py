@@ -15,18 +15,18 @@ from clipal.config.overrides import Overrides
 CONTROL: Final = 3
 """The worker's descriptor of the connection to its parent."""
 FIRST_LISTENER: Final = 4
-"""Its descriptor of the first socket that listens; the others follow, the one of `status_listen` last."""
+"""The worker's descriptor of the first listening socket. The others follow, that of `status_listen` last."""
 
 
 @frozen
 class Assignment:
-    """The same for all workers that start at one time.
+    """What one worker is told. Workers that start at the same time are told the same.
 
     Attributes:
         resets: how often an operator has asked for a fresh start.
         supervised: whether a supervisor started the parent, or it is a daemon.
         endpoints: what the inherited sockets listen on.
-        has_status: whether there is one for `status_listen`.
+        has_status: whether a socket for `status_listen` is inherited, too.
     """
 
     resets: int
@@ -37,12 +37,12 @@ class Assignment:
     has_status: bool
 
     def text(self) -> str:
-        """For a message."""
+        """The assignment as JSON, for a message."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def parse(cls, text: str) -> Assignment:
-        """What `text` says."""
+        """The assignment that `text` made."""
         values = json.loads(text)
         values["overrides"] = Overrides(**values["overrides"])
         values["endpoints"] = endpoints_of(values["endpoints"])
@@ -50,7 +50,7 @@ class Assignment:
 
 
 def endpoints_of(plain: Sequence[Mapping[str, Any]]) -> tuple[Endpoint, ...]:
-    """Endpoints from what JSON has of them."""
+    """Endpoints from their values in JSON."""
     return tuple(_endpoint(each) for each in plain)
 
 

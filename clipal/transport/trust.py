@@ -1,8 +1,10 @@
 """TLS towards providers: which certificates to trust, and what to offer.
 
-Trusted are the certificates of a provider's `ca_file`. Without one, it is the system's (on Windows its stores), or
-those of SSL_CERT_FILE and SSL_CERT_DIR; and where Python's OpenSSL knows no place for them (macOS; Windows, whose
-stores fill only when roots are used), certifi's.
+With a `ca_file`, a provider's certificate must come from an authority in that file. Without a `ca_file`, the system's
+authorities are trusted (on Windows those of its stores), or those of SSL_CERT_FILE and SSL_CERT_DIR. Where Python's
+OpenSSL knows no place for authorities, certifi's are trusted too: on macOS, and on Windows, whose stores fill only when
+roots are used.
+
 What is checked is what Twisted's `optionsForClientTLS` checks: the chain, and that a subject alternative name is the
 host's; a certificate's common name does not count.
 """
@@ -63,9 +65,7 @@ def _new_context() -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(
-        ["http/1.1"]
-    )  # the only protocol that clipal speaks, offered so that the server takes no other
+    context.set_alpn_protocols(["http/1.1"])  # offered so that the server takes no other protocol
     return context
 
 

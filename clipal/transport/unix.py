@@ -13,7 +13,7 @@ from clipal.transport.tls_server import TLSServer
 
 
 class _OverUNIX(EagerServer):
-    """Its addresses are paths, and it has no options of TCP's."""
+    """A server's transport whose addresses are paths, and that has no options of TCP's."""
 
     def __init__(self, sock: Any, protocol: Any, client: Any, server: Any, number: int, reactor: Any) -> None:
         super().__init__(sock, protocol, ("unix", 0), server, number, reactor)
