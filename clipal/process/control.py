@@ -1,4 +1,21 @@
-"""What the processes of one service say to each other: JSON messages over a socket pair, each behind its length."""
+"""What a parent and its worker say to each other: JSON messages over a socket pair, each behind its length.
+
+What a worker is told, by the message's `do`:
+
+- `serve`: an `Assignment`, on which it serves.
+- `known`, `share`: what is known of a client's providers, and what has just changed (`clipal.providers.shared`).
+- `totals`, `ended`: the answers to the same messages of the worker.
+- `drain`, `cut`: it must end, and then without its open requests.
+- `reopen log`: a program has moved the log file away.
+
+What a parent is told:
+
+- `ready`: the worker serves.
+- `follow`, `share`: the worker wants to know of a client's providers, and what it has seen change.
+- `counts`, `totals`: the worker's own numbers, and that it wants the sum of all.
+- `notify`: a text for the desktop.
+- `ended`: the worker has drained, and cut so many requests.
+"""
 
 from __future__ import annotations
 
