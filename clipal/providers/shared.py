@@ -1,8 +1,10 @@
 """What several workers know in common of a client's providers: their health, who is preferred, who answered a session.
 
-A worker tells what has changed, never anything for each request. The parent keeps the last word on each thing and
-tells all workers, in one order. A worker ignores what was said before its own last word on the same thing. Times are of
-the system's monotonic clock, which its processes have in common.
+A *thing* is a provider's health, a key's, a preferred provider, or a session; a *word* is a new value of one thing. A
+worker tells the parent a word when a thing has changed, and nothing for each request. The parent keeps the last word on
+each thing, and passes every word on to all workers, in one order. Until a worker's own word has come back to it, it
+ignores the words of others on that thing, because its own is the later one. Times are of the system's monotonic clock,
+which the processes of one machine share.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from clipal.providers.route import Route
 
 Tell: TypeAlias = Callable[..., None]
 _EPOCHS: Final = 2
-"""Of one client's file: workers read a new one within two seconds of each other."""
+"""Epochs of one client that are kept: workers read a changed file within two seconds of each other."""
 
 
 @define(eq=False)
@@ -28,7 +30,7 @@ class Followed:
 
     Attributes:
         epoch: the same in all workers that have read the same file since the same reset.
-        unconfirmed: how many words of this worker's own on each thing have not come back yet.
+        unconfirmed: for each thing, how many words of this worker have not come back yet.
     """
 
     route: Route
@@ -37,7 +39,7 @@ class Followed:
 
 
 class SharedRoutes:
-    """A worker's side.
+    """A worker's side of the shared state.
 
     Parameters:
         tell: sends a message to the parent.
@@ -50,7 +52,7 @@ class SharedRoutes:
         self._followed: dict[str, Followed] = {}
 
     def follow(self, route: Route, epoch: str) -> None:
-        """Shares what changes of a route, and asks for what is known of it already."""
+        """Shares the changes of a route from now on, and asks for the words that the parent has kept."""
         prefix = route.dialect.prefix
         followed = self._followed[prefix] = Followed(route, epoch)
 
@@ -69,12 +71,12 @@ class SharedRoutes:
         self._tell("follow", client=prefix, epoch=epoch)
 
     def known(self, client: str, epoch: str, entries: Iterable[tuple[str, str, Any]]) -> None:
-        """The answer to `follow`."""
+        """The parent's answer to `follow`: the words that it has kept."""
         for kind, name, value in entries:
             self.shared(client, epoch, kind, name, value, own=False)
 
     def shared(self, client: str, epoch: str, kind: str, name: str, value: Any, *, own: bool) -> None:
-        """A word on one thing, which may be this worker's `own`."""
+        """A word has come from the parent; `own` says whether it is one of this worker's."""
         followed = self._followed.get(client)
         if followed is None or followed.epoch != epoch:
             return
@@ -108,13 +110,13 @@ def _apply(route: Route, kind: str, name: str, value: Any, now: float) -> None:
 
 
 class SharedState:
-    """The parent's side: the last word on each thing."""
+    """The parent's side of the shared state: the last word on each thing."""
 
     def __init__(self) -> None:
         self._known: dict[str, OrderedDict[str, dict[str, OrderedDict[str, Any]]]] = {}
 
     def keep(self, client: str, epoch: str, kind: str, name: str, value: Any) -> None:
-        """A worker's word."""
+        """Keeps a worker's word."""
         things = self._of(client, epoch).setdefault(kind, OrderedDict())
         things[name] = value
         things.move_to_end(name)
@@ -122,7 +124,7 @@ class SharedState:
             things.popitem(last=False)
 
     def entries(self, client: str, epoch: str) -> list[tuple[str, str, Any]]:
-        """All that is known of one client."""
+        """All words on one client's things."""
         of_kind = self._of(client, epoch)
         return [(kind, name, value) for kind, things in of_kind.items() for name, value in things.items()]
 
