@@ -41,11 +41,18 @@ class DirectReactor(EPollReactor):
                     self._log.failure("Bug while reading from a connection")
                     why = error
                 if why is not None:
-                    self._disconnectSelectable(selectable, why, True)
+                    self._end(selectable, why)
             elif selectable is not None:  # else an earlier event closed it
                 callWithLogger(selectable, self._doReadOrWrite, selectable, descriptor, event)
 
     doIteration = doPoll
+
+    def _end(self, connection: SendsAtOnce, why: BaseException) -> None:
+        """Ends a connection. An exception of its protocol's does not keep the others of the round from their turn."""
+        try:
+            self._disconnectSelectable(connection, why, True)
+        except Exception:
+            self._log.failure("Bug at the end of a connection")
 
 
 def install() -> None:

@@ -107,6 +107,22 @@ def test_an_exception_ends_its_connection_and_no_other(rig: Rig, flush_logged_fa
     rig.turn(lambda: well.data == b"hello again")
 
 
+def test_an_exception_at_the_end_of_a_connection_keeps_no_other_from_its_turn(
+    rig: Rig, flush_logged_failures: FlushLoggedFailures
+) -> None:
+    (first, one), (second, two), (third, well) = rig.connect(), rig.connect(), rig.connect()
+
+    def bug(reason: Failure = connectionDone) -> None:
+        raise ZeroDivisionError
+
+    one.connectionLost = two.connectionLost = bug  # type: ignore[method-assign]
+    first.close()
+    second.close()
+    third.sendall(b"hello")
+    rig.turn(lambda: well.data)
+    assert len(flush_logged_failures(ZeroDivisionError)) == 2
+
+
 def test_a_connection_that_was_aborted_in_the_same_round_is_not_read(rig: Rig) -> None:
     (first, one), (second, two) = rig.connect(), rig.connect()
     one.received, two.received = lambda: two.transport.abortConnection(), lambda: one.transport.abortConnection()
