@@ -116,13 +116,18 @@ class Clipal(LoggedService):
         )
         for name, page in self._status.pages.items():
             root.putChild(name, page)
-        parts = [self._desktop, self._signals, self._upkeep, self._listening, self._status, self._systemd]
         self._hand_over: HandOver | None = None
         if handover is not None:
             offering = Offering.of_process(listeners, status_listening, self._hand_over_now)
             self._hand_over = HandOver(reactor, handover, offering)
+        self._add_parts()
+
+    def _add_parts(self) -> None:
+        """Makes the parts services of this one. They start in this order."""
+        parts = [self._desktop, self._signals, self._upkeep, self._listening, self._status, self._systemd]
+        if self._hand_over is not None:
             parts.append(self._hand_over)
-        for part in parts:  # they start in this order
+        for part in parts:
             part.setServiceParent(self)
 
     def _reload(self) -> None:
