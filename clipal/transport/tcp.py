@@ -69,6 +69,16 @@ class SendsAtOnce(tcp.Connection):
                 super().write(bytes(data[sent:]))
             sent = max(0, sent - len(data))
 
+    def has_unread(self) -> bool:
+        """Whether unread bytes have come, or the other side has closed the connection."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+        return True
+
     def _begin_to_queue(self) -> None:
         """Called when the kernel does not take all that is written and nothing was queued before."""
 
@@ -112,16 +122,6 @@ class EagerServer(SendsAtOnce, tcp.Server):
     def getHost(self) -> Any:
         """The address that the client has connected to."""
         return self.came_to or super().getHost()
-
-    def has_unread(self) -> bool:
-        """Whether unread bytes have come, or the other side has closed the connection."""
-        try:
-            self.socket.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
-        return True
 
     def _begin_to_queue(self) -> None:
         self._taken_at = self.reactor.seconds()

@@ -93,10 +93,10 @@ class Agent:
         target = uri[len(self._target.origin) :] or b"/"
         head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, fields), b"\r\n"])
         upgrade = _UPGRADE in head
-        if upgrade or not self._idle:
+        connection = None if upgrade else self._take_idle()
+        if connection is None:
             return Deferred.fromCoroutine(self._send_fresh(method, head, bodyProducer, upgrade=upgrade))
-        self._descriptors.free += 1
-        return self._idle.pop().send(method, head, bodyProducer)
+        return connection.send(method, head, bodyProducer)
 
     def _framed(self, headers: Headers | RawFields | None, body: IBodyProducer | None) -> RawFields:
         """The fields of a caller that leaves Host and the framing to the agent, as with twisted.web's Agent."""
@@ -127,6 +127,20 @@ class Agent:
         return self.connector.connect(lambda: Connection(self._reactor.seconds, self._free, self._lost))
 
     # The pool
+
+    def _take_idle(self) -> Connection | None:
+        """The connection that was in use last; None if none is unused.
+
+        One on which something has come is ended: surplus bytes behind its last answer would be taken for the next one,
+        and one that the provider has closed carries no request.
+        """
+        while self._idle:
+            connection = self._idle[-1]
+            if not connection.transport.has_unread():
+                self._descriptors.free += 1
+                return self._idle.pop()
+            connection.abort()
+        return None
 
     def _free(self, connection: Connection) -> None:
         if self._closed or len(self._idle) >= self._max_idle or self._descriptors.free <= 0:

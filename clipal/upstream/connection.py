@@ -14,11 +14,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
-from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from clipal.transport.tcp import SendsAtOnce
 from clipal.upstream.body import BytesBody
 from clipal.upstream.connection_state import CONNECTION_NEXT, IN_BODY, ConnectionState
 from clipal.upstream.errors import AnswerCut, BrokenAnswer, ConnectionBroken, StaleConnection
@@ -47,7 +47,7 @@ class Connection(Protocol):
         idle_since: when its last answer was complete.
     """
 
-    transport: TCPConnection
+    transport: SendsAtOnce
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Connection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        if isinstance(self.transport, TCPConnection):
+        if isinstance(self.transport, SendsAtOnce):
             self.transport.protocol = self  # not an endpoint's wrapper, which has no use after connecting
 
     # Sending
@@ -157,7 +157,7 @@ class Connection(Protocol):
         Returns:
             the body; None where the connection stays in its place.
         """
-        if self._state is not _ANSWERING or not isinstance(self.transport, TCPConnection):
+        if self._state is not _ANSWERING or not isinstance(self.transport, SendsAtOnce):
             return None
         body = self._parser.body()
         if body is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from socket import SHUT_WR
+
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import ConnectionDone
@@ -244,6 +246,28 @@ async def test_bytes_behind_an_answer_are_dropped(world: World) -> None:
         client.send(POST)
         assert (await client.read_response()).body == body
     assert len(upstream.connections) == 2
+
+
+@pytest.mark.parametrize("at_once", ["surplus bytes", "the end"])
+@ensure_deferred
+async def test_what_comes_behind_an_answer_right_before_the_next_request_is_not_its_answer(
+    world: World, at_once: str
+) -> None:
+    """No turn of the reactor is between what the provider does and the request."""
+    upstream = world.upstream(answer(200, b"hello"))
+    target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
+    agent = Agent(reactor, target, connect_timeout=0)
+    ask = lambda: agent.request(b"GET", b"%b/" % target.origin, [(b"Host", b"localhost")])  # noqa: E731
+    assert await readBody(await ask()) == b"hello"
+    provider_socket = upstream.connections[0].transport.socket
+    if at_once == "surplus bytes":
+        provider_socket.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+    else:
+        provider_socket.shutdown(SHUT_WR)
+    asking = ask()
+    assert await readBody(await asking) == b"hello"
+    assert len(upstream.connections) == 2
+    agent.close()
 
 
 @ensure_deferred
