@@ -44,7 +44,9 @@ def main() -> int:
         survivors = [site for site, by in found if by is None and explanation_of(site, explanations) is None]
         share = 100 * (len(sample) - len(survivors)) / len(sample)
         print(f"\n{share:.1f} of 100 noticed or explained; {len(survivors)} survived", flush=True)
-        broken = first_failure(Path(directory) / "0", sorted({by for _, by in found if by and "::" in by}))
+        broken = first_failure(
+            Path(directory) / "0", sorted({by.partition("[")[0] for _, by in found if by and "::" in by})
+        )
     if broken is not None:
         print(f"fails without a change as well: {broken}")
     return int(share < options.least or bool(unfit) or broken is not None)
