@@ -12,6 +12,7 @@ import zstandard
 
 from clipal.dialects.dialect import FieldPairs
 from clipal.outcomes.classification import LONGEST_OF_FAILURE, classify, needs_body
+from clipal.outcomes.error_body import ErrorBody
 from clipal.outcomes.outcome import (
     BROKEN_ANSWER,
     CONNECT_TIMEOUT,
@@ -281,3 +282,10 @@ def test_nothing_that_a_provider_wrote_is_repeated() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'"forbidden"'])
 def test_json_is_no_page_whatever_its_type_says(body: bytes) -> None:
     assert classify(403, [(b"Content-Type", b"text/html")], body, 0.0).charge is Charge.DEACTIVATE
+
+
+def test_nothing_that_a_body_says_shows_in_a_repr() -> None:
+    body = b'{"error":{"message":"bad key sk-secret","code":"sk-secret"}}'
+    read = ErrorBody.read([*JSON, (b"x-amzn-errortype", b"sk-secret")], body)
+    assert read.error["message"] == "bad key sk-secret"
+    assert "sk-secret" not in repr(read)

@@ -13,6 +13,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from clipal.config.model import BaseURL
+from clipal.transport.tcp import EagerClient, EagerServer
 from clipal.upstream import connection as upstream_connection
 from clipal.upstream.agent import Agent
 from clipal.upstream.target import Target
@@ -37,6 +38,19 @@ async def test_a_providers_connection_is_used_again(world: World) -> None:
         client.send(POST)
         assert (await client.read_response()).body == b"hello"
     assert len(upstream.connections) == 1
+
+
+@ensure_deferred
+async def test_small_pieces_wait_for_no_acknowledgement_on_either_side(world: World) -> None:
+    """TCP_NODELAY and keep-alive are set on the connection from the client and on that to the provider."""
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
+    client.send(POST)
+    await client.read_response()
+    ours = [each for each in reactor.getReaders() if isinstance(each, EagerServer | EagerClient)]
+    assert {type(each) for each in ours} == {EagerServer, EagerClient}
+    assert all(each.getTcpNoDelay() and each.getTcpKeepAlive() for each in ours)
 
 
 @ensure_deferred

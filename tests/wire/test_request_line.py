@@ -15,7 +15,7 @@ from tests.asking import FAILED, ask, ranked
 from tests.proxy import provider
 from tests.wirekit.client import request
 from tests.wirekit.marks import ensure_deferred
-from tests.wirekit.steps import Pause, answer
+from tests.wirekit.steps import Close, Hang, Pause, Send, answer
 from tests.wirekit.tls import Authority
 from tests.world import World
 
@@ -106,6 +106,36 @@ async def test_a_failure_of_another_kind_is_no_warning(world: World, events: Eve
     await ask(await world.connect(proxy.port))
     await proxy.logged("one: 500")
     assert [event["log_level"] for event in events] == [LogLevel.info]
+
+
+@ensure_deferred
+async def test_an_answer_that_a_provider_breaks_off_is_a_warning(world: World, events: Events) -> None:
+    upstream = world.upstream((Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"), Close()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
+    client.send(request(b"GET", b"/claudecode/v1/models"))
+    await proxy.logged(" → 200 via one, ")
+    assert [event["log_level"] for event in events] == [LogLevel.warn]
+
+
+@ensure_deferred
+async def test_a_client_that_disconnects_is_no_warning(world: World, events: Events) -> None:
+    upstream = world.upstream((Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"), Hang()))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
+    client.send(request(b"GET", b"/claudecode/v1/models"))
+    await client.read_until(b"hello")
+    client.abort()
+    await proxy.logged(" → 200 via one, ")
+    assert [event["log_level"] for event in events] == [LogLevel.info]
+
+
+@ensure_deferred
+async def test_a_request_that_no_provider_answers_is_a_warning(world: World, events: Events) -> None:
+    proxy = world.proxy({"claudecode": []})
+    await ask(await world.connect(proxy.port))
+    await proxy.logged(" → 503")
+    assert [event["log_level"] for event in events] == [LogLevel.warn]
 
 
 @ensure_deferred
