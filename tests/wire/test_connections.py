@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConsumer
+from twisted.internet.task import deferLater
 from twisted.web.client import readBody
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -387,3 +388,17 @@ async def test_continue_is_said_when_the_body_is_wanted(world: World) -> None:
     client.send(b"{}")
     assert (await client.read_response()).body == b"hello"
     assert b"expect" not in upstream.requests[0].raw_head.lower()
+
+
+@ensure_deferred
+async def test_continue_is_said_once_however_the_body_comes(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    proxy = world.proxy({"claudecode": [provider("one", upstream.base_url)]})
+    client = await world.connect(proxy.port)
+    fields = ((b"Host", b"127.0.0.1"), (b"Expect", b"100-continue"), (b"Transfer-Encoding", b"chunked"))
+    client.send(request(b"POST", b"/claudecode/x", fields))
+    assert (await client.read_response()).status == 100
+    for piece in (b"2", b"\r\n", b"{}\r\n", b"0\r\n\r\n"):
+        client.send(piece)
+        await deferLater(reactor, 0.02)
+    assert (await client.read_response()).body == b"hello"

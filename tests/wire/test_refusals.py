@@ -150,6 +150,16 @@ async def test_refusals(data: bytes, status: int, world: World) -> None:
         assert json.loads(response.body)["type"] == "error", "in the client's own shape"
 
 
+@ensure_deferred
+async def test_an_asterisk_is_well_formed_with_options_only(world: World) -> None:
+    """RFC 9112, 3.2.4: it asks about the server as a whole, where clipal has nothing."""
+    client = await world.connect(world.proxy({}).port)
+    client.send(get(HOST[:-2], method=b"OPTIONS", target=b"*"))
+    assert (await client.read_response()).status == 404
+    client.send(get(HOST[:-2], target=b"*"))
+    assert (await client.read_response()).status == 400
+
+
 ALL_METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"}
 
 
