@@ -72,7 +72,8 @@ def fed_past(pieces: Iterable[bytes]) -> list[Any]:
         taken += sum(map(len, body.pieces))
         items += body.pieces
         body.pieces.clear()
-        body = parser.body()
+        if items[-1] is END or isinstance(items[-1], BadMessage):
+            body = None
     return plain(items)
 
 
@@ -169,6 +170,13 @@ def test_damaged_requests_are_refused_or_taken_the_same_however_they_are_cut(
 
 
 # Requests
+
+
+def test_a_chunk_extension_without_an_end_is_refused_past_the_parser_too() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert isinstance(fed_past([head, b"1;", *[b"a" * 1000] * 20])[-1], int), "a status: the answer is refused"
+    between = [b"1;", b"a" * 9000, b"\r\nx\r\n"]
+    assert fed_past([head, *between * 4, b"0\r\n\r\n"])[1:] == [b"xxxx", END], "content between begins the count anew"
 
 
 def test_a_head_is_what_came() -> None:

@@ -11,7 +11,7 @@ from clipal.dialects.anthropic import ANTHROPIC
 from clipal.dialects.dialect import Dialect
 from clipal.dialects.gemini import GEMINI
 from clipal.dialects.openai import OPENAI
-from clipal.dialects.token_counts import BEGINNING, LARGEST, TAIL, TokenCounts, UsageKey
+from clipal.dialects.token_counts import BEGINNING, LARGEST, TAIL, TokenCounts, UsageKey, count
 
 CLAUDE = {"input_tokens": 34, "cache_creation_input_tokens": 800, "cache_read_input_tokens": 11200, "output_tokens": 1}
 RESPONSES = {
@@ -190,3 +190,8 @@ def test_a_stream_that_broke_off_counts_what_it_had_said() -> None:
 def test_counts_as_a_person_reads_them() -> None:
     assert str(COUNTED) == "12034 in (11200 cached), 512 out"
     assert str(TokenCounts(5, 0, 7)) == "5 in, 7 out"
+
+
+def test_a_count_of_nothing_is_a_count() -> None:
+    assert count({"prompt_cache_hit_tokens": 0, "cached_tokens": 5}, "prompt_cache_hit_tokens", "cached_tokens") == 0
+    assert count({"prompt_cache_hit_tokens": -1, "cached_tokens": 5}, "prompt_cache_hit_tokens", "cached_tokens") == 5
