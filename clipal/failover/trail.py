@@ -137,11 +137,6 @@ class Ending(Enum):
     SILENT = "provider fell silent"
 
     @property
-    def whole(self) -> bool:
-        """Whether all its bytes came."""
-        return self is Ending.WHOLE
-
-    @property
     def blamed(self) -> bool:
         """Whether the provider broke it off."""
         return self in (Ending.CUT, Ending.SILENT)

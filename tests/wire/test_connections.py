@@ -402,3 +402,16 @@ async def test_continue_is_said_once_however_the_body_comes(world: World) -> Non
         client.send(piece)
         await deferLater(reactor, 0.02)
     assert (await client.read_response()).body == b"hello"
+
+
+@ensure_deferred
+async def test_no_more_unused_connections_are_kept_than_max_idle(world: World) -> None:
+    upstream = world.upstream(answer(200, b"hello"))
+    target = Target.from_base_url(BaseURL("http", "127.0.0.1", upstream.port))
+    agent = Agent(reactor, target, connect_timeout=0, max_idle=1)
+    ask = lambda: agent.request(b"GET", b"%b/" % target.origin, [(b"Host", b"localhost")])  # noqa: E731
+    for asking in [ask(), ask()]:
+        assert await readBody(await asking) == b"hello"
+    await upstream.next_connection_lost()
+    assert len(upstream.open_connections) == 1
+    agent.close()
