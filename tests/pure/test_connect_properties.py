@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from clipal.connect.client import ClientFile, ClientProgram
@@ -268,6 +268,7 @@ BROKEN = CASES.flatmap(lambda case: st.tuples(st.just(case[0]), st.just(case[1])
 
 @each_syntax
 @given(BROKEN)
+@example(("json", '{"marker": "marker-old"}', '{\r\n"marker": "marker-old"}'))
 def test_a_broken_text_is_edited_or_refused(case: tuple[str, str, str]) -> None:
     name, text, other = case
     done = refusal = None

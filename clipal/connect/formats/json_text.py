@@ -107,7 +107,7 @@ def _added(text: str, root: JSONNode, parent: JSONNode, names: Path, value: str)
     if "//" in comments or indentation is not None or not root.members:
         indentation = indentation if indentation is not None and parent.members else outer + step
         before = ending + indentation
-        space = space if "\n" in space else ending + outer
+        space = space if "\n" in space or parent.members else ending + outer  # a brace stays where it was
     else:
         before = " " if parent.members else ""
     comma = "," if parent.members else ""
