@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Generator
 from typing import Final, TypeAlias
 
@@ -17,7 +18,6 @@ from attrs import frozen
 LONGEST_MODEL_NAME: Final = 256
 """Characters of a model's name: a longer text is taken for none, because names are matched with patterns."""
 
-_BOM: Final = b"\xef\xbb\xbf"
 _KEY: Final = re.compile(
     rb'"(?:m|\\u006[dD])(?:o|\\u006[fF])(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006[cC])"'  # any letter may be escaped
 )
@@ -107,7 +107,7 @@ class _Scan:
     def names(self) -> Search:
         if b"\\" in self._body:
             self._text = yield from _without_escapes(self._body)
-        self._at = len(_BOM) if self._text.startswith(_BOM) else 0
+        self._at = len(BOM_UTF8) if self._text.startswith(BOM_UTF8) else 0
         self._pass(_SPACE)
         if not self._text.startswith(b"{", self._at) or not self._text[-_TAIL:].rstrip().endswith(b"}"):
             raise UnreadableBody("is not a JSON object")

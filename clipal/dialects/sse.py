@@ -8,11 +8,13 @@ The scanner sets no limits: its caller counts the bytes.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Final
 
 from attrs import define, field
 
-_BOM: Final = b"\xef\xbb\xbf"
+EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
+"""What a line of a stream begins with: a comment, or one of the fields."""
 
 
 @define  # not frozen, because that doubles the cost of making one
@@ -59,7 +61,7 @@ class Scanner:
         """Takes one whole line, without its end; an empty one completes an event."""
         if self._first_line:
             self._first_line = False
-            line = line.removeprefix(_BOM)
+            line = line.removeprefix(BOM_UTF8)
         if not line:
             return self._dispatch()
         name, _, value = line.partition(b":")

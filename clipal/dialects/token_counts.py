@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from attrs import define
+
+from clipal.dialects.sse import EVENT_FIELDS
 
 BEGINNING: Final = 2 * 1024
 """Bytes of an answer's beginning that are looked at; an API has its counts in the first event, or not there."""
@@ -25,8 +28,6 @@ LARGEST: Final = 100_000_000
 _TRIES: Final = 16
 """Places of the key that are looked at, one after another."""
 _SPACE: Final = rb"[ \t\r\n]{0,64}"
-_EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
-_BOM: Final = b"\xef\xbb\xbf"
 _BLANK_LINE: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _NEXT_LINE: Final = re.compile(rb"(?:\r\n|\n|\r)(?:data:[ ]?|(?:event|id|retry)?:[^\r\n]*)")
 _OBJECTS: Final = ('{"":0', '{"":{"":0')
@@ -82,7 +83,7 @@ def part(usage: Usage, name: str) -> Usage:
 
 def is_events(beginning: bytes) -> bool:
     """Whether an answer that begins so is a stream of events."""
-    return beginning.removeprefix(_BOM).lstrip(b" \t\r\n").startswith(_EVENT_FIELDS)
+    return beginning.removeprefix(BOM_UTF8).lstrip(b" \t\r\n").startswith(EVENT_FIELDS)
 
 
 class UsageKey:

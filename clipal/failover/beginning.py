@@ -5,11 +5,13 @@ A compressed body is decoded piece by piece until there is a decision. The clien
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from enum import Enum
 from typing import Final
 
 from clipal.config.settings import FirstEventMode
 from clipal.dialects.dialect import Dialect
+from clipal.dialects.sse import EVENT_FIELDS
 from clipal.failover.gate import EMPTY, HOLD, OPEN, PAGE, Decision, FirstByte, FirstEvent, Gate
 from clipal.failover.json_answer import JSONAnswer
 from clipal.failover.terms import RequestTerms
@@ -21,9 +23,7 @@ _BYTES: Final = 256 * 1024
 _ANY_ANSWER: Final = FirstByte(empty_is_whole=True)
 _SOME_ANSWER: Final = FirstByte(empty_is_whole=False)
 _BLANK: Final = b" \t\r\n"
-_BOM: Final = b"\xef\xbb\xbf"
-_EVENT_FIELDS: Final = (b":", b"data:", b"event:", b"id:", b"retry:")
-_EVENTS_TO_COME: Final = (*_EVENT_FIELDS, _BOM)
+_EVENTS_TO_COME: Final = (*EVENT_FIELDS, BOM_UTF8)
 _PAGES: Final = (b"<!doctype html", b"<html")
 _LONGEST: Final = max(map(len, _PAGES))
 
@@ -126,10 +126,10 @@ class Beginning:
 
     def _choose(self, text: bytes) -> Decision:
         """Chooses a gate by the first bytes that are no blanks, as soon as there are enough of them."""
-        text = self._text = (self._text + text).lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
+        text = self._text = (self._text + text).lstrip(_BLANK).removeprefix(BOM_UTF8).lstrip(_BLANK)
         if text.startswith((b"{", b"[")):
             self._gate = JSONAnswer(self._dialect)
-        elif text.startswith(_EVENT_FIELDS):
+        elif text.startswith(EVENT_FIELDS):
             if not (self._streams or self._kind is MediaType.EVENTS):
                 return self._not_understood()
             if not self._events:
