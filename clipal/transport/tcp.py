@@ -30,9 +30,23 @@ class SendsAtOnce(tcp.Connection):
     _tempDataBuffer: list[bytes]
     _buffer_size = SMALL_READ
 
-    def _fit_buffer(self, came: int) -> None:
-        """Chooses the buffer for the next read, after a read that filled a small buffer, or used a large one."""
-        self._buffer_size = self.bufferSize if came >= SMALL_READ else SMALL_READ
+    def _read(self) -> bytes | Ended:
+        """What one read brings: bytes, or the reason to end the connection; None where nothing has come yet.
+
+        It reads into a small buffer, until a read fills that.
+        """
+        size = self._buffer_size
+        try:
+            data = self.socket.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        if len(data) >= SMALL_READ or size > SMALL_READ:
+            self._buffer_size = self.bufferSize if len(data) >= SMALL_READ else SMALL_READ
+        return data
 
     def direct(self) -> Callable[[bytes], int] | None:
         """The socket's own `send`, for a caller that writes often; None while something is queued.
@@ -137,21 +151,13 @@ class EagerServer(SendsAtOnce, tcp.Server):
 
 
 class EagerClient(SendsAtOnce, tcp.Client):
-    """The client's side of a connection. It reads into a small buffer, until a read fills that."""
+    """The client's side of a connection."""
 
     def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
         """Reads what there is, once; the result is the reason to end the connection."""
-        size = self._buffer_size
-        try:
-            data = self.socket.recv(size)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return main.CONNECTION_LOST
-        if not data:
-            return main.CONNECTION_DONE
-        if len(data) >= SMALL_READ or size > SMALL_READ:
-            self._fit_buffer(len(data))
+        data = self._read()
+        if not isinstance(data, bytes):
+            return data
         self.protocol.dataReceived(data)
         return None
 

@@ -14,7 +14,7 @@ from typing import Final
 from twisted.internet import main
 from twisted.python.failure import Failure
 
-from clipal.transport.tcp import SMALL_READ, Ended, SendsAtOnce
+from clipal.transport.tcp import Ended, SendsAtOnce
 from clipal.transport.tls_state import TLS_NEXT, TLSState
 
 _RECORD = 16 * 1024
@@ -56,17 +56,9 @@ class TLSStream(SendsAtOnce):
 
     def doRead(self) -> Ended:  # type: ignore[override]  # a mixin of Twisted's says that it returns nothing
         """Reads what there is, once; the result is the reason to end the connection."""
-        size = self._buffer_size
-        try:
-            data = self.socket.recv(size)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return main.CONNECTION_LOST
-        if not data:
-            return main.CONNECTION_DONE
-        if len(data) >= SMALL_READ or size > SMALL_READ:
-            self._fit_buffer(len(data))
+        data = self._read()
+        if not isinstance(data, bytes):
+            return data
         self._incoming.write(data)
         return self._take() if self._state is _OPEN else self._begin()
 
