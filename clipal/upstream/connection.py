@@ -75,8 +75,7 @@ class Connection(Protocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        if isinstance(self.transport, SendsAtOnce):
-            self.transport.protocol = self  # not an endpoint's wrapper, which has no use after connecting
+        self.transport.protocol = self  # not an endpoint's wrapper, which has no use after connecting
 
     # Sending
 
@@ -157,7 +156,7 @@ class Connection(Protocol):
         Returns:
             the body; None where the connection stays in its place.
         """
-        if self._state is not _ANSWERING or not isinstance(self.transport, SendsAtOnce):
+        if self._state is not _ANSWERING:
             return None
         body = self._parser.body()
         if body is not None:
