@@ -11,10 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from soak.ports import free_port
+from soak.processes import children, has_reactor
 from soak.service_load import Load
 
 _ACTIVATED = """
@@ -79,8 +79,7 @@ class Instance:
 
     def started(self) -> set[int]:
         """The processes that it has started."""
-        pid = self.program.pid
-        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return children(self.program.pid)
 
     def workers(self) -> set[int]:
         """Those of them that serve."""
@@ -148,22 +147,13 @@ async def roll(instance: Instance, load: Load) -> str:
 
 async def kill_worker(instance: Instance, load: Load) -> str:
     """SIGKILL to one worker, when the spare process has loaded the program; how long the worker's place was empty."""
-    while not any(map(_has_reactor, instance.started() - instance.workers())):
+    while not any(map(has_reactor, instance.started() - instance.workers())):
         await asyncio.sleep(0.1)
     serving = instance.count(" serves (")
     load.killed = time.monotonic()
     os.kill(min(instance.workers()), signal.SIGKILL)
     await instance.logged(" serves (", serving + 1)
     return f"another one served {time.monotonic() - load.killed:.1f} s later"
-
-
-def _has_reactor(pid: int) -> bool:
-    """Whether a process has loaded its program, which makes the reactor last."""
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it was closed in the meantime
-            if "eventpoll" in os.readlink(descriptor):
-                return True
-    return False
 
 
 class Activated(Instance):

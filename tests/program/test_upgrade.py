@@ -11,8 +11,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from soak.processes import children
 from tests.program.test_process import CLIPAL, arguments, configure, printed
-from tests.program.test_workers import children, replaced, started, status_of
+from tests.program.test_workers import replaced, started, status_of
 from tests.wirekit.client import request
 from tests.wirekit.marks import ensure_deferred
 from tests.wirekit.process import free_port

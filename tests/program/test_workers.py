@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from soak.processes import children, has_reactor
 from tests.program.test_process import CLIPAL, TWISTD, arguments, configure, log_of, printed, until
 from tests.wirekit.client import RawClient, request
 from tests.wirekit.marks import ensure_deferred
@@ -39,14 +39,8 @@ async def started(world: World, directory: Path, *way: str, settings: str = "") 
     return program, port
 
 
-def children(pid: int) -> set[int]:
-    """The processes that one has started."""
-    found = Path(f"/proc/{pid}/task/{pid}/children")
-    return set(map(int, found.read_text().split())) if found.exists() else set()
-
-
 def workers(pid: int, directory: Path) -> set[int]:
-    """Those of them that have come to serve, which a spare one has not."""
+    """The children of a process that have come to serve, which a spare one has not."""
     return children(pid) & set(map(int, re.findall(r"Worker \d+ serves \((\d+)\)", log_of(directory))))
 
 
@@ -68,15 +62,6 @@ async def status_of(world: World, port: int) -> Any:
     client = await world.connect(port)
     client.send(request(b"GET", b"/status"))
     return json.loads((await client.read_response()).body)
-
-
-def has_reactor(pid: int) -> bool:
-    """Whether a process has loaded its program, which makes the reactor last."""
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it was closed in the meantime
-            if "eventpoll" in os.readlink(descriptor):
-                return True
-    return False
 
 
 async def replaced(program: Program, directory: Path, before: set[int]) -> None:
