@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,6 +20,7 @@ from clipal.config.settings import FailBack
 from tests.proxy import Proxy, provider
 from tests.wirekit.client import request as client_request
 from tests.wirekit.marks import ensure_deferred
+from tests.wirekit.process import free_port
 from tests.wirekit.steps import answer
 from tests.wirekit.tls import Authority
 from tests.wirekit.waiting import reactor
@@ -49,13 +49,6 @@ http_access deny all"""
 UNUSED_PORT = 1
 
 Run = Callable[..., Awaitable[ForwardProxy]]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @pytest.fixture
